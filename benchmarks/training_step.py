@@ -1,0 +1,231 @@
+"""Milliseconds of a whole training step, against torch and scikit-learn.
+
+784-1024-1024-10, ReLU, Adam, batches of 128, hidden layers of density 0.1, one thread:
+
+    python benchmarks/training_step.py
+    python benchmarks/training_step.py --density 1.0    dense layers
+    python benchmarks/training_step.py --scaling        2 threads against 1, batch 256
+    python benchmarks/training_step.py --digits         an epoch of a small net
+
+An estimator is timed through its public interface: a warm-started ``fit`` of a few
+epochs, validation of X and all other overhead included, divided by its number of steps.
+torch runs the usual loop over the same rows: shuffle, gather the batch, forward,
+backward, optimizer. Its dense network is the same size, its Adam the fastest of its
+three implementations. The images are random, since no step's cost depends on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import pairwise
+
+import numpy as np
+from common import (
+    PRECISIONS,
+    describe_machine,
+    fastest,
+    format_layers,
+    interleave,
+    limit_threads,
+    optional_import,
+    print_table,
+    synthetic_images,
+)
+from sklearn.datasets import load_digits
+from sklearn.neural_network import MLPClassifier
+
+from sparsenet import SparseMLPClassifier
+
+TORCH_ADAM = {
+    "for-loop": {"foreach": False, "fused": False},
+    "foreach": {"foreach": True, "fused": False},
+    "fused": {"foreach": False, "fused": True},
+}
+
+
+def estimator_job(estimator_class, X, y, epochs, **parameters):
+    """A fit of `epochs` epochs that goes on from the last one's weights."""
+    model = estimator_class(
+        max_iter=epochs,
+        tol=0.0,
+        n_iter_no_change=epochs + 1,
+        warm_start=True,
+        random_state=0,
+        **parameters,
+    )
+    return lambda: model.fit(X, y)
+
+
+def sparsenet_jobs(X, y, epochs, **parameters):
+    return {
+        precision: estimator_job(
+            SparseMLPClassifier, X, y, epochs, precision=precision, **parameters
+        )
+        for precision in PRECISIONS
+    }
+
+
+def torch_jobs(args, X, y, dtype):
+    """The training loop once for each of torch's Adams; `dtype` is that of autocast."""
+    torch = args.torch
+    X, y = torch.from_numpy(X), torch.from_numpy(y)
+
+    def job(network, optimizer):
+        for _ in range(args.epochs):
+            total_loss = 0.0
+            for rows in torch.randperm(len(X)).split(args.batch):
+                with torch.autocast(
+                    "cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16"
+                ):
+                    logits = network(X[rows])
+                    loss = torch.nn.functional.cross_entropy(logits, y[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total_loss += loss.item()
+
+    jobs = {}
+    for name, implementation in TORCH_ADAM.items():
+        torch.manual_seed(0)
+        sizes = (X.shape[1], *args.hidden)
+        layers = []
+        for n_in, n_out in pairwise(sizes):
+            layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
+        network = torch.nn.Sequential(*layers, torch.nn.Linear(sizes[-1], 10))
+        optimizer = torch.optim.Adam(network.parameters(), **implementation)
+        jobs[f"torch {dtype}, {name} Adam"] = lambda n=network, o=optimizer: job(n, o)
+    return jobs
+
+
+def step(args):
+    X, y = synthetic_images(args.batch * args.steps)
+    shared = {"hidden_layer_sizes": args.hidden, "batch_size": args.batch}
+    jobs = sparsenet_jobs(
+        X, y, args.epochs, density=args.density, n_threads=args.threads, **shared
+    )
+    jobs["scikit-learn"] = estimator_job(MLPClassifier, X, y, args.epochs, **shared)
+    if args.torch:
+        for dtype in ("float32", "bfloat16"):
+            jobs |= torch_jobs(args, X, y, dtype)
+
+    timings = interleave(jobs, args.epochs * args.steps, args.rounds)
+    peers = {}
+    if args.torch:
+        for dtype in ("float32", "bfloat16"):
+            adams = {n: t for n, t in timings.items() if n.startswith(f"torch {dtype}")}
+            name, peers[f"torch {dtype}"] = fastest(adams)
+            print(f"fastest: {name}")
+    peers["scikit-learn"] = timings["scikit-learn"]
+
+    layers = format_layers(X.shape[1], args.hidden)
+    print(
+        f"\n{layers}, batch {args.batch}, density {args.density}, ms per step; vs: times faster"
+    )
+    rows = [
+        (
+            f"sparsenet {precision}",
+            *timings[precision].format(1e3),
+            *(
+                f"{timings[precision].times_faster_than(peer):.2f}"
+                for peer in peers.values()
+            ),
+        )
+        for precision in PRECISIONS
+    ]
+    rows += [
+        (name, *timing.format(1e3), *("" for _ in peers))
+        for name, timing in timings.items()
+        if name not in PRECISIONS
+    ]
+    print_table(("", "median", "range", *(f"vs {peer}" for peer in peers)), rows)
+
+
+def scaling(args):
+    """Two threads against one: sparsenet alone."""
+    X, y = synthetic_images(args.batch * args.steps)
+    jobs = {}
+    for n_threads in (1, args.threads):
+        for precision, job in sparsenet_jobs(
+            X,
+            y,
+            args.epochs,
+            density=args.density,
+            n_threads=n_threads,
+            hidden_layer_sizes=args.hidden,
+            batch_size=args.batch,
+        ).items():
+            jobs[precision, n_threads] = job
+    timings = interleave(jobs, args.epochs * args.steps, args.rounds)
+    layers = format_layers(X.shape[1], args.hidden)
+    print(
+        f"{layers}, batch {args.batch}, density {args.density}, ms per step; vs: times faster"
+    )
+    rows = []
+    for precision in PRECISIONS:
+        one, many = timings[precision, 1], timings[precision, args.threads]
+        rows.append(
+            (
+                f"sparsenet {precision}",
+                one.format(1e3)[0],
+                many.format(1e3)[0],
+                f"{many.times_faster_than(one):.2f}",
+            )
+        )
+    print_table(("", "1 thread", f"{args.threads} threads", "times faster"), rows)
+
+
+def digits_epoch(args):
+    """scikit-learn's default network and batch size on its own digits."""
+    X, y = load_digits(return_X_y=True)
+    X = X / 16
+    X32 = X.astype(np.float32)
+    jobs = sparsenet_jobs(X32, y, args.epochs, n_threads=args.threads)
+    for X_peer in (X32, X):
+        jobs[f"scikit-learn {X_peer.dtype}"] = estimator_job(
+            MLPClassifier, X_peer, y, args.epochs
+        )
+    timings = interleave(jobs, args.epochs, args.rounds)
+    print(
+        f"digits, {len(X)} rows, 64-100-10, batch 200, ms per epoch; vs: times faster"
+    )
+    print_table(
+        ("", "median", "range", "vs scikit-learn float32"),
+        (
+            (
+                f"sparsenet {name}" if name in PRECISIONS else name,
+                *timing.format(1e3, digits=3),
+                f"{timing.times_faster_than(timings['scikit-learn float32']):.2f}",
+            )
+            for name, timing in timings.items()
+        ),
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--scaling", action="store_true")
+    what.add_argument("--digits", action="store_true")
+    parser.add_argument("--density", type=float, default=0.1, help="hidden layers")
+    parser.add_argument("--hidden", type=int, nargs="+", default=[1024, 1024])
+    parser.add_argument("--batch", type=int, help="default: 128; 256 with --scaling")
+    parser.add_argument("--threads", type=int, help="default: 1; 2 with --scaling")
+    parser.add_argument("--steps", type=int, default=50, help="steps in an epoch")
+    parser.add_argument("--epochs", type=int, help="default: 4; 20 with --digits")
+    parser.add_argument("--rounds", type=int, default=7)
+    args = parser.parse_args()
+    args.batch = args.batch or (256 if args.scaling else 128)
+    args.threads = args.threads or (2 if args.scaling else 1)
+    args.epochs = args.epochs or (20 if args.digits else 4)
+
+    run = scaling if args.scaling else digits_epoch if args.digits else step
+    describe_machine(args.threads, packages=("torch",) if run is step else ())
+    args.torch = optional_import("torch") if run is step else None
+    limit_threads(args.threads)
+    run(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""What the two estimators share: checking, building a network, training, predicting."""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, is_regressor
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sparsenet import _topology, _training, _validation
+from sparsenet._network import Network
+from sparsenet._threads import effective_n_threads
+
+# What `validate_data` is to make of X.
+INPUT = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
+OUT_ACTIVATIONS = {
+    "softmax": "softmax",
+    "logistic": "logistic",
+    "squared_error": "identity",
+    "poisson": "exp",
+}
+
+
+class BaseSparseMLP(BaseEstimator):
+    """What classifier and regressor share: all but the targets.
+
+    A subclass defines ``_encode_target(y, resume, incremental, classes)``, which
+    checks y and returns it as `Network.train_epoch` takes it, the loss, the number of
+    outputs and the classes to stratify by, and ``_score_output(y, output,
+    sample_weight)``.
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        density="auto",
+        sparse_training="static",
+        precision="float32",
+        n_threads=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.density = density
+        self.sparse_training = sparse_training
+        self.precision = precision
+        self.n_threads = n_threads
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model to data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets: class labels or numbers.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, >= 0 and not all 0. A sample of weight 0 counts as
+            absent.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight)
+
+    @property
+    def coefs_(self):
+        """Weight matrices as sparse arrays, made anew at each access."""
+        check_is_fitted(self)
+        return self._network.coefs
+
+    @property
+    def intercepts_(self):
+        """Biases as arrays, made anew at each access."""
+        check_is_fitted(self)
+        return self._network.intercepts
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_network")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _fit(self, X, y, sample_weight, *, incremental=False, classes=None):
+        """Check everything, train, and leave no trace of an attempt that failed."""
+        _validation.check_parameters(self)
+        if incremental and self.early_stopping:
+            raise ValueError(
+                f"{type(self).__name__}: partial_fit does not support "
+                "early_stopping=True"
+            )
+        attributes = vars(self).copy()
+        try:
+            data, network = self._prepare(X, y, sample_weight, incremental, classes)
+            history = _training.train(
+                network,
+                data,
+                self,
+                self._history,
+                self._random_state,
+                n_threads=effective_n_threads(self.n_threads),
+                incremental=incremental,
+            )
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(attributes)
+            raise
+        self._network = network
+        self._history = history
+        self.loss_ = history.loss_curve[-1] if history.loss_curve else np.nan
+        self.best_loss_ = history.best_loss
+        self.loss_curve_ = history.loss_curve
+        self.validation_scores_ = history.validation_scores
+        self.best_validation_score_ = history.best_validation_score
+        self.n_iter_ = history.n_iter
+        self.t_ = history.t
+        return self
+
+    def _prepare(self, X, y, sample_weight, incremental, classes):
+        """Return the training set, and the network to go on with or a new one."""
+        resume = hasattr(self, "_network") and (incremental or self.warm_start)
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=not resume,
+            multi_output=True,
+            y_numeric=is_regressor(self),
+            **INPUT,
+        )
+        X = _canonical(X)
+        if y.ndim == 2 and y.shape[1] == 1 and not issparse(y):
+            y = column_or_1d(y, warn=True)
+        sample_weight = _validation.check_sample_weight(sample_weight, X.shape[0])
+        y, loss, n_outputs, strata = self._encode_target(
+            y, resume, incremental, classes
+        )
+        data = _training.TrainingSet(X, y, sample_weight, self._score_output, strata)
+        structure = {
+            "hidden_layer_sizes": _validation.hidden_layer_sizes(self),
+            "activation": self.activation,
+            "density": _validation.density(self),
+            "precision": self.precision,
+            "loss": loss,
+            "n_outputs": n_outputs,
+        }
+        if not incremental or not resume:
+            self._random_state = check_random_state(self.random_state)
+        if resume:
+            self._check_same_structure(structure)
+            return data, self._network
+        layer_sizes = (X.shape[1], *structure["hidden_layer_sizes"], n_outputs)
+        _validation.check_network_size(
+            self, layer_sizes, _topology.fan_ins(structure["density"], layer_sizes)
+        )
+        self._structure = structure
+        self._history = None
+        self.n_layers_ = len(layer_sizes)
+        self.n_outputs_ = n_outputs
+        self.out_activation_ = OUT_ACTIVATIONS[loss]
+        network = Network(
+            layer_sizes,
+            activation=self.activation,
+            loss=loss,
+            precision=self.precision,
+            density=structure["density"],
+            random_state=self._random_state,
+        )
+        return data, network
+
+    def _check_same_structure(self, structure):
+        for name, value in structure.items():
+            if value != self._structure[name]:
+                raise ValueError(
+                    f"{type(self).__name__}: {name}={value!r}; allowed: "
+                    f"{self._structure[name]!r}, since warm_start and partial_fit go "
+                    "on training the network that was built with it"
+                )
+
+    def _output(self, X):
+        """Return what the network puts out for X, of shape (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        X = _canonical(validate_data(self, X, reset=False, **INPUT))
+        output = self._network.predict(X, effective_n_threads(self.n_threads))
+        return output.astype(X.dtype, copy=False)
+
+
+def _canonical(X):
+    """Add up entries of sparse X that are given more than once, in a copy."""
+    if issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X

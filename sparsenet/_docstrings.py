@@ -1,0 +1,174 @@
+"""What the docstrings of the two estimators share, written once."""
+
+import inspect
+
+SHARED = {
+    "architecture": """\
+hidden_layer_sizes : int or array-like of int, default=(100,)
+    Number of units in each hidden layer, each in [1, 2**31 - 1]. An empty sequence
+    makes a linear model.
+
+activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
+    Activation function of the hidden layers.""",
+    "training": """\
+solver : {'adam', 'sgd'}, default='adam'
+    How weights are updated: with Adam [1]_ or by stochastic gradient descent.
+    scikit-learn's 'lbfgs' is not implemented yet and raises an error.
+
+alpha : float, default=0.0001
+    Strength of the L2 regularization, >= 0. The loss of a mini-batch contains
+    ``alpha / 2 * ||W||^2``, divided by the sum of its sample weights.
+
+batch_size : int or 'auto', default='auto'
+    Size of the mini-batches, >= 1; 'auto' is ``min(200, n_samples)``.
+
+learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+    Schedule of the learning rate. Used only with ``solver='sgd'``.
+
+    - 'constant' is `learning_rate_init` throughout.
+    - 'invscaling' is ``learning_rate_init / (t_ + 1) ** power_t`` in each epoch, where
+      `t_` counts the training samples seen before it.
+    - 'adaptive' starts from `learning_rate_init`, and where training would otherwise
+      stop, it divides by 5 and goes on, until it has reached 1e-6.
+
+learning_rate_init : float, default=0.001
+    The initial learning rate, > 0.
+
+power_t : float, default=0.5
+    Exponent of 'invscaling', >= 0.
+
+max_iter : int, default=200
+    Largest number of epochs of a call of `fit`, >= 1.
+
+shuffle : bool, default=True
+    Whether to visit the samples in a new random order in each epoch.
+
+random_state : int, RandomState instance or None, default=None
+    Draws the connections, the initial weights, the validation samples of early
+    stopping and the order of samples. An int makes `fit` reproducible, with any number
+    of threads.
+
+tol : float, default=1e-4
+    An epoch is an improvement if the training loss falls, or the validation score
+    rises, by at least so much, >= 0.
+
+verbose : bool or int, default=False
+    Whether to print the progress of training.
+
+warm_start : bool, default=False
+    Whether `fit` goes on from the weights of the last call, with the same connections
+    and a new optimizer, or starts anew.
+
+momentum : float, default=0.9
+    Momentum of the updates, in [0, 1]. Used only with ``solver='sgd'``.
+
+nesterovs_momentum : bool, default=True
+    Whether the momentum is Nesterov's. Used only with ``solver='sgd'``.
+
+early_stopping : bool, default=False
+    Whether to set validation samples aside, to stop when their score no longer
+    improves, and to keep the weights with the best score. Not available in
+    `partial_fit`.
+
+validation_fraction : float, default=0.1
+    Share of the samples that `early_stopping` sets aside, in [0, 1).
+
+beta_1 : float, default=0.9
+    Decay of Adam's estimate of the first moment, in [0, 1).
+
+beta_2 : float, default=0.999
+    Decay of Adam's estimate of the second moment, in [0, 1).
+
+epsilon : float, default=1e-8
+    Number added to Adam's denominator, > 0.
+
+n_iter_no_change : int or numpy.inf, default=10
+    Training stops after more than so many epochs in a row without improvement.
+
+max_fun : int, default=15000
+    Belongs to ``solver='lbfgs'`` and has no effect without it.
+
+density : 'auto', float or array-like of float, default='auto'
+    Share of the connections that exist, in (0, 1].
+
+    - 'auto': a hidden unit keeps a tenth of its inputs, but at least 64 of them, so
+      that small networks are dense. The output layer is dense.
+    - a number: density of all hidden layers together, where a unit keeps at least 8 of
+      its inputs. The output layer is dense.
+    - a sequence: density of each weight matrix, that of the output layer last.
+
+sparse_training : {'static'}, default='static'
+    How the connections change during training: not at all.
+
+precision : {'float32', 'bfloat16', 'float16', 'int8'}, default='float32'
+    Number format of weights, activations and deltas in the forward and backward pass.
+    The optimizer works in float32 in any case.
+
+n_threads : int or None, default=None
+    Number of OpenMP threads, at most 1024. None follows ``OMP_NUM_THREADS``,
+    threadpoolctl and the number of cores. Results do not depend on it.""",
+    "attributes": """\
+loss_ : float
+    Mean training loss of the last epoch; nan if Ctrl-C left none complete.
+
+best_loss_ : float or None
+    Smallest training loss of an epoch; None with early stopping.
+
+loss_curve_ : list of float
+    Training loss of each epoch.
+
+validation_scores_ : list of float or None
+    What `score` would give for the validation samples after each epoch; None without
+    early stopping.
+
+best_validation_score_ : float or None
+    Largest of `validation_scores_`; None without early stopping.
+
+t_ : int
+    Number of training samples seen, each counted in every epoch.
+
+coefs_ : list of scipy.sparse.csc_array
+    Weight matrix of each layer, of shape (n_in, n_out), float32. Made when asked for.
+
+intercepts_ : list of ndarray
+    Biases of each layer, of shape (n_out,), float32. Made when asked for.
+
+n_features_in_ : int
+    Number of features.
+
+feature_names_in_ : ndarray of shape (`n_features_in_`,)
+    Names of the features, if X had names and all of them are strings.
+
+n_iter_ : int
+    Number of epochs of the last call of `fit` or `partial_fit`.
+
+n_layers_ : int
+    Number of layers, input and output included.
+
+n_outputs_ : int
+    Number of outputs.
+
+out_activation_ : str
+    Activation function of the output layer.""",
+    "notes": """\
+X may be dense or sparse. float32 and float64 are taken as they are, other types as
+float64, and predictions have the type of X.
+
+Loss, regularization and schedules are scikit-learn's. The initial weights are bounded
+by the number of connections that a unit has, not by the width of the layer before.
+Pickles hold the weights in their number format and leave the optimizer's state out.
+
+A call of `fit` or `partial_fit` that raises leaves the estimator as it was, except that
+an optimizer in use starts anew. Ctrl-C ends training with a warning, and what was
+learned stays.""",
+    "references": """\
+.. [1] Kingma, D. P., & Ba, J. (2015). "Adam: A method for stochastic optimization."
+       ICLR. https://arxiv.org/abs/1412.6980""",
+}
+
+
+def with_shared_sections(cls):
+    """Fill the shared text into a class's docstring, where it says ``%(name)s``."""
+    if cls.__doc__:
+        cls.__doc__ = inspect.cleandoc(cls.__doc__) % SHARED + "\n"
+    return cls

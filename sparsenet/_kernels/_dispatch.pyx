@@ -1,0 +1,86 @@
+"""The instruction set in use: chosen at import, or forced by SPARSENET_ISA."""
+
+from libc.stdint cimport uint32_t
+
+from sparsenet._kernels.kernels cimport (
+    SN_BFLOAT16,
+    SN_BLOCK_HEIGHT,
+    SN_FLOAT16,
+    SN_FLOAT32,
+    SN_INT8,
+    SN_LANES,
+    sn_denormals_off,
+    sn_denormals_restore,
+    sn_isa_name,
+    sn_kernels,
+    sn_kernels_best,
+    sn_kernels_by_name,
+)
+
+import os
+
+BLOCK_HEIGHT = SN_BLOCK_HEIGHT
+LANES = SN_LANES
+FORMATS = {
+    "float32": SN_FLOAT32,
+    "float16": SN_FLOAT16,
+    "bfloat16": SN_BFLOAT16,
+    "int8": SN_INT8,
+}
+
+cdef const sn_kernels *table = NULL
+
+
+cdef const sn_kernels *kernels_in_use() noexcept nogil:
+    return table
+
+
+cdef const sn_kernels *kernels_named(str name) except NULL:
+    cdef const sn_kernels *found = sn_kernels_by_name(name.encode())
+    if found == NULL:
+        raise ValueError(
+            f"instruction set {name!r}; allowed on this machine: "
+            + ", ".join(available_isas())
+        )
+    return found
+
+
+cdef uint32_t denormals_off() noexcept nogil:
+    """Flush denormals to zero on this thread; returns the state to restore."""
+    return sn_denormals_off()
+
+
+cdef void denormals_restore(uint32_t state) noexcept nogil:
+    sn_denormals_restore(state)
+
+
+def available_isas():
+    """Instruction sets compiled in that this machine has, worst first."""
+    names, i = [], 0
+    while sn_isa_name(i) != NULL:
+        if sn_kernels_by_name(sn_isa_name(i)) != NULL:
+            names.append(sn_isa_name(i).decode())
+        i += 1
+    return names
+
+
+def current_isa():
+    """Name of the instruction set in use."""
+    return table.name.decode()
+
+
+def weight_group(str precision):
+    """How many columns of a dense block lie side by side in a compute copy."""
+    return table.format[<int>FORMATS[precision]].weight_group
+
+
+def _choose():
+    global table
+    wanted = os.environ.get("SPARSENET_ISA", "")
+    try:
+        table = kernels_named(wanted) if wanted else sn_kernels_best()
+    except ValueError as error:
+        raise ImportError(f"SPARSENET_ISA: {error}") from None
+
+
+_choose()

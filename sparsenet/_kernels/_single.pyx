@@ -1,0 +1,148 @@
+"""The kernels one at a time, of any instruction set: for tests and benchmarks."""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from sparsenet._kernels._dispatch cimport kernels_named
+from sparsenet._kernels._input cimport address
+from sparsenet._kernels.kernels cimport (
+    SN_ADAM,
+    SN_LANES,
+    SN_SGD,
+    sn_format_kernels,
+    sn_kernels,
+    sn_matrix,
+    sn_optimizer,
+)
+
+import numpy as np
+
+from sparsenet._kernels._dispatch import FORMATS
+
+
+cdef class Kernels:
+    """One instruction set's kernels for one number format.
+
+    Arrays are passed as the kernels want them (kernels.h): C-contiguous, of the right
+    dtype, with room behind weights. Nothing is checked.
+    """
+    cdef const sn_kernels *table
+    cdef const sn_format_kernels *ops
+
+    def __init__(self, str isa, str precision):
+        self.table = kernels_named(isa)
+        self.ops = &self.table.format[<int>FORMATS[precision]]
+
+    @property
+    def weight_group(self):
+        return self.ops.weight_group
+
+    @property
+    def operand_size(self):
+        return self.ops.operand_size
+
+    def spmm(self, indptr, indices, weights, int64_t height, x, int offset, out,
+             int repeat=1):
+        cdef sn_matrix m
+        cdef const void *px = address(x)
+        cdef float *pout = <float*>address(out)
+        cdef int wide = indices.dtype == np.uint32
+        cdef int i
+        m.n_blocks = len(indptr) - 1
+        m.height = height
+        m.indptr = <const int64_t*>address(indptr)
+        m.indices = address(indices)
+        m.weights = <void*>address(weights)
+        with nogil:
+            for i in range(repeat):
+                self.ops.spmm[wide](&m, 0, m.n_blocks, px, offset, pout)
+
+    def sddmm(self, indptr, indices, int64_t height, deltas, panels, factor,
+              correction, gradient, int repeat=1):
+        """`deltas` [n_blocks][height][n_panels][64], prepared; gradient [n][height]."""
+        cdef int wide = indices.dtype == np.uint32
+        cdef int64_t size = 4 if wide else 2
+        cdef int64_t n_panels = len(panels), n_blocks = len(indptr) - 1, b, i
+        cdef const int64_t *ptr = <const int64_t*>address(indptr)
+        cdef const char *index = <const char*>address(indices)
+        cdef const char *d = <const char*>address(deltas)
+        cdef int64_t stride = height * n_panels * SN_LANES * self.ops.operand_size
+        cdef const float *f = <const float*>address(factor)
+        cdef const int32_t *c = <const int32_t*>address(correction)
+        cdef float *g = <float*>address(gradient)
+        pointers = np.array([panel.ctypes.data for panel in panels], np.uintp)
+        cdef const void *const *x = <const void *const *>address(pointers)
+        with nogil:
+            for i in range(repeat):
+                for b in range(n_blocks):
+                    self.ops.sddmm[wide](
+                        index + ptr[b] * size, ptr[b + 1] - ptr[b], height,
+                        d + b * stride, x, n_panels, f + b * height, c + b * height,
+                        g + ptr[b] * height)
+
+    def encode(self, z, int offset, x, scale):
+        self.ops.encode(<const float*>address(z), len(z), offset, <void*>address(x),
+                        <float*>address(scale))
+
+    def decode(self, x, int offset, scale, z):
+        self.ops.decode(address(x), len(x), offset, <const float*>address(scale),
+                        <float*>address(z))
+
+    def encode_deltas(self, z, row_scale, uint64_t seed, kept, operand, scale):
+        self.ops.encode_deltas(
+            <const float*>address(z), len(z), <const float*>address(row_scale), seed,
+            <void*>address(kept), <void*>address(operand), <float*>address(scale))
+
+    def prepare(self, kept, delta_scale, x_scale, int offset, uint64_t seed, deltas):
+        """One row of each panel -> (factor, correction, bias gradient)."""
+        cdef float factor = 0
+        cdef int32_t correction = 0
+        cdef float total
+        rows = np.array([row.ctypes.data for row in kept], np.uintp)
+        d_scales = np.array([row.ctypes.data for row in delta_scale], np.uintp)
+        x_scales = np.array([row.ctypes.data for row in x_scale], np.uintp)
+        total = self.ops.prepare(
+            <const void *const *>address(rows), len(kept),
+            <const float *const *>address(d_scales),
+            <const float *const *>address(x_scales), offset, seed,
+            <void*>address(deltas), &factor, &correction)
+        return factor, correction, total
+
+    def encode_weights(self, master, transpose_position, forward, transpose,
+                       row_scale):
+        self.ops.encode_weights(
+            <const float*>address(master), len(master), master.shape[1],
+            <const uint32_t*>address(transpose_position), <void*>address(forward),
+            <void*>address(transpose), <float*>address(row_scale))
+
+    def activate(self, int activation, z, bias, row_scale, lane_scale):
+        self.table.activate(
+            activation, <float*>address(z), len(z), <const float*>address(bias),
+            NULL if row_scale is None else <const float*>address(row_scale),
+            NULL if lane_scale is None else <const float*>address(lane_scale))
+
+    def chain(self, int activation, z, a, lane_scale):
+        self.table.chain(activation, <float*>address(z), <const float*>address(a),
+                         len(z), <const float*>address(lane_scale))
+
+    def output(self, int loss, z):
+        self.table.output(loss, <float*>address(z), len(z))
+
+    def loss(self, int loss, z, target, weight):
+        return self.table.loss(loss, <float*>address(z), len(z), address(target),
+                               <const float*>address(weight))
+
+    def update(self, optimizer, double alpha, double inv_weight, parameter, gradient,
+               first, second):
+        cdef sn_optimizer o
+        o.solver = SN_ADAM if optimizer.solver == "adam" else SN_SGD
+        o.nesterov = optimizer.nesterovs_momentum
+        o.learning_rate = optimizer.learning_rate
+        o.beta_1 = optimizer.beta_1
+        o.beta_2 = optimizer.beta_2
+        o.epsilon = optimizer.epsilon
+        o.momentum = optimizer.momentum
+        o.alpha = alpha
+        o.inv_weight = inv_weight
+        self.table.update(&o, len(parameter), <float*>address(parameter),
+                          <const float*>address(gradient), <float*>address(first),
+                          <float*>address(second))

@@ -1,0 +1,38 @@
+/* bfloat16 is the upper half of fp32. A vector of pairs splits into its even values (shift) and its odd ones
+ * (mask) without any shuffle; order_pair interleaves them again where the order matters. */
+INLINE void F(load_pair)(const uint16_t *x, vf *a, vf *b)
+{
+    const vu pairs = (vu)load_int(x);
+    *a = (vf)(pairs << 16);
+    *b = (vf)(pairs & 0xffff0000u);
+}
+
+INLINE void F(order_pair)(vf *a, vf *b)
+{
+    const vf even = *a, odd = *b;
+#if WIDTH == 16
+    *a = SHUFFLE(even, odd, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    *b = SHUFFLE(even, odd, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif WIDTH == 8
+    *a = SHUFFLE(even, odd, 0, 8, 1, 9, 2, 10, 3, 11);
+    *b = SHUFFLE(even, odd, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+    *a = SHUFFLE(even, odd, 0, 4, 1, 5);
+    *b = SHUFFLE(even, odd, 2, 6, 3, 7);
+#endif
+}
+
+INLINE vu16 to_bfloat16(vf v) /* to nearest even; NaN stays NaN */
+{
+    const vu bits = (vu)v;
+    const vu rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    const vu quiet = (bits >> 16) | 0x40u;
+    return __builtin_convertvector((vu)select_float(v == v, (vf)rounded, (vf)quiet), vu16);
+}
+
+INLINE void F(store_pair)(uint16_t *x, vf a, vf b)
+{
+    const vu16 low = to_bfloat16(a), high = to_bfloat16(b);
+    memcpy(x, &low, sizeof low);
+    memcpy(x + WIDTH, &high, sizeof high);
+}

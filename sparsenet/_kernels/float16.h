@@ -1,0 +1,50 @@
+/* IEEE half precision <-> fp32. Values beyond +-65504 saturate; NaN stays NaN. */
+INLINE vf saturate_half(vf x)
+{
+    x = select_float(x > 65504.0f, splat(65504.0f), x);
+    return select_float(x < -65504.0f, splat(-65504.0f), x);
+}
+
+#if ISA_F16C && VECTOR_BYTES == 64
+INLINE vf load_half(const uint16_t *x) { return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)x)); }
+INLINE void store_half(uint16_t *x, vf v)
+{
+    _mm256_storeu_si256((__m256i *)x, _mm512_cvtps_ph((__m512)saturate_half(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+#elif ISA_F16C
+INLINE vf load_half(const uint16_t *x) { return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)x)); }
+INLINE void store_half(uint16_t *x, vf v)
+{
+    _mm_storeu_si128((__m128i *)x, _mm256_cvtps_ph((__m256)saturate_half(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+#else
+INLINE vf load_half(const uint16_t *x)
+{
+    vu16 stored;
+    memcpy(&stored, x, sizeof stored);
+    const vu half = __builtin_convertvector(stored, vu);
+    /* The exponent bias differs by 112; multiplying also normalises denormals. */
+    const vf magnitude = (vf)((half & 0x7fffu) << 13) * 0x1p112f;
+    const vi special = (vi)(half & 0x7c00u) == 0x7c00;
+    return (vf)((vi)magnitude | (vi)((half & 0x8000u) << 16) | (special & 0x7f800000));
+}
+INLINE void store_half(uint16_t *x, vf v)
+{
+    v = saturate_half(v);
+    const vu sign = ((vu)v >> 16) & 0x8000u;
+    const vf a = vabs(v);
+    /* Adding 2^(exponent + 13) leaves the 10 bits that half keeps at the bottom of the mantissa, rounded to
+     * nearest even; exponents below half's smallest normal are raised to it, which makes denormals. */
+    const vu exponent = (vu)vmax(a, splat(0x1p-14f)) & 0x7f800000u;
+    const vf magic = (vf)(exponent + (13u << 23));
+    const vu mantissa = (vu)(a + magic) - (vu)magic;
+    vu half = mantissa + ((exponent >> 13) - (113u << 10)) ;
+    half = (vu)((vi)half & (vi)(a == a)) | (vu)((vi)splat_uint(0x7e00u) & (vi)(a != a));
+    const vu16 stored = __builtin_convertvector(half | sign, vu16);
+    memcpy(x, &stored, sizeof stored);
+}
+#endif
+
+INLINE void F(load_pair)(const uint16_t *x, vf *a, vf *b) { *a = load_half(x), *b = load_half(x + WIDTH); }
+INLINE void F(order_pair)(vf *a, vf *b) { (void)a, (void)b; }
+INLINE void F(store_pair)(uint16_t *x, vf a, vf b) { store_half(x, a), store_half(x + WIDTH, b); }

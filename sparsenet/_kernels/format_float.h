@@ -1,0 +1,90 @@
+/* float32, float16 and bfloat16: everything but the products. The including file has defined FORMAT and
+ *   STORE                      the type of a stored value
+ *   load_pair, store_pair      2 * WIDTH stored values <-> two fp32 vectors
+ *   DELTA_EXPONENT             if defined, deltas are scaled so that the largest is about 2 to this power
+ */
+#define PAIR (2 * WIDTH)
+
+static void F(encode)(const float *z, int64_t n_rows, int offset, void *x, float *scale)
+{
+    (void)offset, (void)scale;
+    for (int64_t i = 0; i < n_rows * SN_LANES; i += PAIR) F(store_pair)((STORE *)x + i, load(z + i), load(z + i + WIDTH));
+}
+
+static void F(decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z)
+{
+    (void)offset, (void)scale;
+    for (int64_t i = 0; i < n_rows * SN_LANES; i += PAIR) {
+        vf a, b;
+        F(load_pair)((const STORE *)x + i, &a, &b);
+        F(order_pair)(&a, &b);
+        store(z + i, a), store(z + i + WIDTH, b);
+    }
+}
+
+static void F(encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, uint64_t seed, void *kept,
+                             void *operand, float *scale)
+{
+    (void)row_scale, (void)seed, (void)operand;
+    float multiplier = 1.0f;
+#ifdef DELTA_EXPONENT
+    vf largest = splat(0.0f);
+    for (int64_t i = 0; i < n_rows * SN_LANES; i += WIDTH) largest = vmax(vabs(load(z + i)), largest);
+    const float maximum = max_lanes(largest);
+    if (maximum > 0.0f) {
+        /* A power of two, so that scaling is exact; 126 keeps both it and its inverse normal numbers. */
+        int exponent = DELTA_EXPONENT - __builtin_ilogbf(maximum);
+        exponent = exponent > 126 ? 126 : exponent < -126 ? -126 : exponent;
+        multiplier = __builtin_ldexpf(1.0f, exponent);
+    }
+#endif
+    for (int64_t i = 0; i < n_rows * SN_LANES; i += PAIR)
+        F(store_pair)((STORE *)kept + i, load(z + i) * multiplier, load(z + i + WIDTH) * multiplier);
+    for (int lane = 0; lane < SN_LANES; lane++) scale[lane] = 1.0f / multiplier;
+}
+
+static float F(prepare)(const void *const *kept, int64_t n_panels, const float *const *delta_scale,
+                        const float *const *x_scale, int offset, uint64_t seed, void *deltas, float *factor,
+                        int32_t *correction)
+{
+    (void)x_scale, (void)offset, (void)seed;
+    vf total = splat(0.0f);
+    for (int64_t p = 0; p < n_panels; p++) {
+        const float scale = delta_scale[p][0];
+        for (int i = 0; i < SN_LANES; i += PAIR) {
+            const STORE *row = (const STORE *)kept[p] + i;
+            vf a, b;
+            F(load_pair)(row, &a, &b);
+            a *= scale, b *= scale;
+            total += a + b;
+            F(set_delta)((F(operand) *)deltas + p * SN_LANES + i, row, a, b);
+        }
+    }
+    *factor = 1.0f;
+    *correction = 0;
+    return sum_lanes(total);
+}
+
+static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *transpose_position,
+                              void *forward, void *transpose, float *row_scale)
+{
+    (void)row_scale;
+    STORE *f = forward, *t = transpose;
+    /* fp32 products read the master weights themselves: only the transpose is a copy. */
+    if (F(stores_master)) {
+        for (int64_t i = 0; i < n * height; i++) t[transpose_position[i]] = ((const STORE *)master)[i];
+        return;
+    }
+    STORE buffer[PAIR];
+    for (int64_t i = 0; i < n * height; i += PAIR) {
+        const int64_t m = n * height - i < PAIR ? n * height - i : PAIR;
+        F(store_pair)(buffer, load_partial(master + i, m), load_partial(master + i + WIDTH, m - WIDTH));
+        for (int64_t j = 0; j < m; j++) t[transpose_position[i + j]] = buffer[j];
+        if (GROUP == 1 || height == 1) {
+            memcpy(f + i, buffer, m * sizeof(STORE));
+            continue;
+        }
+        for (int64_t j = 0; j < m; j++) f[group_position((i + j) / height, (i + j) % height, n, height, GROUP)] = buffer[j];
+    }
+}
+#undef PAIR

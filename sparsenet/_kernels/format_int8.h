@@ -1,0 +1,117 @@
+/* int8: everything but the products. Symmetric quantisation to -127..127 with scales that factor out of each
+ * product exactly (per output row for weights, per sample for activations and deltas of the input gradient,
+ * per output row for deltas of the weight gradient). Stored bytes are unsigned: value + offset. */
+
+INLINE float inverse_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
+
+/* Quantise n_rows x 64 values per lane; row_scale multiplies rows first (NULL: ones). */
+INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scale, int offset, const int stochastic,
+                           uint64_t seed, uint8_t *x, float *scale)
+{
+    vf largest[VECTORS], inverse[VECTORS];
+    UNROLL for (int v = 0; v < VECTORS; v++) largest[v] = splat(0.0f);
+    for (int64_t r = 0; r < n_rows; r++) {
+        const float factor = row_scale ? row_scale[r] : 1.0f;
+        UNROLL for (int v = 0; v < VECTORS; v++)
+            largest[v] = vmax(vabs(load(z + r * SN_LANES + v * WIDTH) * factor), largest[v]);
+    }
+    for (int v = 0; v < VECTORS; v++) {
+        store(scale + v * WIDTH, largest[v] * (1.0f / 127.0f));
+        for (int i = 0; i < WIDTH; i++) inverse[v][i] = inverse_or_zero(scale[v * WIDTH + i]);
+    }
+    const vf limit = splat(127.0f);
+    for (int64_t r = 0; r < n_rows; r++) {
+        const float factor = row_scale ? row_scale[r] : 1.0f;
+        UNROLL for (int v = 0; v < VECTORS; v++)
+        {
+            vf y = load(z + r * SN_LANES + v * WIDTH) * factor * inverse[v];
+            y = vmax(vmin(y, limit), -limit); /* the inverse's rounding may pass 127 */
+            const vi q = stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)r, v)) : round_to_int(y);
+            const vu8 bytes = __builtin_convertvector(q + offset, vu8);
+            memcpy(x + r * SN_LANES + v * WIDTH, &bytes, sizeof bytes);
+        }
+    }
+}
+
+static void F(encode)(const float *z, int64_t n_rows, int offset, void *x, float *scale)
+{
+    quantize_lanes(z, n_rows, NULL, offset, 0, 0, x, scale);
+}
+
+static void F(decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z)
+{
+    for (int64_t i = 0; i < n_rows * SN_LANES; i += WIDTH) {
+        vu8 bytes;
+        memcpy(&bytes, (const uint8_t *)x + i, sizeof bytes);
+        store(z + i, to_float(__builtin_convertvector(bytes, vi) - offset) * load(scale + i % SN_LANES));
+    }
+}
+
+static void F(encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, uint64_t seed, void *kept,
+                             void *operand, float *scale)
+{
+    if (kept != z) memcpy(kept, z, n_rows * SN_LANES * sizeof(float));
+    if (operand) quantize_lanes(z, n_rows, row_scale, 128, 1, seed, operand, scale);
+}
+
+static float F(prepare)(const void *const *kept, int64_t n_panels, const float *const *delta_scale,
+                        const float *const *x_scale, int offset, uint64_t seed, void *deltas, float *factor,
+                        int32_t *correction)
+{
+    (void)delta_scale;
+    vf total = splat(0.0f), largest = splat(0.0f);
+    for (int64_t p = 0; p < n_panels; p++)
+        for (int i = 0; i < SN_LANES; i += WIDTH) {
+            const vf d = load((const float *)kept[p] + i);
+            total += d;
+            largest = vmax(vabs(d * load(x_scale[p] + i)), largest);
+        }
+    const float scale = max_lanes(largest) * (1.0f / 127.0f);
+    const float inverse = inverse_or_zero(scale);
+    const vf limit = splat(127.0f);
+    vi sum = splat_int(0);
+    for (int64_t p = 0; p < n_panels; p++)
+        for (int v = 0; v < VECTORS; v++) {
+            vf y = load((const float *)kept[p] + v * WIDTH) * load(x_scale[p] + v * WIDTH) * inverse;
+            y = vmax(vmin(y, limit), -limit);
+            const vi q = round_stochastically(y, random_bits(seed, (uint32_t)p, v));
+            sum += q;
+            const vi8 bytes = __builtin_convertvector(q, vi8);
+            memcpy((int8_t *)deltas + p * SN_LANES + v * WIDTH, &bytes, sizeof bytes);
+        }
+    int32_t q_sum = 0;
+    for (int i = 0; i < WIDTH; i++) q_sum += sum[i];
+    *factor = scale;
+    *correction = offset * q_sum;
+    return sum_lanes(total);
+}
+
+static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *transpose_position,
+                              void *forward, void *transpose, float *row_scale)
+{
+    int8_t *f = forward, *t = transpose;
+    /* WIDTH is a multiple of the height, so a lane always holds the same row of the block. */
+    vf largest = splat(0.0f);
+    for (int64_t i = 0; i < n * height; i += WIDTH) largest = vmax(vabs(load_partial(master + i, n * height - i)), largest);
+    for (int64_t h = 0; h < height; h++) {
+        float maximum = 0.0f;
+        for (int i = (int)h; i < WIDTH; i += (int)height) maximum = largest[i] > maximum ? largest[i] : maximum;
+        row_scale[h] = maximum / 127.0f;
+    }
+    float inverse[WIDTH];
+    for (int j = 0; j < WIDTH; j++) inverse[j] = inverse_or_zero(row_scale[j % height]);
+    const vf limit = splat(127.0f);
+    int8_t buffer[WIDTH];
+    for (int64_t i = 0; i < n * height; i += WIDTH) {
+        const int64_t m = n * height - i < WIDTH ? n * height - i : WIDTH;
+        const vf y = vmax(vmin(load_partial(master + i, m) * load(inverse), limit), -limit);
+        const vi8 bytes = __builtin_convertvector(round_to_int(y), vi8);
+        memcpy(buffer, &bytes, sizeof bytes);
+        for (int64_t j = 0; j < m; j++) t[transpose_position[i + j]] = buffer[j];
+        if (GROUP == 1 || height == 1) {
+            memcpy(f + i, buffer, m);
+            continue;
+        }
+        for (int64_t j = 0; j < m; j++) f[group_position((i + j) / height, (i + j) % height, n, height, GROUP)] = buffer[j];
+    }
+}

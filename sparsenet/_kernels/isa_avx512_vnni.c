@@ -1,0 +1,30 @@
+/* AVX-512 with VNNI (Cascade Lake, Ice Lake). Also the best choice on Sapphire and Emerald Rapids, whose
+ * vdpbf16ps takes two cycles: shifting bf16 to fp32 is faster there. */
+#if defined(__x86_64__)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
+#endif
+#include <immintrin.h>
+
+#define ISA avx512_vnni
+#define VECTOR_BYTES 64
+#define ISA_FMA 1
+#define ISA_F16C 1
+#define ISA_BYTE_DOT 1
+#define ISA_VNNI 1
+#define ISA_BF16 0
+#define SETS_ONE 2
+#define TILE_ONE_FLOAT 4
+#define TILE_BLOCK_FLOAT 4
+#define JOINT_FLOAT 4
+#define TILE_ONE_INT8 4
+#define TILE_BLOCK_INT8 4
+#define JOINT_INT8 4
+#include "kernels_body.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+#endif

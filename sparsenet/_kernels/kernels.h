@@ -1,0 +1,111 @@
+/* What the Cython engine and the compute kernels agree on.
+ *
+ * A *panel* is 64 samples, stored feature by feature: x[feature][64]. A sample is a SIMD lane, so that every
+ * product is a vertical operation and a sample's result depends on nothing but its own lane.
+ *
+ * Kernels validate nothing, allocate nothing and know nothing of threads. One table of them is compiled per
+ * instruction set (isa_*.c) from the same bodies; dispatch.c chooses a table for the processor it finds.
+ */
+#ifndef SPARSENET_KERNELS_H
+#define SPARSENET_KERNELS_H
+
+#include <stdint.h>
+
+#define SN_LANES 64
+/* Rows that share their inputs in a block of a dense layer. */
+#define SN_BLOCK_HEIGHT 4
+
+enum { SN_FLOAT32, SN_FLOAT16, SN_BFLOAT16, SN_INT8, SN_N_FORMATS };
+enum { SN_IDENTITY, SN_LOGISTIC, SN_TANH, SN_RELU };
+enum { SN_LOSS_SOFTMAX, SN_LOSS_LOGISTIC, SN_LOSS_SQUARED_ERROR, SN_LOSS_POISSON };
+enum { SN_ADAM, SN_SGD };
+
+/* A sparse matrix as the products read it: CSR over blocks of `height` rows that share their column indices.
+ * Within a block the weights of one column lie side by side; `height` 1 is plain CSR. The forward product
+ * reads the layer's own order, the input gradient reads the same non-zeros in the order of the transpose. */
+typedef struct {
+    int64_t n_blocks;
+    int64_t height;         /* 1 or SN_BLOCK_HEIGHT */
+    const int64_t *indptr;  /* n_blocks + 1 offsets into indices */
+    const void *indices;    /* uint16_t or uint32_t */
+    void *weights;          /* compute copy in the layer's number format, see SN_WEIGHT_GROUP */
+} sn_matrix;
+
+/* One step of the optimizer, the same for every weight. */
+typedef struct {
+    int solver;
+    int nesterov;
+    float learning_rate; /* Adam: with the bias corrections of this step folded in */
+    float beta_1, beta_2, epsilon;
+    float momentum;
+    float alpha;       /* L2 */
+    float inv_weight;  /* 1 / sum of the step's sample weights */
+} sn_optimizer;
+
+/* Kernels that depend on the number format. */
+typedef struct {
+    int activation_size; /* bytes of a stored activation, and of the operand of an input gradient */
+    int delta_size;      /* bytes of a delta kept for the weight gradient */
+    int operand_size;    /* bytes of a delta as the weight gradient's product reads it */
+    int weight_size;     /* bytes of a weight's compute copy */
+    int weight_group;    /* columns of a block whose weights are stored row by row (a product's step) */
+
+    /* out[row][64] = sum over a row's non-zeros of weight * x[column][64], for the rows of blocks begin..end.
+     * Index 0: uint16_t column indices, 1: uint32_t. `offset` is what was added to int8 operands. */
+    void (*spmm[2])(const sn_matrix *w, int64_t begin, int64_t end, const void *x, int offset, float *out);
+
+    /* gradient[column][row] = factor[row] * (sum over panels and lanes of delta * x[column] - correction[row]),
+     * at the n columns of one block. `deltas` is [height][n_panels][64] as prepared by `prepare`. */
+    void (*sddmm[2])(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
+                     int64_t n_panels, const float *factor, const int32_t *correction, float *gradient);
+
+    /* Store n_rows x 64 fp32 values as activations. int8 fills scale[64] (per sample); others leave it alone. */
+    void (*encode)(const float *z, int64_t n_rows, int offset, void *x, float *scale);
+    void (*decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z);
+
+    /* Keep n_rows x 64 fp32 deltas for the weight gradient, and make the operand of the input gradient:
+     * kept == operand unless the format is int8, which multiplies by row_scale, rounds stochastically and
+     * offsets by 128. scale[64] is what the input gradient has to be multiplied by. */
+    void (*encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, uint64_t seed, void *kept,
+                          void *operand, float *scale);
+
+    /* One row's deltas over all panels, ready for sddmm; `kept` points to its row in each panel, and
+     * delta_scale and x_scale to each panel's 64 scales. Returns the sum of the deltas (the bias gradient). */
+    float (*prepare)(const void *const *kept, int64_t n_panels, const float *const *delta_scale,
+                     const float *const *x_scale, int offset, uint64_t seed, void *deltas, float *factor,
+                     int32_t *correction);
+
+    /* Compute copies of one block's n columns from its fp32 weights [n][height]; `transpose_position[n][height]`
+     * says where each goes in the transpose. int8 fills row_scale[height]. */
+    void (*encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *transpose_position,
+                           void *forward, void *transpose, float *row_scale);
+} sn_format_kernels;
+
+/* Kernels on fp32 values, whatever the number format. */
+typedef struct {
+    const char *name;
+    sn_format_kernels format[SN_N_FORMATS];
+
+    /* z = activation(z * row_scale[row] * lane_scale[lane] + bias[row]); NULL scales are ones. */
+    void (*activate)(int activation, float *z, int64_t n_rows, const float *bias, const float *row_scale,
+                     const float *lane_scale);
+    /* z *= lane_scale[lane] * activation'(.), the derivative computed from the activations a. */
+    void (*chain)(int activation, float *z, const float *a, int64_t n_rows, const float *lane_scale);
+    /* Logits in, output activations out (softmax over the n_outputs rows of each lane, or per element). */
+    void (*output)(int loss, float *z, int64_t n_outputs);
+    /* Logits in, deltas d(loss)/d(logit) * weight out. `target` is [n_outputs][64], or class codes int32[64]
+     * for softmax. Returns the weighted sum of the losses of the 64 lanes. */
+    double (*loss)(int loss, float *z, int64_t n_outputs, const void *target, const float *weight);
+    /* Optimizer step for n parameters: `first` is Adam's m or SGD's velocity, `second` Adam's v. */
+    void (*update)(const sn_optimizer *o, int64_t n, float *parameter, const float *gradient, float *first,
+                   float *second);
+} sn_kernels;
+
+/* dispatch.c */
+const sn_kernels *sn_kernels_best(void);
+const sn_kernels *sn_kernels_by_name(const char *name); /* NULL: not compiled, or this machine lacks it */
+const char *sn_isa_name(int i);                         /* NULL past the last one */
+uint32_t sn_denormals_off(void);                        /* returns the state that sn_denormals_restore takes */
+void sn_denormals_restore(uint32_t state);
+
+#endif

@@ -1,0 +1,89 @@
+"""C declarations of kernels.h."""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+
+cdef extern from "kernels.h" nogil:
+    enum:
+        SN_LANES
+        SN_BLOCK_HEIGHT
+        SN_FLOAT32
+        SN_FLOAT16
+        SN_BFLOAT16
+        SN_INT8
+        SN_IDENTITY
+        SN_LOGISTIC
+        SN_TANH
+        SN_RELU
+        SN_LOSS_SOFTMAX
+        SN_LOSS_LOGISTIC
+        SN_LOSS_SQUARED_ERROR
+        SN_LOSS_POISSON
+        SN_ADAM
+        SN_SGD
+
+    ctypedef struct sn_matrix:
+        int64_t n_blocks
+        int64_t height
+        const int64_t *indptr
+        const void *indices
+        void *weights
+
+    ctypedef struct sn_optimizer:
+        int solver
+        int nesterov
+        float learning_rate
+        float beta_1
+        float beta_2
+        float epsilon
+        float momentum
+        float alpha
+        float inv_weight
+
+    ctypedef struct sn_format_kernels:
+        int activation_size
+        int delta_size
+        int operand_size
+        int weight_size
+        int weight_group
+        void (**spmm)(const sn_matrix *w, int64_t begin, int64_t end,
+                      const void *x, int offset, float *out) noexcept nogil
+        void (**sddmm)(const void *indices, int64_t n, int64_t height,
+                       const void *deltas, const void *const *x,
+                       int64_t n_panels, const float *factor,
+                       const int32_t *correction, float *gradient) noexcept nogil
+        void (*encode)(const float *z, int64_t n_rows, int offset, void *x,
+                       float *scale) noexcept nogil
+        void (*decode)(const void *x, int64_t n_rows, int offset,
+                       const float *scale, float *z) noexcept nogil
+        void (*encode_deltas)(const float *z, int64_t n_rows,
+                              const float *row_scale, uint64_t seed,
+                              void *kept, void *operand, float *scale) noexcept nogil
+        float (*prepare)(const void *const *kept, int64_t n_panels,
+                         const float *const *delta_scale,
+                         const float *const *x_scale, int offset, uint64_t seed,
+                         void *deltas, float *factor, int32_t *correction) noexcept nogil
+        void (*encode_weights)(const float *master, int64_t n, int64_t height,
+                               const uint32_t *transpose_position, void *forward,
+                               void *transpose, float *row_scale) noexcept nogil
+
+    ctypedef struct sn_kernels:
+        const char *name
+        sn_format_kernels *format
+        void (*activate)(int activation, float *z, int64_t n_rows,
+                         const float *bias, const float *row_scale,
+                         const float *lane_scale) noexcept nogil
+        void (*chain)(int activation, float *z, const float *a, int64_t n_rows,
+                      const float *lane_scale) noexcept nogil
+        void (*output)(int loss, float *z, int64_t n_outputs) noexcept nogil
+        double (*loss)(int loss, float *z, int64_t n_outputs, const void *target,
+                       const float *weight) noexcept nogil
+        void (*update)(const sn_optimizer *o, int64_t n, float *parameter,
+                       const float *gradient, float *first,
+                       float *second) noexcept nogil
+
+    const sn_kernels *sn_kernels_best()
+    const sn_kernels *sn_kernels_by_name(const char *name)
+    const char *sn_isa_name(int i)
+    uint32_t sn_denormals_off()
+    void sn_denormals_restore(uint32_t state)

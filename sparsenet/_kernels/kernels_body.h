@@ -1,0 +1,103 @@
+/* All kernels of one instruction set. An isa_*.c file sets the target, defines
+ *   ISA            name, also of the exported table sn_kernels_<ISA>
+ *   VECTOR_BYTES   16, 32 or 64
+ *   ISA_FMA, ISA_F16C, ISA_BYTE_DOT, ISA_VNNI, ISA_BF16   0 or 1: what the target offers
+ *   SETS_ONE, TILE_ONE_*, TILE_BLOCK_*, JOINT_*            how the accumulators of a product fill its registers
+ * and includes this file. Everything but the table is static: no inline function is shared between targets. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "sparsenet's kernels assume a little-endian machine"
+#endif
+#include "vector.h"
+#include "functions.h"
+
+#define STRING_(a) #a
+#define STRING(a) STRING_(a)
+#define PASTE_(a, b, c) a##b##c
+#define PASTE(a, b, c) PASTE_(a, b, c)
+#define F(name) PASTE(FORMAT, _, name)
+#define N(name) PASTE(F(name), _, INDEX_NAME)
+
+/* fp32 copies of up to this many 16-bit weights at a time (1 KB of stack) while a row is multiplied. */
+#define WIDE_CHUNK 256
+#define WIDE_BUFFER (WIDE_CHUNK + 2 * WIDTH)
+#define MAX_JOINT 4
+#define MAX_TILE 8
+#define MAX_PIECES 4
+/* Deltas that stay in registers during the weight gradient: two pieces of one row, or one of each of four. */
+#define CHUNK_ONE (SN_LANES / DOT_LANES < 2 ? 1 : 2)
+#define CHUNK_BLOCK 1
+
+/* Where the weight of column k and row h of a block lies: whole groups of columns are stored row by row, so
+ * that a row's group is one broadcast; the columns left over follow one by one. */
+INLINE int64_t group_position(int64_t k, int64_t h, int64_t n, int64_t height, int64_t group)
+{
+    const int64_t base = k / group * group;
+    return base + group <= n ? base * height + h * group + (k - base) : k * height + h;
+}
+
+#define TILE_ONE TILE_ONE_FLOAT
+#define TILE_BLOCK TILE_BLOCK_FLOAT
+#define JOINT JOINT_FLOAT
+#define FORMAT float32
+#define STORE float
+INLINE void F(load_pair)(const float *x, vf *a, vf *b) { *a = load(x), *b = load(x + WIDTH); }
+INLINE void F(order_pair)(vf *a, vf *b) { (void)a, (void)b; }
+INLINE void F(store_pair)(float *x, vf a, vf b) { store(x, a), store(x + WIDTH, b); }
+enum { F(stores_master) = 1 };
+#include "product_parts_float.h"
+#include "products.h"
+#include "format_float.h"
+enum { F(weight_group) = GROUP };
+#include "format_end.h"
+
+#define FORMAT float16
+#define STORE uint16_t
+#define DELTA_EXPONENT 12
+#include "float16.h"
+enum { F(stores_master) = 0 };
+#include "product_parts_float.h"
+#include "products.h"
+#include "format_float.h"
+#undef DELTA_EXPONENT
+enum { F(weight_group) = GROUP };
+#include "format_end.h"
+
+#define FORMAT bfloat16
+#define STORE uint16_t
+#include "bfloat16.h"
+enum { F(stores_master) = 0 };
+#if ISA_BF16
+#include "product_parts_bfloat16.h"
+#else
+#include "product_parts_float.h"
+#endif
+#include "products.h"
+#include "format_float.h"
+enum { F(weight_group) = GROUP };
+#include "format_end.h"
+
+#undef TILE_ONE
+#undef TILE_BLOCK
+#undef JOINT
+#define TILE_ONE TILE_ONE_INT8
+#define TILE_BLOCK TILE_BLOCK_INT8
+#define JOINT JOINT_INT8
+#define FORMAT int8
+#define STORE uint8_t
+#include "product_parts_int8.h"
+#include "products.h"
+#include "format_int8.h"
+enum { F(weight_group) = GROUP };
+#include "format_end.h"
+
+#define FORMAT_TABLE(name, activation, delta, operand, weight)                                                      \
+    {activation, delta, operand, weight, name##_weight_group, {name##_spmm_u16, name##_spmm_u32},                   \
+     {name##_sddmm_u16, name##_sddmm_u32}, name##_encode, name##_decode, name##_encode_deltas, name##_prepare,      \
+     name##_encode_weights}
+
+const sn_kernels PASTE(sn_kernels_, ISA, ) = {
+    STRING(ISA),
+    {FORMAT_TABLE(float32, 4, 4, 4, 4), FORMAT_TABLE(float16, 2, 2, 4, 2),
+     FORMAT_TABLE(bfloat16, 2, 2, sizeof(bfloat16_operand), 2), FORMAT_TABLE(int8, 1, 4, 1, 1)},
+    activate, chain, output, loss_and_deltas, update,
+};

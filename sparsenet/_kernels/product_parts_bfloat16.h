@@ -1,0 +1,64 @@
+/* bfloat16 with the dot-product instruction: two columns at once, their samples interleaved so that each 32-bit
+ * lane holds one sample's pair. vdpbf16ps rounds once per pair and treats denormals as zero. */
+#define GROUP 2
+#define EXTRA 0
+#define DOT_LANES (VECTOR_BYTES / 2)
+typedef uint16_t F(wide);
+typedef uint16_t F(weight);
+typedef vf F(acc);
+typedef vf F(dot_acc);
+typedef uint16_t F(operand);
+typedef __m512i F(piece);
+
+INLINE const uint16_t *F(widen)(const uint16_t *w, int64_t n, uint16_t *buffer)
+{
+    (void)n, (void)buffer;
+    return w;
+}
+
+INLINE vf F(dot)(vf acc, __m512i x, __m512i d)
+{
+    return (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)x, (__m512bh)d);
+}
+
+INLINE void F(step)(vf *acc, const int joint, const int tile, const uint16_t *const *rows, const uint16_t *w, int offset)
+{
+    (void)offset;
+    UNROLL for (int v = 0; v < tile; v += 2)
+    {
+        const __m512i a = _mm512_loadu_si512(rows[0] + v * WIDTH), b = _mm512_loadu_si512(rows[1] + v * WIDTH);
+        const __m512i low = _mm512_unpacklo_epi16(a, b), high = _mm512_unpackhi_epi16(a, b);
+        UNROLL for (int j = 0; j < joint; j++)
+        {
+            int32_t pair;
+            memcpy(&pair, w + j * GROUP, sizeof pair);
+            const __m512i weights = _mm512_set1_epi32(pair);
+            acc[j * tile + v] = F(dot)(acc[j * tile + v], low, weights);
+            acc[j * tile + v + 1] = F(dot)(acc[j * tile + v + 1], high, weights);
+        }
+    }
+}
+
+INLINE void F(finish)(vf *acc, const vf *extra, const int tile, float *out)
+{
+    (void)extra;
+    UNROLL for (int v = 0; v < tile; v += 2)
+    {
+        store(out + v * WIDTH, SHUFFLE(acc[v], acc[v + 1], 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23));
+        store(out + (v + 1) * WIDTH,
+              SHUFFLE(acc[v], acc[v + 1], 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31));
+    }
+}
+
+INLINE __m512i F(load_piece)(const uint16_t *d) { return _mm512_loadu_si512(d); }
+INLINE __m512i F(load_x)(const uint16_t *x) { return _mm512_loadu_si512(x); }
+INLINE vf F(sum_dots)(const vf *acc, const int32_t *correction)
+{
+    (void)correction;
+    return sum_all(acc);
+}
+INLINE void F(set_delta)(uint16_t *operand, const uint16_t *stored, vf a, vf b)
+{
+    (void)a, (void)b;
+    memcpy(operand, stored, 2 * WIDTH * sizeof(uint16_t));
+}

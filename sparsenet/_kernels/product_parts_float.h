@@ -1,0 +1,68 @@
+/* What products.h asks of a format whose values widen to fp32 (float32, float16, bfloat16 by shifts).
+ * The including file has defined STORE, load_pair and order_pair. */
+#define GROUP 1
+#define EXTRA 0
+#define DOT_LANES (2 * WIDTH)
+typedef float F(wide);
+typedef STORE F(weight);
+typedef vf F(acc);
+typedef vf F(dot_acc);
+typedef float F(operand);
+typedef struct { vf a, b; } F(piece);
+
+INLINE const float *F(widen)(const STORE *w, int64_t n, float *buffer)
+{
+    if (F(stores_master)) return (const float *)w;
+    for (int64_t i = 0; i < n; i += 2 * WIDTH) {
+        vf a, b;
+        F(load_pair)(w + i, &a, &b); /* reads past the end: arrays carry that much padding */
+        F(order_pair)(&a, &b);
+        store(buffer + i, a), store(buffer + i + WIDTH, b);
+    }
+    return buffer;
+}
+
+INLINE void F(step)(vf *acc, const int joint, const int tile, const STORE *const *rows, const float *w, int offset)
+{
+    (void)offset;
+    UNROLL for (int v = 0; v < tile; v += 2)
+    {
+        vf a, b;
+        F(load_pair)(rows[0] + v * WIDTH, &a, &b);
+        UNROLL for (int j = 0; j < joint; j++)
+        {
+            const vf weight = splat(w[j]);
+            acc[j * tile + v] = fma_(weight, a, acc[j * tile + v]);
+            acc[j * tile + v + 1] = fma_(weight, b, acc[j * tile + v + 1]);
+        }
+    }
+}
+
+INLINE void F(finish)(vf *acc, const vf *extra, const int tile, float *out)
+{
+    (void)extra;
+    UNROLL for (int v = 0; v < tile; v += 2)
+    {
+        F(order_pair)(acc + v, acc + v + 1);
+        store(out + v * WIDTH, acc[v]), store(out + (v + 1) * WIDTH, acc[v + 1]);
+    }
+}
+
+INLINE F(piece) F(load_piece)(const float *d) { return (F(piece)){load(d), load(d + WIDTH)}; }
+INLINE F(piece) F(load_x)(const STORE *x)
+{
+    F(piece) p;
+    F(load_pair)(x, &p.a, &p.b);
+    return p;
+}
+INLINE vf F(dot)(vf acc, F(piece) x, F(piece) d) { return fma_(x.b, d.b, fma_(x.a, d.a, acc)); }
+INLINE vf F(sum_dots)(const vf *acc, const int32_t *correction)
+{
+    (void)correction;
+    return sum_all(acc);
+}
+INLINE void F(set_delta)(float *operand, const STORE *stored, vf a, vf b)
+{
+    (void)stored;
+    store(operand, a), store(operand + WIDTH, b);
+}

@@ -1,0 +1,145 @@
+/* int8 by dot products of four bytes: four columns at once, their samples interleaved so that each 32-bit lane
+ * holds one sample's four values. The panel's bytes are unsigned (value + offset), the weights signed; the
+ * offset's share, offset * sum of weights, is accumulated beside the rows (`extra`) and taken off at the end,
+ * exactly. Integers: every instruction set gives the same bits. */
+#if ISA_BYTE_DOT
+#define GROUP 4
+#define EXTRA 1
+#define DOT_LANES VECTOR_BYTES
+typedef int8_t F(wide);
+typedef vi F(piece);
+
+#if ISA_VNNI
+INLINE vi byte_dot(vi acc, vi u, vi s) { return (vi)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)u, (__m512i)s); }
+#elif VECTOR_BYTES == 64
+/* vpmaddubsw would saturate at u > 127: widen even and odd bytes to 16 bits and use vpmaddwd. */
+INLINE vi pair_dot(vi a, vi b) { return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
+INLINE vi high_bytes(vi s) { return (vi)_mm512_srai_epi16((__m512i)s, 8); }
+INLINE vi low_bytes(vi s) { return (vi)_mm512_srai_epi16(_mm512_slli_epi16((__m512i)s, 8), 8); }
+#else
+INLINE vi pair_dot(vi a, vi b) { return (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
+INLINE vi high_bytes(vi s) { return (vi)_mm256_srai_epi16((__m256i)s, 8); }
+INLINE vi low_bytes(vi s) { return (vi)_mm256_srai_epi16(_mm256_slli_epi16((__m256i)s, 8), 8); }
+#endif
+#if !ISA_VNNI
+INLINE vi byte_dot(vi acc, vi u, vi s)
+{
+    const vi even = u & 0x00ff00ff, odd = (vi)((vu)u >> 8) & 0x00ff00ff;
+    return acc + (pair_dot(even, low_bytes(s)) + pair_dot(odd, high_bytes(s)));
+}
+#endif
+
+#if VECTOR_BYTES == 64
+INLINE vi unpack_low_8(vi a, vi b) { return (vi)_mm512_unpacklo_epi8((__m512i)a, (__m512i)b); }
+INLINE vi unpack_high_8(vi a, vi b) { return (vi)_mm512_unpackhi_epi8((__m512i)a, (__m512i)b); }
+INLINE vi unpack_low_16(vi a, vi b) { return (vi)_mm512_unpacklo_epi16((__m512i)a, (__m512i)b); }
+INLINE vi unpack_high_16(vi a, vi b) { return (vi)_mm512_unpackhi_epi16((__m512i)a, (__m512i)b); }
+#else
+INLINE vi unpack_low_8(vi a, vi b) { return (vi)_mm256_unpacklo_epi8((__m256i)a, (__m256i)b); }
+INLINE vi unpack_high_8(vi a, vi b) { return (vi)_mm256_unpackhi_epi8((__m256i)a, (__m256i)b); }
+INLINE vi unpack_low_16(vi a, vi b) { return (vi)_mm256_unpacklo_epi16((__m256i)a, (__m256i)b); }
+INLINE vi unpack_high_16(vi a, vi b) { return (vi)_mm256_unpackhi_epi16((__m256i)a, (__m256i)b); }
+#endif
+
+INLINE const int8_t *F(widen)(const int8_t *w, int64_t n, int8_t *buffer)
+{
+    (void)n, (void)buffer;
+    return w;
+}
+
+INLINE void F(step)(vi *acc, const int joint, const int tile, const uint8_t *const *rows, const int8_t *w, int offset)
+{
+    const vi offsets = splat_int(offset * 0x01010101);
+    UNROLL for (int v = 0; v < tile; v += 4)
+    {
+        const vi a = load_int(rows[0] + v * WIDTH), b = load_int(rows[1] + v * WIDTH);
+        const vi c = load_int(rows[2] + v * WIDTH), d = load_int(rows[3] + v * WIDTH);
+        const vi ab_low = unpack_low_8(a, b), ab_high = unpack_high_8(a, b);
+        const vi cd_low = unpack_low_8(c, d), cd_high = unpack_high_8(c, d);
+        const vi quads[4] = {unpack_low_16(ab_low, cd_low), unpack_high_16(ab_low, cd_low),
+                             unpack_low_16(ab_high, cd_high), unpack_high_16(ab_high, cd_high)};
+        UNROLL for (int j = 0; j < joint; j++)
+        {
+            int32_t four;
+            memcpy(&four, w + j * GROUP, sizeof four);
+            const vi weights = splat_int(four);
+            UNROLL for (int q = 0; q < 4; q++)
+                acc[j * tile + v + q] = byte_dot(acc[j * tile + v + q], quads[q], weights);
+            if (v == 0) acc[joint * tile + j] = byte_dot(acc[joint * tile + j], offsets, weights);
+        }
+    }
+}
+
+INLINE void F(finish)(vi *acc, const vi *extra, const int tile, float *out)
+{
+    UNROLL for (int v = 0; v < tile; v += 4)
+    {
+        UNROLL for (int q = 0; q < 4; q++) acc[v + q] -= *extra;
+        /* Within each 128 bits the interleave left 4 consecutive samples: a 4 x 4 transpose of quarters. */
+#if WIDTH == 16
+#define FIRST_HALVES 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define SECOND_HALVES 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+        const vi a = SHUFFLE(acc[v], acc[v + 1], FIRST_HALVES), b = SHUFFLE(acc[v + 2], acc[v + 3], FIRST_HALVES);
+        const vi c = SHUFFLE(acc[v], acc[v + 1], SECOND_HALVES), d = SHUFFLE(acc[v + 2], acc[v + 3], SECOND_HALVES);
+        const vi rows[4] = {SHUFFLE(a, b, EVEN_QUARTERS), SHUFFLE(a, b, ODD_QUARTERS), SHUFFLE(c, d, EVEN_QUARTERS),
+                            SHUFFLE(c, d, ODD_QUARTERS)};
+#else
+        const vi rows[4] = {SHUFFLE(acc[v], acc[v + 1], EVEN_QUARTERS), SHUFFLE(acc[v + 2], acc[v + 3], EVEN_QUARTERS),
+                            SHUFFLE(acc[v], acc[v + 1], ODD_QUARTERS), SHUFFLE(acc[v + 2], acc[v + 3], ODD_QUARTERS)};
+#endif
+        UNROLL for (int q = 0; q < 4; q++) store(out + (v + q) * WIDTH, to_float(rows[q]));
+    }
+}
+
+INLINE vi F(load_piece)(const int8_t *d) { return load_int(d); }
+INLINE vi F(load_x)(const uint8_t *x) { return load_int(x); }
+INLINE vi F(dot)(vi acc, vi x, vi d) { return byte_dot(acc, x, d); }
+
+#else /* no byte dot product: widen everything to int32, which any compiler vectorises */
+#define GROUP 1
+#define EXTRA 0
+#define DOT_LANES WIDTH
+typedef int32_t F(wide);
+typedef vi F(piece);
+
+INLINE const int32_t *F(widen)(const int8_t *w, int64_t n, int32_t *buffer)
+{
+    for (int64_t i = 0; i < n; i++) buffer[i] = w[i];
+    return buffer;
+}
+INLINE vi F(load_x)(const uint8_t *x)
+{
+    vu8 v;
+    memcpy(&v, x, sizeof v);
+    return __builtin_convertvector(v, vi);
+}
+INLINE vi F(load_piece)(const int8_t *d)
+{
+    vi8 v;
+    memcpy(&v, d, sizeof v);
+    return __builtin_convertvector(v, vi);
+}
+INLINE void F(step)(vi *acc, const int joint, const int tile, const uint8_t *const *rows, const int32_t *w, int offset)
+{
+    UNROLL for (int v = 0; v < tile; v++)
+    {
+        const vi x = F(load_x)(rows[0] + v * WIDTH) - offset;
+        UNROLL for (int j = 0; j < joint; j++) acc[j * tile + v] += x * w[j];
+    }
+}
+INLINE void F(finish)(vi *acc, const vi *extra, const int tile, float *out)
+{
+    (void)extra;
+    UNROLL for (int v = 0; v < tile; v++) store(out + v * WIDTH, to_float(acc[v]));
+}
+INLINE vi F(dot)(vi acc, vi x, vi d) { return acc + x * d; }
+#endif
+
+typedef int8_t F(weight);
+typedef vi F(acc);
+typedef vi F(dot_acc);
+typedef int8_t F(operand);
+INLINE vf F(sum_dots)(const vi *acc, const int32_t *correction)
+{
+    return to_float(sum_all_int(acc) - load_int(correction));
+}

@@ -1,0 +1,157 @@
+/* The vector vocabulary that all kernel bodies are written in: GCC/Clang vector extensions of the width that
+ * the including isa_*.c chose (VECTOR_BYTES), and the few operations that they lack. */
+#include <stdint.h>
+#include <string.h>
+#include "kernels.h"
+
+#define INLINE static inline __attribute__((always_inline, unused))
+#define UNROLL _Pragma("GCC unroll 16")
+#define WIDTH (VECTOR_BYTES / 4)     /* fp32 lanes of a vector */
+#define VECTORS (SN_LANES / WIDTH)   /* vectors of a panel's row */
+
+typedef float vf __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t vi __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t vu __attribute__((vector_size(VECTOR_BYTES)));
+typedef vf vf_unaligned __attribute__((aligned(1), may_alias));
+typedef vi vi_unaligned __attribute__((aligned(1), may_alias));
+typedef uint16_t vu16 __attribute__((vector_size(VECTOR_BYTES / 2)));
+typedef int8_t vi8 __attribute__((vector_size(VECTOR_BYTES / 4)));
+typedef uint8_t vu8 __attribute__((vector_size(VECTOR_BYTES / 4)));
+
+#if defined(__clang__)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#endif
+
+INLINE vf splat(float x) { return x - (vf){0}; }
+INLINE vi splat_int(int32_t x) { return x - (vi){0}; }
+INLINE vu splat_uint(uint32_t x) { return x - (vu){0}; }
+INLINE vf load(const float *p) { return *(const vf_unaligned *)p; }
+INLINE void store(float *p, vf v) { *(vf_unaligned *)p = v; }
+INLINE vi load_int(const void *p) { return *(const vi_unaligned *)p; }
+INLINE vf load_partial(const float *p, int64_t n) /* zeros beyond the first n */
+{
+    if (n >= WIDTH) return load(p);
+    float values[WIDTH] = {0};
+    if (n > 0) memcpy(values, p, n * sizeof(float));
+    return load(values);
+}
+INLINE void store_partial(float *p, vf v, int64_t n)
+{
+    if (n >= WIDTH) store(p, v);
+    else memcpy(p, &v, n * sizeof(float));
+}
+INLINE vf select_float(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+INLINE vf vmax(vf a, vf b) { return select_float(a > b, a, b); }
+INLINE vf vmin(vf a, vf b) { return select_float(a < b, a, b); }
+INLINE vf vabs(vf a) { return (vf)((vi)a & 0x7fffffff); }
+INLINE vf to_float(vi a) { return __builtin_convertvector(a, vf); }
+
+#if ISA_FMA
+#if VECTOR_BYTES == 64
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+INLINE vf vsqrt(vf a) { return (vf)_mm512_sqrt_ps((__m512)a); }
+#else
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+INLINE vf vsqrt(vf a) { return (vf)_mm256_sqrt_ps((__m256)a); }
+#endif
+#else
+INLINE vf fma_(vf a, vf b, vf c) { return a * b + c; }
+INLINE vf vsqrt(vf a)
+{
+    for (int i = 0; i < WIDTH; i++) a[i] = __builtin_sqrtf(a[i]);
+    return a;
+}
+#endif
+
+/* Round to nearest, ties to even, for |x| < 2^22: adding 1.5 * 2^23 leaves the integer in the low mantissa. */
+INLINE vi round_to_int(vf x)
+{
+    const vf magic = splat(12582912.0f);
+    return (vi)(x + magic) - (vi)magic;
+}
+
+INLINE float sum_lanes(vf a)
+{
+    float s = 0; /* in order: the result must not depend on the instruction selection */
+    for (int i = 0; i < WIDTH; i++) s += a[i];
+    return s;
+}
+INLINE float max_lanes(vf a)
+{
+    float m = a[0];
+    for (int i = 1; i < WIDTH; i++) m = a[i] > m ? a[i] : m;
+    return m;
+}
+
+/* Sums of WIDTH vectors at once: result[i] = sum of the lanes of v[i]. Transposes while it adds, 3 operations
+ * for every addition that a lane-by-lane sum would need WIDTH of. One definition for fp32 and int32 lanes. */
+#if WIDTH == 16
+#define LOW_HALVES 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
+#define HIGH_HALVES 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
+#define LOW_PAIRS 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define HIGH_PAIRS 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define EVEN_QUARTERS 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
+#define ODD_QUARTERS 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
+#elif WIDTH == 8
+#define LOW_HALVES 0, 8, 1, 9, 4, 12, 5, 13
+#define HIGH_HALVES 2, 10, 3, 11, 6, 14, 7, 15
+#define LOW_PAIRS 0, 1, 8, 9, 4, 5, 12, 13
+#define HIGH_PAIRS 2, 3, 10, 11, 6, 7, 14, 15
+#define EVEN_QUARTERS 0, 1, 2, 3, 8, 9, 10, 11
+#define ODD_QUARTERS 4, 5, 6, 7, 12, 13, 14, 15
+#else
+#define LOW_HALVES 0, 4, 1, 5
+#define HIGH_HALVES 2, 6, 3, 7
+#define LOW_PAIRS 0, 1, 4, 5
+#define HIGH_PAIRS 2, 3, 6, 7
+#endif
+#define ADD_SHUFFLED(a, b, first, second) (SHUFFLE(a, b, first) + SHUFFLE(a, b, second))
+#define DEFINE_SUM_ALL(NAME, TYPE)                                                                       \
+    INLINE TYPE NAME##_four(const TYPE *v)                                                               \
+    {                                                                                                    \
+        TYPE a = ADD_SHUFFLED(v[0], v[1], LOW_HALVES, HIGH_HALVES);                                      \
+        TYPE b = ADD_SHUFFLED(v[2], v[3], LOW_HALVES, HIGH_HALVES);                                      \
+        return ADD_SHUFFLED(a, b, LOW_PAIRS, HIGH_PAIRS);                                                \
+    }                                                                                                    \
+    INLINE TYPE NAME(const TYPE *v) { return SUM_QUARTERS(NAME, TYPE); }
+#if WIDTH == 16
+#define SUM_QUARTERS(NAME, TYPE)                                                                         \
+    ({                                                                                                   \
+        TYPE a_ = NAME##_four(v), b_ = NAME##_four(v + 4), c_ = NAME##_four(v + 8);                      \
+        TYPE d_ = NAME##_four(v + 12);                                                                   \
+        a_ = ADD_SHUFFLED(a_, b_, EVEN_QUARTERS, ODD_QUARTERS);                                          \
+        c_ = ADD_SHUFFLED(c_, d_, EVEN_QUARTERS, ODD_QUARTERS);                                          \
+        ADD_SHUFFLED(a_, c_, EVEN_QUARTERS, ODD_QUARTERS);                                               \
+    })
+#elif WIDTH == 8
+#define SUM_QUARTERS(NAME, TYPE)                                                                         \
+    ({                                                                                                   \
+        TYPE a_ = NAME##_four(v), b_ = NAME##_four(v + 4);                                               \
+        ADD_SHUFFLED(a_, b_, EVEN_QUARTERS, ODD_QUARTERS);                                               \
+    })
+#else
+#define SUM_QUARTERS(NAME, TYPE) NAME##_four(v)
+#endif
+DEFINE_SUM_ALL(sum_all, vf)
+DEFINE_SUM_ALL(sum_all_int, vi)
+
+/* Uniform random bits for stochastic rounding, a function of (seed, row, lane) alone: MurmurHash3's finalizer
+ * over a counter (A. Appleby, public domain). */
+INLINE vu random_bits(uint64_t seed, uint32_t row, int vector)
+{
+    vu x = splat_uint((row * VECTORS + vector) * WIDTH * 2654435769u + (uint32_t)seed);
+    vu lane;
+    for (int i = 0; i < WIDTH; i++) lane[i] = (uint32_t)i * 2654435769u;
+    x = (x + lane) ^ (uint32_t)(seed >> 32);
+    x = (x ^ (x >> 16)) * 0x85ebca6bu;
+    x = (x ^ (x >> 13)) * 0xc2b2ae35u;
+    return x ^ (x >> 16);
+}
+/* floor(x + u), u uniform in [0, 1): unbiased, and |x| <= 127 stays within +-127. */
+INLINE vi round_stochastically(vf x, vu bits)
+{
+    const vf u = to_float((vi)(bits >> 8)) * 0x1p-24f;
+    return round_to_int(x + (u - 0.5f));
+}

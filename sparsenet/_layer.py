@@ -1,0 +1,264 @@
+"""One layer of weights: its connections, parameters and the copies that kernels read."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from sparsenet._formats import (
+    STORED_DTYPE,
+    from_stored,
+    quantization_scale,
+    to_stored,
+)
+from sparsenet._kernels._dispatch import BLOCK_HEIGHT, weight_group
+from sparsenet._kernels._engine import PADDING
+from sparsenet._topology import index_dtype, random_connections
+
+
+def _padded(shape, dtype):
+    """Zeros with room behind them: kernels read whole vectors."""
+    size = int(np.prod(shape))
+    return np.zeros(size + PADDING, dtype)[:size].reshape(shape)
+
+
+class Layer:
+    """Weights of one layer, W of shape (n_out, n_in), stored by blocks of outputs.
+
+    A block is `height` neighbouring outputs that share their inputs: 1 for a sparse
+    layer, 4 for a dense one, whose loads are then shared by four rows. The rows that
+    complete a dense layer's last block have zero weights and stay inside.
+
+    Attributes
+    ----------
+    indptr : int64 array of shape (n_blocks + 1,)
+    indices : uint16 or uint32 array of shape (n_columns,)
+        The inputs of each block, ascending.
+    weights : float32 array of shape (n_columns, height)
+        What the optimizer owns.
+    forward, transpose : arrays of the number format
+        The same weights as the two products read them: in the order of the outputs
+        and of the inputs. For float32 `forward` is `weights` itself.
+    transpose_position : uint32 array of shape (n_columns, height)
+        Place of each weight in `transpose`.
+    row_scale : float32 array of shape (n_blocks * height,)
+        int8 only: weight = row_scale * stored byte.
+    bias : float32 array of shape (n_out,)
+    moments : tuple of four float32 arrays, or None
+        Optimizer state: first and second moment of weights and of biases.
+    """
+
+    def __init__(self, n_in, n_out, precision, indptr, indices, weights, bias):
+        self.n_in, self.n_out, self.precision = n_in, n_out, precision
+        self.indptr, self.indices = indptr, indices
+        self.weights, self.bias = weights, bias
+        self.height = weights.shape[1]
+        self.moments = None
+        self._build_transpose()
+        self.row_scale = np.zeros(self.n_blocks * self.height, np.float32)
+        stored = np.zeros(1, STORED_DTYPE[precision])
+        self.forward = (
+            weights
+            if precision == "float32"
+            else _padded(weights.size, stored.dtype)
+        )
+        # One place more, where the rows that complete a dense block leave their zeros.
+        self.transpose = _padded(self._transpose_size + 1, stored.dtype)
+        self._set_stored(self._round_weights())
+
+    @classmethod
+    def random(cls, n_in, n_out, fan_in, precision, activation, rng):
+        """Draw connections and weights (Glorot & Bengio 2010, by actual fan-in)."""
+        fan_out = fan_in * n_out / n_in
+        bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (fan_in + fan_out))
+        if fan_in == n_in:
+            n_blocks = -(-n_out // BLOCK_HEIGHT)
+            weights = _padded((n_blocks * n_in, BLOCK_HEIGHT), np.float32)
+            for block in range(n_blocks):
+                rows = min(BLOCK_HEIGHT, n_out - block * BLOCK_HEIGHT)
+                weights[block * n_in : (block + 1) * n_in, :rows] = rng.uniform(
+                    -bound, bound, (n_in, rows)
+                )
+            indices = np.tile(np.arange(n_in, dtype=index_dtype(n_in)), n_blocks)
+        else:
+            n_blocks = n_out
+            weights = _padded((n_out * fan_in, 1), np.float32)
+            weights[:, 0] = rng.uniform(-bound, bound, n_out * fan_in)
+            indices = random_connections(n_in, n_out, fan_in, rng).ravel()
+        indptr = np.arange(n_blocks + 1, dtype=np.int64) * fan_in
+        bias = rng.uniform(-bound, bound, n_out).astype(np.float32)
+        return cls(n_in, n_out, precision, indptr, indices, weights, bias)
+
+    @property
+    def n_blocks(self):
+        return len(self.indptr) - 1
+
+    @property
+    def n_connections(self):
+        return len(self.indices) if self.height == 1 else self.n_in * self.n_out
+
+    def start_optimizer(self):
+        """Forget the optimizer's state."""
+        self.moments = (
+            np.zeros_like(self.weights),
+            np.zeros_like(self.weights),
+            np.zeros_like(self.bias),
+            np.zeros_like(self.bias),
+        )
+
+    def to_csc(self):
+        """The weights that products use, as a float32 csc_array (n_in, n_out)."""
+        values = self._from_stored(self._stored())
+        if self.height == 1:
+            indptr, indices, data = self.indptr, self.indices, values[:, 0]
+        else:
+            by_output = values.reshape(self.n_blocks, self.n_in, self.height)
+            data = by_output.transpose(0, 2, 1).reshape(-1, self.n_in)[: self.n_out]
+            indptr = np.arange(self.n_out + 1, dtype=np.int64) * self.n_in
+            indices = np.tile(np.arange(self.n_in), self.n_out)
+            data = data.ravel()
+        # int32 unless the size forbids: what other libraries expect of a csc_array.
+        wide = np.int64 if max(indptr[-1], self.n_in) >= 2**31 else np.int32
+        return sp.csc_array(
+            (data.copy(), indices.astype(wide), indptr.astype(wide)),
+            shape=(self.n_in, self.n_out),
+        )
+
+    # The transpose -----------------------------------------------------------------
+
+    def _build_transpose(self):
+        """The same non-zeros in the order of the inputs, in O(connections)."""
+        if self.height == 1:
+            order = np.argsort(self.indices, kind="stable")  # a radix sort for uint16
+            outputs = np.repeat(
+                np.arange(self.n_out, dtype=index_dtype(self.n_out)),
+                np.diff(self.indptr),
+            )
+            self.transpose_height = 1
+            self.transpose_indices = outputs[order]
+            counts = np.bincount(self.indices, minlength=self.n_in)
+            self.transpose_indptr = np.concatenate([[0], np.cumsum(counts)])
+            self.transpose_position = np.empty((len(order), 1), np.uint32)
+            self.transpose_position[order, 0] = np.arange(len(order), dtype=np.uint32)
+            self._transpose_size = len(order)
+            return
+        height = self.transpose_height = BLOCK_HEIGHT
+        n_blocks = -(-self.n_in // height)
+        self.transpose_indptr = np.arange(n_blocks + 1, dtype=np.int64) * self.n_out
+        self.transpose_indices = np.tile(
+            np.arange(self.n_out, dtype=index_dtype(self.n_out)), n_blocks
+        )
+        self._transpose_size = n_blocks * height * self.n_out
+        group = weight_group(self.precision)
+        inputs = np.arange(self.n_in)
+        position = np.full(
+            (self.n_blocks, self.n_in, height), self._transpose_size, np.uint32
+        )
+        for output in range(self.n_out):
+            position[output // height, :, output % height] = (
+                inputs // height * (height * self.n_out)
+                + _group_position(output, inputs % height, self.n_out, height, group)
+            )
+        self.transpose_position = position.reshape(-1, height)
+
+    # Stored values -----------------------------------------------------------------
+
+    def _scale_of_columns(self):
+        """row_scale for each weight of (n_columns, height); int8 only."""
+        scale = self.row_scale.reshape(self.n_blocks, self.height)
+        return np.repeat(scale, np.diff(self.indptr), axis=0)
+
+    def _round_weights(self):
+        """The float32 weights in the number format, (n_columns, height)."""
+        if self.precision != "int8":
+            return to_stored(self.weights, self.precision)
+        largest = np.zeros((self.n_blocks, self.height), np.float32)
+        filled = np.diff(self.indptr) > 0
+        if filled.any():
+            largest[filled] = np.maximum.reduceat(
+                np.abs(self.weights), self.indptr[:-1][filled], axis=0
+            )
+        self.row_scale[:] = quantization_scale(largest).ravel()
+        return to_stored(self.weights, "int8", self._scale_of_columns())
+
+    def _from_stored(self, stored):
+        if self.precision != "int8":
+            return from_stored(stored, self.precision)
+        return from_stored(stored, "int8", self._scale_of_columns())
+
+    def _forward_position(self):
+        """Shape (blocks, block size) of `forward`, and each weight's place in a block."""
+        n_columns = self.n_in if self.height > 1 else len(self.weights)
+        column, row = np.divmod(np.arange(n_columns * self.height), self.height)
+        group = weight_group(self.precision)
+        position = _group_position(column, row, n_columns, self.height, group)
+        return (-1, n_columns * self.height), position
+
+    def _set_stored(self, stored):
+        """Write the copies that the two products read."""
+        self.transpose[self.transpose_position.ravel()] = stored.ravel()
+        if self.precision != "float32":
+            shape, position = self._forward_position()
+            self.forward.reshape(shape)[:, position] = stored.reshape(shape)
+
+    def _stored(self):
+        """The weights as the products read them, (n_columns, height)."""
+        if self.precision == "float32":
+            return self.weights
+        shape, position = self._forward_position()
+        return self.forward.reshape(shape)[:, position].reshape(self.weights.shape)
+
+    # Pickling ----------------------------------------------------------------------
+
+    def __getstate__(self):
+        """Weights in their own format and 16-bit indices; no optimizer state."""
+        stored = self._stored()
+        state = {
+            "n_in": self.n_in,
+            "n_out": self.n_out,
+            "precision": self.precision,
+            "bias": self.bias,
+        }
+        if self.height == 1:
+            state["fan_in"] = np.diff(self.indptr).astype(index_dtype(self.n_in + 1))
+            state["indices"] = self.indices
+            state["stored"] = stored[:, 0]
+        else:
+            rows = stored.reshape(self.n_blocks, self.n_in, self.height)
+            rows = rows.transpose(0, 2, 1).reshape(-1, self.n_in)
+            state["stored"] = np.ascontiguousarray(rows[: self.n_out])
+        if self.precision == "int8":
+            state["row_scale"] = self.row_scale[: self.n_out]
+        return state
+
+    def __setstate__(self, state):
+        n_in, n_out = state["n_in"], state["n_out"]
+        stored, precision = state["stored"], state["precision"]
+        if stored.ndim == 2:
+            n_blocks = -(-n_out // BLOCK_HEIGHT)
+            rows = np.zeros((n_blocks * BLOCK_HEIGHT, n_in), stored.dtype)
+            rows[:n_out] = stored
+            stored = rows.reshape(n_blocks, BLOCK_HEIGHT, n_in).transpose(0, 2, 1)
+            stored = np.ascontiguousarray(stored).reshape(-1, BLOCK_HEIGHT)
+            indptr = np.arange(n_blocks + 1, dtype=np.int64) * n_in
+            indices = np.tile(np.arange(n_in, dtype=index_dtype(n_in)), n_blocks)
+        else:
+            stored = stored.reshape(-1, 1)
+            indptr = np.concatenate([[0], np.cumsum(state["fan_in"], dtype=np.int64)])
+            indices = np.array(state["indices"])
+        weights = _padded(stored.shape, np.float32)
+        self.__init__(
+            n_in, n_out, precision, indptr, indices, weights, np.array(state["bias"])
+        )
+        if precision == "int8":
+            self.row_scale[:n_out] = state["row_scale"]
+        weights[...] = self._from_stored(stored)
+        self._set_stored(stored)
+
+
+def _group_position(column, row, n_columns, height, group):
+    """Place of a weight within its block: kernels_body.h, `group_position`."""
+    base = column // group * group
+    return np.where(
+        base + group <= n_columns,
+        base * height + row * group + (column - base),
+        column * height + row,
+    )

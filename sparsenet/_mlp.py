@@ -1,0 +1,395 @@
+"""Multi-layer perceptrons with sparse weights behind scikit-learn's interface."""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.multiclass import type_of_target
+
+from sparsenet._base import BaseSparseMLP
+from sparsenet._docstrings import with_shared_sections
+
+# In float32 a sigmoid reaches 0 and 1. No probability is certain, and its logarithm is
+# wanted, so the numbers next to 0 (of full precision) and 1 take their place.
+PROBABILITY_BOUNDS = np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg
+
+
+@with_shared_sections
+class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
+    """Multi-layer perceptron classifier with sparse weights.
+
+    Minimizes the log-loss. It takes the parameters of scikit-learn's `MLPClassifier`,
+    and those that say how sparse the weights are and in which number format they
+    compute.
+
+    Parameters
+    ----------
+    %(architecture)s
+
+    %(training)s
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; the column numbers of a multi-label y.
+
+    %(attributes)s
+
+    See Also
+    --------
+    SparseMLPRegressor : Multi-layer perceptron regressor with sparse weights.
+    sklearn.neural_network.MLPClassifier : Multi-layer perceptron with dense weights.
+
+    Notes
+    -----
+    A multi-label y is a matrix of zeros and ones. Early stopping stratifies the
+    validation samples by class if there are enough of each, but not with such a y.
+
+    %(notes)s
+
+    References
+    ----------
+    %(references)s
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sparsenet import SparseMLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> classifier = SparseMLPClassifier((256, 256), density=0.2, random_state=0)
+    >>> classifier.fit(X_train, y_train).score(X_test, y_test) > 0.95
+    True
+    >>> classifier.predict_proba(X_test).shape
+    (450, 10)
+    """
+
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Update the model with one epoch over the given data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The class labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, >= 0 and not all 0. A sample of weight 0 counts as
+            absent.
+
+        classes : array-like of shape (n_classes,), default=None
+            All classes that y will ever have. Needed in the first call, unless y is
+            multi-label; may be left out later.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The most probable class; in multi-label classification, 1 for each label
+            that is more probable than not.
+        """
+        output = self._output(X)
+        if self.out_activation_ == "softmax":
+            return self.classes_[output.argmax(axis=1)]
+        positive = (output > 0.5).astype(np.int64)
+        return positive if self.n_outputs_ > 1 else self.classes_[positive[:, 0]]
+
+    def predict_proba(self, X):
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            Probability of each class, in the order of `classes_`, never 0.
+        """
+        probabilities = np.clip(self._output(X), *PROBABILITY_BOUNDS)
+        if self.out_activation_ == "softmax":
+            # Their sum is 1 to the precision of float32; float64 can do better.
+            return probabilities / probabilities.sum(axis=1, keepdims=True)
+        if self.n_outputs_ == 1:
+            return np.hstack([1 - probabilities, probabilities])
+        return probabilities
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            Logarithm of `predict_proba`, never infinite.
+        """
+        return np.log(self.predict_proba(X))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _encode_target(self, y, resume, incremental, classes):
+        name = type(self).__name__
+        y = y.toarray() if issparse(y) else y
+        y_type = type_of_target(y, input_name="y", raise_unknown=True)
+        multilabel = y_type == "multilabel-indicator"
+        if not multilabel and y_type not in ("binary", "multiclass"):
+            raise ValueError(
+                f"{name}: Unknown label type: {y_type}; allowed: one class label per "
+                "sample, or a matrix of zeros and ones for multi-label classification"
+            )
+        if multilabel and not np.isin(y, (0, 1)).all():
+            raise ValueError(
+                f"{name}: y is a matrix of the values {np.unique(y)}; allowed: 0 and 1"
+            )
+        if resume and multilabel != self._is_multilabel():
+            raise ValueError(
+                f"{name}: y is {'' if multilabel else 'not '}multi-label, unlike that "
+                "of the call before; warm_start and partial_fit cannot change this"
+            )
+        present = np.arange(y.shape[1]) if multilabel else np.unique(y)
+        if classes is not None:
+            classes = np.unique(classes)
+            if resume and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"{name}: classes={classes}; allowed: {self.classes_}, as in the "
+                    "call before"
+                )
+        if not resume:
+            if incremental and classes is None and not multilabel:
+                raise ValueError(
+                    f"{name}: classes must be passed on the first call to partial_fit"
+                )
+            self.classes_ = present if classes is None else classes
+        # Only partial_fit may see some of the classes at a time.
+        all_present = multilabel or not incremental
+        if np.setdiff1d(present, self.classes_).size or (
+            all_present and len(present) != len(self.classes_)
+        ):
+            raise ValueError(
+                f"{name}: y has the classes {present}; allowed: "
+                f"{'all of' if all_present else 'those among'} {self.classes_}"
+            )
+        if multilabel:
+            return _as_float32(y), "logistic", y.shape[1], None
+        codes = np.searchsorted(self.classes_, y).astype(np.int32)
+        if len(self.classes_) == 2:
+            return _as_float32(codes), "logistic", 1, codes
+        # A single class is a softmax, too: certain, with nothing to learn.
+        return codes, "softmax", len(self.classes_), codes
+
+    def _is_multilabel(self):
+        return self.out_activation_ == "logistic" and self.n_outputs_ > 1
+
+    def _score_output(self, y, output, sample_weight):
+        if self.out_activation_ == "softmax":
+            correct = output.argmax(axis=1) == y
+        else:
+            correct = ((output > 0.5) == y).all(axis=1)
+        return np.average(correct, weights=sample_weight)
+
+
+@with_shared_sections
+class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
+    """Multi-layer perceptron regressor with sparse weights.
+
+    Minimizes the squared error or the Poisson deviance. It takes the parameters of
+    scikit-learn's `MLPRegressor`, and those that say how sparse the weights are and in
+    which number format they compute.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'poisson'}, default='squared_error'
+        Loss: half the squared error, averaged over the outputs, or half the Poisson
+        deviance. With 'poisson', predictions are the exponential of the last layer,
+        and targets must be >= 0.
+
+    %(architecture)s
+
+    %(training)s
+
+    Attributes
+    ----------
+    %(attributes)s
+
+    See Also
+    --------
+    SparseMLPClassifier : Multi-layer perceptron classifier with sparse weights.
+    sklearn.neural_network.MLPRegressor : Multi-layer perceptron with dense weights.
+
+    Notes
+    -----
+    With k outputs, the gradient of the squared error is that of `loss_`;
+    scikit-learn's is k times as large.
+
+    %(notes)s
+
+    References
+    ----------
+    %(references)s
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_friedman1
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sparsenet import SparseMLPRegressor
+    >>> X, y = make_friedman1(1000, random_state=0)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> regressor = SparseMLPRegressor(
+    ...     hidden_layer_sizes=(256, 256), density=0.2, random_state=0
+    ... )
+    >>> regressor.fit(X_train, y_train).score(X_test, y_test) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        density="auto",
+        sparse_training="static",
+        precision="float32",
+        n_threads=None,
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+            density=density,
+            sparse_training=sparse_training,
+            precision=precision,
+            n_threads=n_threads,
+        )
+        self.loss = loss
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Update the model with one epoch over the given data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The target values.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, >= 0 and not all 0. A sample of weight 0 counts as
+            absent.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X):
+        """Predict target values.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The predicted values.
+        """
+        output = self._output(X)
+        return output if self.n_outputs_ > 1 else output[:, 0]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags
+
+    def _encode_target(self, y, resume, incremental, classes):
+        y = _as_float32(y.toarray() if issparse(y) else y)
+        name = type(self).__name__
+        if not np.isfinite(y).all():
+            raise ValueError(f"{name}: y has values too large for float32")
+        if self.loss == "poisson" and y.min() < 0:
+            raise ValueError(
+                f"{name}: y has the value {y.min()}; allowed: numbers >= 0, since "
+                "loss='poisson'"
+            )
+        return y, self.loss, y.shape[1], None
+
+    def _score_output(self, y, output, sample_weight):
+        return r2_score(y, output, sample_weight=sample_weight)
+
+
+def _as_float32(y):
+    """Return y as `Network.train_epoch` takes it, of shape (n_samples, n_outputs)."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float32)

@@ -1,0 +1,209 @@
+"""A multi-layer perceptron's parameters and number format: all that a pickle holds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparsenet._kernels._engine import Engine
+from sparsenet._layer import Layer
+from sparsenet._topology import fan_ins
+
+#: Raised when the pickled layout changes.
+STATE_VERSION = 1
+
+#: int8 products are summed in 32 bits: 255 * 127 * 65,536 is the most that fits.
+INT8_MAX_TERMS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What one optimizer step does; the learning rate is this epoch's.
+
+    "adam": Kingma & Ba 2015, arXiv:1412.6980. "sgd": with momentum, Nesterov's where
+    `nesterovs_momentum` is true.
+    """
+
+    solver: str
+    learning_rate: float
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+
+
+class Network:
+    """Layers, and the engine that runs them.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        (n_features, *hidden, n_outputs).
+    activation : {"identity", "logistic", "tanh", "relu"}
+        Of the hidden layers.
+    loss : {"softmax", "logistic", "squared_error", "poisson"}
+        Fixes the output activation too: softmax, logistic, identity or exp.
+    precision : {"float32", "bfloat16", "float16", "int8"}
+    density : "auto", float or sequence of float
+    random_state : numpy.random.RandomState
+        One integer is drawn from it; connections, initial weights and the stochastic
+        rounding of int8 follow from that.
+    """
+
+    def __init__(
+        self, layer_sizes, *, activation, loss, precision, density, random_state
+    ):
+        self.layer_sizes = tuple(int(n) for n in layer_sizes)
+        self.activation, self.loss, self.precision = activation, loss, precision
+        self.seed = int(random_state.randint(np.iinfo(np.int32).max))
+        self.n_steps = 0
+        rng = np.random.default_rng(self.seed)
+        self.layers = [
+            Layer.random(n_in, n_out, fan_in, precision, activation, rng)
+            for n_in, n_out, fan_in in zip(
+                self.layer_sizes[:-1],
+                self.layer_sizes[1:],
+                fan_ins(density, self.layer_sizes),
+                strict=True,
+            )
+        ]
+        self._engine = None
+
+    @property
+    def n_connections(self):
+        """Weights of all layers, biases not counted."""
+        return sum(layer.n_connections for layer in self.layers)
+
+    @property
+    def coefs(self):
+        """Weights as products use them: float32 csc_array (n_in, n_out) per layer."""
+        return [layer.to_csc() for layer in self.layers]
+
+    @property
+    def intercepts(self):
+        return [layer.bias.copy() for layer in self.layers]
+
+    def is_finite(self):
+        """Whether all weights and biases are finite."""
+        return all(
+            np.isfinite(array).all()
+            for layer in self.layers
+            for array in (layer.weights, layer.bias)
+        )
+
+    def reset_optimizer(self):
+        """Forget the moments and the count of steps."""
+        self.n_steps = 0
+        for layer in self.layers:
+            layer.moments = None
+        self._engine = None
+
+    def train_epoch(
+        self, X, y, sample_weight, order, *, batch_size, alpha, optimizer, n_threads
+    ):
+        """Train on the rows `order` once, in mini-batches.
+
+        Parameters
+        ----------
+        X : C-contiguous ndarray or CSR matrix, float32 or float64
+        y : int32 array (n,) of class codes for "softmax", else float32 (n, n_outputs)
+        sample_weight : float32 array (n,) or None
+        order : int64 array of row numbers
+        batch_size : int
+        alpha : float
+            L2 penalty, divided by the weight of a batch as in scikit-learn.
+        optimizer : Optimizer
+        n_threads : int
+
+        Returns
+        -------
+        float
+            Mean loss over the epoch. The L2 term is evaluated once, at the end.
+        """
+        if self.layers[0].moments is None:
+            for layer in self.layers:
+                layer.start_optimizer()
+            self._engine = None
+        loss, weight, n_steps = self._get_engine().train(
+            X,
+            y,
+            sample_weight,
+            np.ascontiguousarray(order, np.int64),
+            batch_size,
+            optimizer,
+            alpha,
+            self.n_steps,
+            self.seed,
+            n_threads,
+        )
+        self.n_steps += n_steps
+        if weight == 0:
+            return 0.0
+        squares = sum(float(np.vdot(lay.weights, lay.weights)) for lay in self.layers)
+        return (loss + 0.5 * alpha * squares * n_steps) / weight
+
+    def predict(self, X, n_threads):
+        """Output activations of the rows of X, float32 (n, n_outputs)."""
+        out = np.empty((X.shape[0], self.layer_sizes[-1]), np.float32)
+        self._get_engine().predict(X, out, n_threads)
+        return out
+
+    def snapshot(self):
+        """Copies of the parameters, for `restore`."""
+        return [
+            tuple(
+                array.copy()
+                for array in (
+                    layer.weights,
+                    layer.bias,
+                    layer.forward,
+                    layer.transpose,
+                    layer.row_scale,
+                )
+            )
+            for layer in self.layers
+        ]
+
+    def restore(self, snapshot):
+        """Put a snapshot's parameters back."""
+        for layer, arrays in zip(self.layers, snapshot, strict=True):
+            layer.weights[...], layer.bias[...] = arrays[:2]
+            layer.forward[...] = arrays[2].reshape(layer.forward.shape)
+            layer.transpose[...], layer.row_scale[...] = arrays[3:]
+
+    def _get_engine(self):
+        if self._engine is None:
+            self._engine = Engine(
+                self.layers, self.precision, self.activation, self.loss
+            )
+        return self._engine
+
+    # Pickling: no optimizer state, each layer in its own format ----------------------
+
+    def __getstate__(self):
+        return {
+            "version": STATE_VERSION,
+            "layer_sizes": self.layer_sizes,
+            "activation": self.activation,
+            "loss": self.loss,
+            "precision": self.precision,
+            "seed": self.seed,
+            "n_steps": self.n_steps,
+            "layers": [layer.__getstate__() for layer in self.layers],
+        }
+
+    def __setstate__(self, state):
+        from sparsenet._state import check_state
+
+        check_state(state, STATE_VERSION)
+        self.layer_sizes = tuple(state["layer_sizes"])
+        self.activation, self.loss = state["activation"], state["loss"]
+        self.precision, self.seed = state["precision"], state["seed"]
+        # The moments are gone, so Adam's bias correction has to start again.
+        self.n_steps = 0
+        self.layers = []
+        for layer_state in state["layers"]:
+            layer = Layer.__new__(Layer)
+            layer.__setstate__(layer_state)
+            self.layers.append(layer)
+        self._engine = None

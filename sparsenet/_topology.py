@@ -1,0 +1,108 @@
+"""Which connections a layer has: from a density to column indices.
+
+A layer's connections are CSR over its outputs: unit `o` reads the inputs
+``indices[indptr[o]:indptr[o + 1]]``. All units of a layer have the same fan-in.
+"""
+
+import numpy as np
+
+#: A unit keeps at least so many inputs (or all, where there are fewer).
+MIN_FAN_IN = 8
+#: The same for ``density="auto"``, which keeps a tenth of the inputs.
+AUTO_MIN_FAN_IN = 64
+AUTO_DENSITY = 0.1
+
+
+def index_dtype(n_inputs):
+    """Smallest unsigned integer type that holds the indices of `n_inputs`."""
+    return np.dtype(np.uint16 if n_inputs <= 1 << 16 else np.uint32)
+
+
+def erdos_renyi_densities(density, shapes):
+    """Spread one density over layers by the Erdős-Rényi rule.
+
+    A layer's density is proportional to ``(n_in + n_out) / (n_in * n_out)``, so that
+    narrow layers stay denser; layers that would exceed 1 become dense and leave
+    their surplus to the others (Mocanu et al. 2018, doi:10.1038/s41467-018-04316-3;
+    saturation as in Evci et al. 2020, arXiv:1911.11134).
+
+    Parameters
+    ----------
+    density : float
+        Connections of all layers together over those of the dense layers, in (0, 1].
+    shapes : sequence of (int, int)
+        (n_in, n_out) of each layer.
+
+    Returns
+    -------
+    list of float
+        The density of each layer.
+    """
+    sizes = np.array([n_in * n_out for n_in, n_out in shapes], float)
+    perimeters = np.array([n_in + n_out for n_in, n_out in shapes], float)
+    dense = np.zeros(len(shapes), bool)
+    while not dense.all():
+        budget = density * sizes.sum() - sizes[dense].sum()
+        factor = budget / perimeters[~dense].sum()
+        overfull = ~dense & (factor * perimeters > sizes)
+        if not overfull.any():
+            return list(np.where(dense, 1.0, factor * perimeters / sizes))
+        dense |= overfull
+    return [1.0] * len(shapes)
+
+
+def fan_ins(density, layer_sizes):
+    """Fan-in of each layer's units.
+
+    Parameters
+    ----------
+    density : "auto", float or sequence of float
+        As the estimators' parameter `density`.
+    layer_sizes : sequence of int
+        Widths of the input, hidden and output layers.
+
+    Returns
+    -------
+    list of int
+        One fan-in per weight matrix; equal to the number of inputs where dense.
+    """
+    shapes = list(zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
+    if isinstance(density, str):
+        hidden = [max(AUTO_DENSITY * n_in, AUTO_MIN_FAN_IN) / n_in for n_in, _ in shapes]
+        densities = [*hidden[:-1], 1.0]
+    elif np.ndim(density) == 0:
+        densities = [*erdos_renyi_densities(float(density), shapes[:-1]), 1.0]
+    else:
+        densities = [float(d) for d in density]
+    return [
+        min(n_in, max(MIN_FAN_IN, round(d * n_in)))
+        for d, (n_in, _) in zip(densities, shapes, strict=True)
+    ]
+
+
+def random_connections(n_inputs, n_outputs, fan_in, rng):
+    """Draw `fan_in` different inputs for each output, and use all inputs evenly.
+
+    Random permutations of the inputs are cut into pieces of `fan_in`: no piece holds
+    an input twice, and no input is used much more often than another.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs, fan_in : int
+        ``1 <= fan_in <= n_inputs``.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of shape (n_outputs, fan_in)
+        Input numbers, ascending in each row; uint16 or uint32 (`index_dtype`).
+    """
+    dtype = index_dtype(n_inputs)
+    pieces = n_inputs // fan_in
+    connections = np.empty((n_outputs, fan_in), dtype)
+    inputs = np.arange(n_inputs, dtype=dtype)
+    for begin in range(0, n_outputs, pieces):
+        rows = min(pieces, n_outputs - begin)
+        piece = rng.permutation(inputs)[: rows * fan_in].reshape(rows, fan_in)
+        connections[begin : begin + rows] = np.sort(piece, axis=1)
+    return connections

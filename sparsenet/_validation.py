@@ -1,0 +1,299 @@
+"""Checks of what a user passes in, made before any work starts.
+
+scikit-learn's own parameter checker is private, so this is a small one. A
+`Constraint` is a test together with the words that say what passes it, so that
+an error can name the parameter, its value and what is allowed.
+"""
+
+import math
+import os
+import reprlib
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+MAX_UNITS = 2**31 - 1
+# Training with Adam: the weight and its two moments in float32, and in each of
+# two orders a compute copy and an index of up to four bytes.
+BYTES_PER_CONNECTION = 28
+
+
+class Constraint(NamedTuple):
+    """A test of a parameter's value, and the words for what passes it."""
+
+    allows: Callable[[object], bool]
+    description: str
+
+
+def listing(words):
+    """Join words: a; a or b; a, b, or c."""
+    *first, last = words
+    if len(first) < 2:
+        return " or ".join(words)
+    return f"{', '.join(first)}, or {last}"
+
+
+def _is_number(value, kind):
+    """Whether value is a finite number; True and False are not numbers here."""
+    return (
+        isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+    )
+
+
+def number(low, high=math.inf, *, bounds="[]", kind=Real):
+    """Allow finite numbers from low to high; `bounds` says which ends belong."""
+    noun = "an integer" if kind is Integral else "a number"
+    above = ">=" if bounds[0] == "[" else ">"
+    if high == math.inf:
+        words = f"{noun} {above} {low}"
+    else:
+        words = f"{noun} in {bounds[0]}{low}, {high}{bounds[1]}"
+
+    def allows(value):
+        return (
+            _is_number(value, kind)
+            and (value >= low if bounds[0] == "[" else value > low)
+            and (value <= high if bounds[1] == "]" else value < high)
+        )
+
+    return Constraint(allows, words)
+
+
+def integer(low, high=math.inf):
+    """Allow integers from low to high, both included."""
+    return number(low, high, kind=Integral)
+
+
+def choice(*options):
+    """Allow these strings and nothing else."""
+    return Constraint(
+        lambda value: isinstance(value, str) and value in options,
+        listing([repr(option) for option in options]),
+    )
+
+
+def instance(description, *classes):
+    """Allow instances of these classes."""
+    return Constraint(lambda value: isinstance(value, classes), description)
+
+
+def either(*constraints):
+    """Allow what any of the constraints allows."""
+    return Constraint(
+        lambda value: any(constraint.allows(value) for constraint in constraints),
+        listing([constraint.description for constraint in constraints]),
+    )
+
+
+def each(constraint, description, length=None):
+    """Allow a sequence whose members all pass, of this length if one is given."""
+
+    def allows(value):
+        if isinstance(value, np.ndarray):
+            value = list(value) if value.ndim == 1 else None
+        return (
+            isinstance(value, Sequence)
+            and not isinstance(value, (str, bytes))
+            and (length is None or len(value) == length)
+            and all(map(constraint.allows, value))
+        )
+
+    return Constraint(allows, description)
+
+
+boolean = instance("True or False", bool, np.bool_)
+none = instance("None", type(None))
+units = integer(1, MAX_UNITS)
+fraction = number(0, 1, bounds="(]")
+
+CONSTRAINTS = {
+    "loss": choice("squared_error", "poisson"),
+    "hidden_layer_sizes": either(units, each(units, "a sequence of such")),
+    "activation": choice("identity", "logistic", "tanh", "relu"),
+    "solver": choice("adam", "sgd")._replace(
+        description="'adam' or 'sgd' ('lbfgs' is not implemented yet)"
+    ),
+    "alpha": number(0),
+    "batch_size": either(choice("auto"), integer(1)),
+    "learning_rate": choice("constant", "invscaling", "adaptive"),
+    "learning_rate_init": number(0, bounds="(]"),
+    "power_t": number(0),
+    "max_iter": integer(1),
+    "shuffle": boolean,
+    "random_state": either(
+        none,
+        integer(0, 2**32 - 1),
+        instance("a numpy.random.RandomState", np.random.RandomState),
+    ),
+    "tol": number(0),
+    "verbose": either(boolean, integer(0)),
+    "warm_start": boolean,
+    "momentum": number(0, 1),
+    "nesterovs_momentum": boolean,
+    "early_stopping": boolean,
+    "validation_fraction": number(0, 1, bounds="[)"),
+    "beta_1": number(0, 1, bounds="[)"),
+    "beta_2": number(0, 1, bounds="[)"),
+    "epsilon": number(0, bounds="(]"),
+    "n_iter_no_change": either(
+        integer(1),
+        Constraint(lambda v: isinstance(v, Real) and v == math.inf, "numpy.inf"),
+    ),
+    "max_fun": integer(1),
+    "sparse_training": choice("static"),
+    "precision": choice("float32", "bfloat16", "float16", "int8"),
+    "n_threads": either(none, integer(1, 1024)),
+}
+
+
+def check_parameters(estimator):
+    """Refuse a parameter that is out of bounds.
+
+    Parameters
+    ----------
+    estimator : object
+        Has the method ``get_params``, as scikit-learn's estimators.
+
+    Raises
+    ------
+    ValueError
+        Names the estimator, the parameter, its value and what is allowed.
+    """
+    parameters = estimator.get_params(deep=False)
+    for name, constraint in CONSTRAINTS.items():
+        if name in parameters:
+            _check(estimator, name, parameters[name], constraint)
+    # How many densities there may be depends on how many layers there are.
+    n_matrices = len(hidden_layer_sizes(estimator)) + 1
+    one_each = each(
+        fraction, f"one per weight matrix ({n_matrices} here)", length=n_matrices
+    )
+    _check(
+        estimator,
+        "density",
+        estimator.density,
+        either(choice("auto"), fraction, one_each),
+    )
+
+
+def _check(estimator, name, value, constraint):
+    if not constraint.allows(value):
+        raise ValueError(
+            f"{type(estimator).__name__}: {name}={_shown(value)}; "
+            f"allowed: {constraint.description}"
+        )
+
+
+def _shown(value):
+    """Return a short representation on one line."""
+    return " ".join(reprlib.repr(value).split())
+
+
+def hidden_layer_sizes(estimator):
+    """Return the sizes of the hidden layers as a tuple of int."""
+    sizes = estimator.hidden_layer_sizes
+    return (int(sizes),) if isinstance(sizes, Integral) else tuple(map(int, sizes))
+
+
+def density(estimator):
+    """Return the density as "auto", a float or a tuple of float."""
+    value = estimator.density
+    if isinstance(value, str):
+        return value
+    return float(value) if isinstance(value, Real) else tuple(map(float, value))
+
+
+def check_sample_weight(sample_weight, n_samples):
+    """Check the weights of samples.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,), number or None
+        A number stands for as many equal weights.
+    n_samples : int
+        Number of rows of X.
+
+    Returns
+    -------
+    sample_weight : ndarray of shape (n_samples,), float32, or None
+        None if all weights are 1.
+
+    Raises
+    ------
+    ValueError
+        A weight is negative, infinite or NaN, all are zero, or there is not one
+        weight per row.
+    """
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_samples, sample_weight)
+    with np.errstate(over="ignore"):
+        weights = check_array(
+            sample_weight,
+            dtype=np.float32,
+            order="C",
+            ensure_2d=False,
+            allow_nd=True,
+            input_name="sample_weight",
+        )
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight has shape {weights.shape}; allowed: ({n_samples},), "
+            "one weight per row of X"
+        )
+    if weights.min() < 0:
+        raise ValueError(
+            f"sample_weight has the value {weights.min()}; allowed: numbers >= 0"
+        )
+    if not weights.any():
+        raise ValueError("sample_weight is zero for every row: nothing to train on")
+    return weights
+
+
+def check_network_size(estimator, layer_sizes, fan_ins):
+    """Refuse a network that this machine cannot hold.
+
+    Parameters
+    ----------
+    estimator : object
+        Has the parameters that the message names.
+    layer_sizes : sequence of int
+        Number of features, of units in each hidden layer, of outputs.
+    fan_ins : sequence of int
+        How many inputs a unit has, for each weight matrix.
+
+    Raises
+    ------
+    ValueError
+        Training would need more than the machine's memory, or a layer has more
+        than 2**31 - 1 units.
+    """
+    name = type(estimator).__name__
+    if max(layer_sizes) > MAX_UNITS:
+        raise ValueError(
+            f"{name}: layer sizes {tuple(layer_sizes)}; allowed: {units.description}"
+        )
+    n_connections = sum(
+        fan_in * n_out for fan_in, n_out in zip(fan_ins, layer_sizes[1:], strict=True)
+    )
+    n_bytes, available = n_connections * BYTES_PER_CONNECTION, _physical_memory()
+    if n_bytes > available:
+        raise ValueError(
+            f"{name}: hidden_layer_sizes={_shown(estimator.hidden_layer_sizes)} "
+            f"and density={_shown(estimator.density)} make "
+            f"{n_connections:,} connections with {layer_sizes[0]:,} features, and "
+            f"training them takes {n_bytes / 2**30:,.0f} GiB; allowed: at most the "
+            f"{available / 2**30:,.0f} GiB of this machine"
+        )
+
+
+def _physical_memory():
+    """Bytes of memory; where the system does not tell, what 48 bits can address."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 2**48

@@ -1,0 +1,284 @@
+"""Bad data raises before work starts, names what is wrong and leaves no trace."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import sparse
+
+from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+
+RNG = np.random.RandomState(0)
+X = RNG.rand(30, 4)
+LABELS = np.arange(30) % 3
+NUMBERS = X.sum(axis=1)
+BOTH = [(SparseMLPClassifier, LABELS), (SparseMLPRegressor, NUMBERS)]
+
+few_examples = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+def small(estimator, **parameters):
+    defaults = {"hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
+    return estimator(**defaults | parameters)
+
+
+@pytest.fixture(autouse=True)
+def _quiet(recwarn):
+    """Two epochs are not enough; what the tests show needs no more."""
+
+
+@few_examples
+@given(
+    bad=st.sampled_from([math.nan, math.inf, -math.inf]),
+    row=st.integers(0, 29),
+    column=st.integers(0, 3),
+    container=st.sampled_from([np.array, sparse.csr_array, sparse.csc_matrix]),
+    which=st.sampled_from(BOTH),
+)
+def test_a_value_that_is_not_finite_is_refused_anywhere_in_X(
+    bad, row, column, container, which
+):
+    estimator, y = which
+    damaged = X.copy()
+    damaged[row, column] = bad
+    with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
+        small(estimator).fit(container(damaged), y)
+    fitted = small(estimator).fit(X, y)
+    with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
+        fitted.predict(container(damaged))
+
+
+@few_examples
+@given(shape=hnp.array_shapes(min_dims=0, max_dims=4, max_side=5))
+def test_X_that_is_no_matrix_of_the_right_width_is_refused(shape):
+    fitted = small(SparseMLPRegressor).fit(X, NUMBERS)
+    if len(shape) != 2 or shape[1] != 4:
+        with pytest.raises((ValueError, TypeError)):
+            fitted.predict(np.zeros(shape))
+
+
+@few_examples
+@given(n=st.integers(0, 60).filter(lambda n: n != 30), which=st.sampled_from(BOTH))
+def test_y_of_another_length_is_refused(n, which):
+    estimator, y = which
+    with pytest.raises(ValueError, match=r"inconsistent|sample"):
+        small(estimator).fit(X, np.resize(y, n))
+
+
+@few_examples
+@given(
+    weights=hnp.arrays(
+        np.float64, st.integers(28, 32), elements=st.sampled_from([0, 1, -1, math.nan])
+    )
+)
+def test_sample_weights_are_one_number_per_row_none_negative_some_positive(weights):
+    classifier = small(SparseMLPClassifier)
+    good = len(weights) == 30 and (weights >= 0).all() and weights.any()
+    if good:
+        classifier.fit(X, LABELS, sample_weight=weights)
+    else:
+        with pytest.raises(ValueError, match="sample_weight"):
+            classifier.fit(X, LABELS, sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (NUMBERS, "Unknown label type: continuous; allowed"),
+        (np.c_[LABELS, LABELS], "Unknown label type: multiclass-multioutput"),
+        (np.c_[NUMBERS, NUMBERS], "Unknown label type: continuous-multioutput"),
+        (
+            np.c_[LABELS > 0, LABELS > 1] * 2 - 1,
+            r"y is a matrix of the values \[-1  1\]",
+        ),
+        (np.where(LABELS, math.nan, 1.0), "y contains NaN"),
+        (np.array([{}] * 30), "label type"),
+        (None, "y cannot be None|requires y"),
+    ],
+)
+def test_targets_that_are_no_classes_are_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        small(SparseMLPClassifier).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.where(LABELS, math.nan, 1.0), "y contains NaN"),
+        (np.where(LABELS, math.inf, 1.0), "y contains infinity"),
+        (NUMBERS * 1e300, "y has values too large for float32"),
+        (np.array(["a"] * 30), "could not convert string"),
+        (np.zeros((30, 2, 2)), "dim"),
+    ],
+)
+def test_targets_that_are_no_numbers_are_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        small(SparseMLPRegressor).fit(X, y)
+
+
+def test_poisson_refuses_a_negative_target():
+    with pytest.raises(ValueError, match=r"y has the value -0\.5; .*poisson"):
+        small(SparseMLPRegressor, loss="poisson").fit(X, np.where(LABELS, 1, -0.5))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"hidden_layer_sizes": (2**31 - 1, 2**31 - 1)},
+        {"hidden_layer_sizes": (10**6,) * 3, "density": 1.0},
+    ],
+)
+def test_an_absurd_network_is_refused(parameters):
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes=.*density=.*allowed"):
+        small(SparseMLPClassifier, **parameters).fit(X, LABELS)
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_parameter_out_of_bounds_is_refused_when_training(estimator, y, method):
+    with pytest.raises(ValueError, match=rf"{estimator.__name__}: density=2; allowed"):
+        getattr(small(estimator, density=2), method)(X, y)
+
+
+def test_the_first_partial_fit_needs_the_classes():
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        small(SparseMLPClassifier).partial_fit(X, LABELS)
+
+
+def test_partial_fit_refuses_an_unseen_label():
+    classifier = small(SparseMLPClassifier).partial_fit(X, LABELS, classes=[0, 1, 2])
+    with pytest.raises(
+        ValueError, match=r"y has the classes .*3.*allowed: .*\[0 1 2\]"
+    ):
+        classifier.partial_fit(X, LABELS + 1)
+    with pytest.raises(
+        ValueError, match=r"y has the classes .*a.*allowed: .*\[0 1 2\]"
+    ):
+        classifier.partial_fit(X, np.array(list("ab" * 15)))
+
+
+def test_partial_fit_refuses_other_classes():
+    classifier = small(SparseMLPClassifier).partial_fit(X, LABELS, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"classes=\[0 1\]; allowed: \[0 1 2\]"):
+        classifier.partial_fit(X, LABELS % 2, classes=[0, 1])
+
+
+def test_partial_fit_refuses_labels_outside_of_classes_at_once():
+    with pytest.raises(ValueError, match=r"y has the classes .*allowed"):
+        small(SparseMLPClassifier).partial_fit(X, LABELS, classes=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(LABELS, np.eye(3, dtype=int)[LABELS], id="classes, then matrix"),
+        pytest.param(np.eye(3, dtype=int)[LABELS], LABELS, id="matrix, then classes"),
+    ],
+)
+def test_partial_fit_refuses_another_kind_of_target(first, second):
+    classifier = small(SparseMLPClassifier).partial_fit(X, first, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="multi-label"):
+        classifier.partial_fit(X, second)
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_partial_fit_refuses_early_stopping(estimator, y):
+    with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
+        small(estimator, early_stopping=True).partial_fit(X, y)
+
+
+def test_warm_start_refuses_other_classes():
+    classifier = small(SparseMLPClassifier, warm_start=True).fit(X, LABELS)
+    for other in (LABELS + 1, LABELS % 2):
+        with pytest.raises(ValueError, match=r"allowed: all of \[0 1 2\]"):
+            classifier.fit(X, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hidden_layer_sizes", (9,)),
+        ("hidden_layer_sizes", (8, 8)),
+        ("activation", "tanh"),
+        ("density", 0.5),
+        ("precision", "int8"),
+        ("loss", "poisson"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_going_on_refuses_another_structure(name, value, method):
+    regressor = small(SparseMLPRegressor, warm_start=True).fit(X, NUMBERS)
+    regressor.set_params(**{name: value})
+    with pytest.raises(ValueError, match=rf"SparseMLPRegressor: {name}=.*; allowed: "):
+        getattr(regressor, method)(X, NUMBERS)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_going_on_refuses_other_numbers_of_features_and_outputs(method):
+    regressor = small(SparseMLPRegressor, warm_start=True).fit(X, NUMBERS)
+    with pytest.raises(ValueError, match=r"X has 3 features, but .* expecting 4"):
+        getattr(regressor, method)(X[:, :3], NUMBERS)
+    with pytest.raises(ValueError, match="n_outputs=2; allowed: 1"):
+        getattr(regressor, method)(X, np.c_[NUMBERS, NUMBERS])
+
+
+def test_a_size_that_is_written_otherwise_is_the_same_structure():
+    regressor = small(SparseMLPRegressor, warm_start=True).fit(X, NUMBERS)
+    regressor.set_params(hidden_layer_sizes=np.array([8])).fit(X, NUMBERS)
+    regressor.set_params(hidden_layer_sizes=8).fit(X, NUMBERS)
+
+
+def same_state(before, after):
+    """Whether two dicts of attributes hold the very same objects."""
+    return before.keys() == after.keys() and all(
+        before[name] is after[name] for name in before
+    )
+
+
+@pytest.mark.parametrize(
+    ("X_bad", "y_bad", "weight"),
+    [
+        pytest.param(np.ones((30, 7)), LABELS, np.zeros(30), id="weights all zero"),
+        pytest.param(np.ones((30, 7)), NUMBERS, None, id="no classes"),
+        pytest.param(np.full((30, 4), math.nan), LABELS, None, id="nan"),
+    ],
+)
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(X_bad, y_bad, weight):
+    fresh = small(SparseMLPClassifier)
+    before = vars(fresh).copy()
+    with pytest.raises(ValueError):
+        fresh.fit(X_bad, y_bad, sample_weight=weight)
+    assert same_state(before, vars(fresh))
+
+    fitted = small(SparseMLPClassifier).fit(X, LABELS)
+    before, expected = vars(fitted).copy(), fitted.predict_proba(X)
+    with pytest.raises(ValueError):
+        fitted.fit(X_bad, y_bad, sample_weight=weight)
+    assert same_state(before, vars(fitted))
+    np.testing.assert_array_equal(fitted.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_training_that_diverges_says_so_and_leaves_the_estimator_as_it_was(
+    estimator, y, method
+):
+    # Far beyond float32: the first loss is not finite.
+    huge = X * 1e60
+    fresh = small(estimator)
+    with pytest.raises(ValueError, match=r"StandardScaler"):
+        fresh.fit(huge, y)
+    assert not hasattr(fresh, "coefs_")
+
+    fitted = small(estimator, warm_start=True).fit(X, y)
+    expected, loss_curve = fitted.predict(X), list(fitted.loss_curve_)
+    with pytest.raises(ValueError, match=r"StandardScaler"):
+        getattr(fitted, method)(huge, y)
+    np.testing.assert_array_equal(fitted.predict(X), expected)
+    assert fitted.loss_curve_ == loss_curve
+    assert fitted.partial_fit(X, y).t_ == 90

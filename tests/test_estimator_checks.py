@@ -1,0 +1,41 @@
+"""scikit-learn's own checks, for both estimators in every number format."""
+
+import inspect
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+
+ESTIMATORS = [
+    estimator(precision=precision, random_state=0)
+    for estimator in (SparseMLPClassifier, SparseMLPRegressor)
+    for precision in ("float32", "bfloat16", "float16", "int8")
+]
+# With some instruction sets, a check of a few float32 numbers may pass by luck;
+# scikit-learn can tell pytest since 1.8 that this is no failure.
+LENIENT = {
+    name: False
+    for name in ("xfail_strict",)
+    if name in inspect.signature(parametrize_with_checks).parameters
+}
+
+
+def expected_failures(estimator):
+    """Name the checks that cannot pass, each with its reason."""
+    reason = (
+        "weighted rows and repeated rows are summed in another order, which "
+        f"{estimator.precision} rounds otherwise; the check asks for equality to 1e-7"
+    )
+    return {
+        "check_sample_weight_equivalence_on_dense_data": reason,
+        "check_sample_weight_equivalence_on_sparse_data": reason,
+    }
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(
+    ESTIMATORS, expected_failed_checks=expected_failures, **LENIENT
+)
+def test_estimator_passes_the_check(estimator, check):
+    check(estimator)

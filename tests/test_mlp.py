@@ -1,0 +1,585 @@
+"""The two estimators behind scikit-learn's interface."""
+
+import inspect
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+from sparsenet._network import Network
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+needs_loss = pytest.mark.skipif(
+    "loss" not in inspect.signature(MLPRegressor).parameters,
+    reason="MLPRegressor has a loss since scikit-learn 1.7",
+)
+
+PRECISIONS = ["float32", "bfloat16", "float16", "int8"]
+NEW_PARAMETERS = ["density", "sparse_training", "precision", "n_threads"]
+
+
+def split_digits():
+    X, y = load_digits(return_X_y=True)
+    return train_test_split(X / 16, y, random_state=0, stratify=y)
+
+
+X_TRAIN, X_TEST, Y_TRAIN, Y_TEST = split_digits()
+X, LABELS = X_TRAIN[:300], Y_TRAIN[:300]
+TARGET = np.sin(X.sum(axis=1))
+BOTH = [(SparseMLPClassifier, LABELS), (SparseMLPRegressor, TARGET)]
+
+
+def small(estimator, **parameters):
+    defaults = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
+    return estimator(**defaults | parameters)
+
+
+# --- the interface -----------------------------------------------------------------
+
+
+@needs_loss
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(SparseMLPClassifier, MLPClassifier), (SparseMLPRegressor, MLPRegressor)],
+)
+def test_parameters_are_those_of_scikit_learn_and_four_more(ours, theirs):
+    signature, expected = inspect.signature(ours), inspect.signature(theirs)
+    parameters = list(signature.parameters.values())
+    assert parameters[:-4] == list(expected.parameters.values())
+    assert [parameter.name for parameter in parameters[-4:]] == NEW_PARAMETERS
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[-4:])
+    assert [p.default for p in parameters[-4:]] == ["auto", "static", "float32", None]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(SparseMLPClassifier, MLPClassifier), (SparseMLPRegressor, MLPRegressor)],
+)
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_fitted_attributes_are_those_of_scikit_learn(ours, theirs, early_stopping):
+    y = LABELS if ours is SparseMLPClassifier else TARGET
+    ours, theirs = (
+        small(estimator, early_stopping=early_stopping).fit(X, y)
+        for estimator in (ours, theirs)
+    )
+    for name in vars(theirs):
+        if name.endswith("_") and not name.startswith("_"):
+            value, expected = getattr(ours, name), getattr(theirs, name)
+            if isinstance(expected, list):
+                assert len(value) == len(expected), name
+            elif expected is None or isinstance(expected, (int, str)):
+                assert value == expected, name
+    for matrix, bias, expected in zip(
+        ours.coefs_, ours.intercepts_, theirs.coefs_, strict=True
+    ):
+        assert sparse.issparse(matrix)
+        assert matrix.dtype == bias.dtype == np.float32
+        assert matrix.shape == expected.shape
+        assert bias.shape == expected.shape[1:]
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_methods_and_attributes_need_a_fit(estimator, y):
+    estimator = small(estimator)
+    for name in ("coefs_", "intercepts_", "n_iter_", "loss_"):
+        assert not hasattr(estimator, name)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        estimator.predict(X)
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+@pytest.mark.parametrize("representation", [repr, lambda e: e._repr_html_()])
+def test_representations_work_before_and_after_fit(estimator, y, representation):
+    estimator = small(estimator, density=0.5)
+    assert "density" in representation(estimator)
+    assert "density" in representation(estimator.fit(X, y))
+
+
+@pytest.mark.parametrize("name", ["SparseMLPClassifier", "SparseMLPRegressor"])
+def test_docstrings_pass_numpydoc_validation(name):
+    validate = pytest.importorskip(
+        "numpydoc.validate", reason="numpydoc checks the docstrings"
+    ).validate
+    estimator = {c.__name__: c for c, _ in BOTH}[name]
+    methods = [m for m in vars(estimator) if not m.startswith("_")]
+    # Methods need no extended summary, example or cross-reference, and a returned
+    # value may have a name, as in scikit-learn.
+    style = {"ES01", "EX01", "SA01", "RT02"}
+    for path in [name, *(f"{name}.{m}" for m in [*methods, "fit", "coefs_"])]:
+        if "set_" not in path:
+            faults = validate(f"sparsenet.{path}")["errors"]
+            assert [f for f in faults if f[0] not in style] == []
+
+
+# --- what is learned ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_digits_are_learned_as_well_as_by_scikit_learn(precision, solver):
+    parameters = {
+        "hidden_layer_sizes": (100,),
+        "max_iter": 40,
+        "solver": solver,
+        "learning_rate_init": 0.002 if solver == "adam" else 0.1,
+        "random_state": 0,
+    }
+    ours = SparseMLPClassifier(**parameters, precision=precision)
+    theirs = MLPClassifier(**parameters)
+    accuracy, expected = (
+        model.fit(X_TRAIN, Y_TRAIN).score(X_TEST, Y_TEST) for model in (ours, theirs)
+    )
+    assert expected > 0.95
+    assert accuracy > expected - 0.015
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_sparse_layers_learn_digits(precision):
+    model = SparseMLPClassifier(
+        (200, 200), density=0.2, max_iter=40, random_state=0, precision=precision
+    ).fit(X_TRAIN, Y_TRAIN)
+    n_hidden = sum(matrix.nnz for matrix in model.coefs_[:-1])
+    assert n_hidden <= 0.25 * (64 * 200 + 200 * 200)
+    assert model.coefs_[-1].nnz == 200 * 10
+    assert model.score(X_TEST, Y_TEST) > 0.95
+
+
+@needs_loss
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_regression_comes_close_to_scikit_learn(activation, loss):
+    rng = np.random.RandomState(0)
+    inputs = rng.uniform(-1, 1, (500, 5))
+    y = rng.poisson(np.exp(inputs[:, 0] + inputs[:, 1] ** 2)) + 0.0
+    parameters = {
+        "loss": loss,
+        "hidden_layer_sizes": (32,),
+        "activation": activation,
+        "learning_rate_init": 0.01,
+        "max_iter": 60,
+        "random_state": 0,
+    }
+    ours, theirs = (
+        model.fit(inputs, y)
+        for model in (SparseMLPRegressor(**parameters), MLPRegressor(**parameters))
+    )
+    assert ours.score(inputs, y) > theirs.score(inputs, y) - 0.05
+    assert ours.loss_ == pytest.approx(theirs.loss_, abs=0.05)
+    if loss == "poisson":
+        assert (ours.predict(inputs) > 0).all()
+
+
+def test_several_outputs_are_learned_together():
+    y = StandardScaler().fit_transform(np.c_[X.sum(axis=1), X[:, 10], X[:, 20]])
+    model = SparseMLPRegressor(max_iter=100, learning_rate_init=0.01, random_state=0)
+    model.fit(X, y)
+    assert model.predict(X).shape == y.shape
+    assert model.n_outputs_ == 3
+    assert model.score(X, y) > 0.9
+
+
+def test_a_column_of_targets_is_raveled_with_a_warning():
+    with pytest.warns(UserWarning, match="column-vector"):
+        model = small(SparseMLPRegressor).fit(X, TARGET[:, None])
+    assert model.predict(X).shape == TARGET.shape
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_several_labels_are_learned_together(container):
+    inputs, y = make_multilabel_classification(300, n_classes=4, random_state=0)
+    inputs = StandardScaler().fit_transform(inputs)
+    model = small(SparseMLPClassifier, max_iter=100, learning_rate_init=0.02)
+    model.fit(inputs, container(y))
+    probabilities, predictions = model.predict_proba(inputs), model.predict(inputs)
+    assert model.score(inputs, y) > 0.9
+    assert model.classes_.tolist() == [0, 1, 2, 3]
+    assert probabilities.shape == predictions.shape == y.shape
+    np.testing.assert_array_equal(predictions, probabilities > 0.5)
+    model.partial_fit(inputs[:10], container(y[:10]))
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        ["one", "two"],
+        ["one", "two", "three"],
+        [False, True],
+        [-1.0, 1.0],
+        [7, 3, 11, 5],
+        np.array(["a", "bb", "ccc"], dtype=object),
+    ],
+)
+def test_labels_may_be_of_any_kind(classes):
+    classes = np.asarray(classes)
+    y = classes[LABELS % len(classes)]
+    model = small(SparseMLPClassifier, max_iter=50, learning_rate_init=0.02).fit(X, y)
+    np.testing.assert_array_equal(model.classes_, np.unique(classes))
+    assert model.predict(X).dtype == classes.dtype
+    assert model.score(X, y) > 0.9
+    probabilities = model.predict_proba(X)
+    assert probabilities.shape == (len(X), len(classes))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_array_equal(
+        model.predict(X), model.classes_[probabilities.argmax(axis=1)]
+    )
+    np.testing.assert_allclose(model.predict_log_proba(X), np.log(probabilities))
+
+
+def test_a_single_class_is_certain():
+    model = small(SparseMLPClassifier).fit(X, np.full(len(X), "only"))
+    assert set(model.predict(X)) == {"only"}
+    np.testing.assert_array_equal(model.predict_proba(X), 1)
+    np.testing.assert_array_equal(model.predict_log_proba(X), 0)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [LABELS, LABELS == 0, np.eye(10, dtype=int)[LABELS]],
+    ids=["classes", "two classes", "labels"],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_probability_is_zero_and_logarithms_are_finite(y, dtype):
+    model = small(SparseMLPClassifier).fit(X, y)
+    extreme = (np.vstack([X, -X]) * 1e6).astype(dtype)
+    assert (model.predict_proba(extreme) > 0).all()
+    assert np.isfinite(model.predict_log_proba(extreme)).all()
+    if y.ndim == 2:
+        assert (model.predict_proba(extreme) < 1).all()
+
+
+# --- sample weights ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_zero_weight_is_the_same_as_absence(estimator, y, early_stopping):
+    absent = np.arange(len(X)) % 3 == 0
+    model = small(estimator, early_stopping=early_stopping)
+    weighted = clone(model).fit(X, y, sample_weight=np.where(absent, 0, 1))
+    without = clone(model).fit(X[~absent], y[~absent], sample_weight=np.ones(200))
+    np.testing.assert_array_equal(weighted.predict(X), without.predict(X))
+    assert weighted.loss_curve_ == without.loss_curve_
+    assert weighted.validation_scores_ == without.validation_scores_
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_equal_weights_and_none_agree(estimator, y):
+    model = small(estimator)
+    weighted = clone(model).fit(X, y, sample_weight=np.ones(len(X)))
+    np.testing.assert_allclose(weighted.predict(X), clone(model).fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_an_integer_weight_does_what_repetition_does(estimator, y):
+    # Each epoch is one batch, so that both see the same gradients.
+    rows, weight = np.arange(40), np.arange(40) % 5
+    repeated = np.repeat(rows, weight)
+    weighted = small(estimator).fit(X[rows], y[rows], sample_weight=weight)
+    expected = small(estimator).fit(X[repeated], y[repeated])
+    np.testing.assert_allclose(weighted.loss_curve_, expected.loss_curve_, rtol=1e-4)
+    for matrix, other in zip(weighted.coefs_, expected.coefs_, strict=True):
+        np.testing.assert_allclose(matrix.data, other.data, atol=1e-4)
+
+
+def test_weight_moves_a_prediction():
+    y = np.r_[np.zeros(150), np.ones(150)]
+    weight = np.where(y == 0, 1, 9)
+    model = small(SparseMLPClassifier, max_iter=60, learning_rate_init=0.02)
+    model.fit(np.ones((300, 1)), y, sample_weight=weight)
+    assert model.predict_proba([[1.0]])[0, 1] == pytest.approx(0.9, abs=0.02)
+
+
+# --- kinds of X --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+@pytest.mark.parametrize(
+    "convert",
+    [
+        np.asfortranarray,
+        lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+        np.ndarray.tolist,
+        sparse.csr_array,
+        sparse.csc_matrix,
+        sparse.coo_array,
+        sparse.lil_matrix,
+    ],
+)
+def test_kinds_of_X_agree(estimator, y, convert):
+    expected = small(estimator).fit(X, y)
+    model = small(estimator).fit(convert(X), y)
+    np.testing.assert_allclose(model.loss_curve_, expected.loss_curve_, rtol=1e-6)
+    np.testing.assert_array_equal(expected.predict(convert(X)), expected.predict(X))
+
+
+def test_entries_of_sparse_X_that_are_given_twice_add_up():
+    once = sparse.csr_array(X)
+    twice = sparse.csr_array(
+        (
+            np.repeat(once.data / 2, 2),
+            np.repeat(once.indices, 2),
+            once.indptr * 2,
+        ),
+        shape=X.shape,
+    )
+    assert twice.nnz == 2 * once.nnz
+    model = small(SparseMLPRegressor).fit(twice, TARGET)
+    assert twice.nnz == 2 * once.nnz
+    expected = small(SparseMLPRegressor).fit(once, TARGET)
+    assert model.loss_curve_ == expected.loss_curve_
+    np.testing.assert_array_equal(model.predict(twice), expected.predict(once))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        (np.float32, np.float32),
+        (np.float64, np.float64),
+        (np.float16, np.float64),
+        (np.int32, np.float64),
+        (np.uint8, np.float64),
+        (bool, np.float64),
+    ],
+)
+def test_predictions_have_the_type_of_X(precision, dtype, expected):
+    inputs = (X * 16).astype(dtype)
+    classifier = small(SparseMLPClassifier, precision=precision).fit(inputs, LABELS)
+    assert classifier.predict_proba(inputs).dtype == expected
+    assert classifier.predict_log_proba(inputs).dtype == expected
+    assert classifier.predict(inputs).dtype == LABELS.dtype
+    regressor = small(SparseMLPRegressor, precision=precision).fit(inputs, TARGET)
+    assert regressor.predict(inputs).dtype == expected
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_float32_and_float64_inputs_train_alike(estimator, y):
+    single, double = (
+        small(estimator).fit(inputs, y) for inputs in (X.astype(np.float32), X)
+    )
+    np.testing.assert_allclose(single.loss_curve_, double.loss_curve_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_data_frames_work_and_names_are_kept(library, estimator, y):
+    frames = pytest.importorskip(library, reason=f"makes the {library} frames")
+    names = [f"pixel {i}" for i in range(X.shape[1])]
+    frame = frames.DataFrame(dict(zip(names, X.T, strict=True)))
+    series = frames.Series(y)
+    model = small(estimator).fit(frame, series)
+    assert model.feature_names_in_.tolist() == names
+    expected = small(estimator).fit(X, y)
+    np.testing.assert_array_equal(model.predict(frame), expected.predict(X))
+    model.partial_fit(frame, series)
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(frame[names[::-1]])
+
+
+# --- parts of a larger whole -------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_pipeline_and_parallel_grid_search_choose_parameters(precision):
+    model = make_pipeline(MinMaxScaler(), small(SparseMLPClassifier))
+    grid = {
+        "sparsemlpclassifier__density": [0.3, 1.0],
+        "sparsemlpclassifier__hidden_layer_sizes": [(8,), (32, 16)],
+    }
+    model.set_params(sparsemlpclassifier__precision=precision)
+    search = GridSearchCV(model, grid, n_jobs=2, cv=2, error_score="raise").fit(
+        X, LABELS
+    )
+    assert len(search.cv_results_["params"]) == 4
+    assert search.best_estimator_.predict(X).shape == LABELS.shape
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_a_clone_is_unfitted_and_learns_the_same(estimator, y):
+    model = small(estimator, density=[0.5, 1.0], precision="bfloat16").fit(X, y)
+    copy = clone(model)
+    assert not hasattr(copy, "coefs_")
+    np.testing.assert_array_equal(copy.fit(X, y).predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_pickle_and_joblib_keep_predictions_and_go_on_learning(
+    estimator, y, precision, tmp_path
+):
+    model = small(estimator, precision=precision).fit(X, y)
+    joblib.dump(model, tmp_path / "model.joblib")
+    loaded = [
+        pickle.loads(pickle.dumps(model)),
+        joblib.load(tmp_path / "model.joblib"),
+        joblib.load(tmp_path / "model.joblib", mmap_mode="r"),
+    ]
+    for copy in loaded:
+        np.testing.assert_array_equal(copy.predict(X), model.predict(X))
+        assert copy.loss_curve_ == model.loss_curve_
+        copy.partial_fit(X, y)
+        assert copy.t_ == 6 * len(X)
+    first, *others = loaded
+    for other in others:
+        np.testing.assert_array_equal(other.predict(X), first.predict(X))
+
+
+# --- training in parts -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_partial_fits_are_the_epochs_of_a_fit(estimator, y):
+    classes = {"classes": np.unique(y)} if estimator is SparseMLPClassifier else {}
+    whole = small(estimator).fit(X, y)
+    parts = small(estimator)
+    for epoch in range(5):
+        parts.partial_fit(X, y, **classes if epoch == 0 else {})
+        assert parts.n_iter_ == 1
+    assert parts.loss_curve_ == whole.loss_curve_
+    assert parts.t_ == whole.t_
+    np.testing.assert_array_equal(parts.predict(X), whole.predict(X))
+
+
+def test_partial_fit_learns_from_batches_that_lack_classes():
+    model = SparseMLPClassifier((100,), learning_rate_init=0.005, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for start in range(0, 40 * 25, 25):
+            rows = np.arange(start, start + 25) % len(X_TRAIN)
+            model.partial_fit(X_TRAIN[rows], Y_TRAIN[rows], classes=range(10))
+        model.partial_fit(X_TRAIN[:1], Y_TRAIN[:1])
+    assert model.score(X_TEST, Y_TEST) > 0.8
+
+
+def test_partial_fit_goes_on_after_fit():
+    model = small(SparseMLPClassifier).fit(X, LABELS)
+    loss = model.loss_
+    model.partial_fit(X, LABELS)
+    assert model.loss_curve_[-1] < loss
+    assert len(model.loss_curve_) == 6
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_warm_start_goes_on_and_a_cold_one_starts_anew(estimator, y):
+    model = small(estimator, warm_start=True).fit(X, y)
+    connections = [matrix.indices for matrix in model.coefs_]
+    loss = model.loss_
+    model.fit(X, y)
+    assert len(model.loss_curve_) == 10
+    assert model.n_iter_ == 5
+    assert model.loss_ < loss
+    for matrix, expected in zip(model.coefs_, connections, strict=True):
+        np.testing.assert_array_equal(matrix.indices, expected)
+    cold = model.set_params(warm_start=False).fit(X, y)
+    assert cold.loss_ == loss
+    assert len(cold.loss_curve_) == 5
+
+
+@pytest.mark.parametrize("target", ["classes", "numbers", "labels"])
+def test_early_stopping_keeps_the_best_epoch(target):
+    estimator, y = {
+        "classes": (SparseMLPClassifier, LABELS),
+        "numbers": (SparseMLPRegressor, TARGET),
+        "labels": (SparseMLPClassifier, np.eye(10, dtype=int)[LABELS]),
+    }[target]
+    model = small(
+        estimator, early_stopping=True, max_iter=60, n_iter_no_change=3, tol=0.01
+    ).fit(X, y)
+    assert model.n_iter_ < 60
+    assert model.best_loss_ is None
+    assert len(model.validation_scores_) == model.n_iter_
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert model.t_ == model.n_iter_ * 270
+
+
+def test_validation_score_is_the_score_of_the_validation_samples():
+    # Half of the samples are set aside; the weights of the others count for nothing
+    # in the score, and each sample has a twin on the other side or beside it.
+    model = small(SparseMLPClassifier, early_stopping=True, validation_fraction=0.5)
+    inputs, y = np.repeat(X[:1], 100, axis=0), np.r_[np.zeros(60), np.ones(40)]
+    model.fit(inputs, y, sample_weight=np.where(y, 3, 1))
+    expected = [1 * 30 / (30 + 3 * 20), 3 * 20 / (30 + 3 * 20)]
+    for score in model.validation_scores_:
+        assert min(abs(score - e) for e in expected) < 1e-6
+
+
+def test_too_few_epochs_warn():
+    with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
+        small(SparseMLPClassifier).fit(X, LABELS)
+
+
+@pytest.mark.parametrize("n_epochs", [0, 3])
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_interruption_leaves_a_usable_model(monkeypatch, estimator, y, n_epochs):
+    train_epoch = Network.train_epoch
+    calls = []
+
+    def interrupted(self, *args, **kwargs):
+        if len(calls) == n_epochs:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return train_epoch(self, *args, **kwargs)
+
+    monkeypatch.setattr(Network, "train_epoch", interrupted)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model = small(estimator, max_iter=50).fit(X, y)
+    monkeypatch.undo()
+    assert model.n_iter_ == n_epochs
+    assert np.isnan(model.loss_) == (n_epochs == 0)
+    assert model.predict(X).shape == y.shape
+    assert model.partial_fit(X, y).t_ == (n_epochs + 1) * len(X)
+
+
+def test_warnings_point_to_the_call_of_fit():
+    with pytest.warns(ConvergenceWarning) as caught:
+        small(SparseMLPClassifier).fit(X, LABELS)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="batch_size") as caught:
+        small(SparseMLPClassifier, batch_size=1000).fit(X, LABELS)
+    assert caught[0].filename == __file__
+
+
+# --- reproducibility ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_results_depend_on_the_seed_and_not_on_threads(estimator, y, precision):
+    model = small(estimator, precision=precision, density=0.5)
+    first = clone(model).set_params(n_threads=1).fit(X, y)
+    second = clone(model).set_params(n_threads=2).fit(X, y)
+    other = clone(model).set_params(random_state=1).fit(X, y)
+    assert first.loss_curve_ == second.loss_curve_
+    np.testing.assert_array_equal(first.predict(X), second.predict(X))
+    assert first.loss_curve_ != other.loss_curve_
+
+
+def test_a_random_state_object_is_drawn_from():
+    state = np.random.RandomState(0)
+    first, second = (
+        small(SparseMLPRegressor, random_state=state).fit(X, TARGET) for _ in range(2)
+    )
+    assert first.loss_curve_ != second.loss_curve_
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_fit_and_predict_leave_X_y_and_weights_alone(estimator, y):
+    inputs, targets, weights = X.copy(), y.copy(), np.ones(len(X))
+    for array in (inputs, targets, weights):
+        array.setflags(write=False)
+    model = small(estimator).fit(inputs, targets, sample_weight=weights)
+    model.partial_fit(inputs, targets, sample_weight=weights)
+    model.predict(inputs)
+    np.testing.assert_array_equal(inputs, X)

@@ -1,0 +1,272 @@
+"""Parameters, weights and sizes: what is allowed, and what an error says."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+from sparsenet import _validation as validation
+
+FRACTIONS = st.floats(0, 1, exclude_min=True)
+NOT_NUMBERS = st.one_of(
+    st.none(), st.booleans(), st.text(), st.binary(), st.complex_numbers(), st.just({})
+)
+NOT_FINITE = st.sampled_from([math.nan, math.inf, -math.inf, np.float32("nan")])
+
+ALLOWED = {
+    "hidden_layer_sizes": [
+        1,
+        np.int64(7),
+        (),
+        (3,),
+        [3, np.int32(4)],
+        np.array([5, 6]),
+        2**31 - 1,
+    ],
+    "activation": ["identity", "logistic", "tanh", np.str_("relu")],
+    "solver": ["adam", "sgd"],
+    "alpha": [0, 1e-4, np.float32(0.5), Fraction(1, 3)],
+    "batch_size": ["auto", 1, np.int8(100)],
+    "learning_rate": ["constant", "invscaling", "adaptive"],
+    "learning_rate_init": [1e-300, 10],
+    "power_t": [0, 0.5],
+    "max_iter": [1, 10**9],
+    "shuffle": [True, np.False_],
+    "random_state": [None, 0, 2**32 - 1, np.random.RandomState(0)],
+    "tol": [0, 0.1],
+    "verbose": [True, 0, 10],
+    "warm_start": [True, False],
+    "momentum": [0, 1],
+    "nesterovs_momentum": [True, False],
+    "early_stopping": [True, False],
+    "validation_fraction": [0, 0.99],
+    "beta_1": [0, 0.99],
+    "beta_2": [0, 0.99],
+    "epsilon": [1e-30],
+    "n_iter_no_change": [1, np.inf],
+    "max_fun": [1, 15000],
+    "density": [
+        "auto",
+        1,
+        1e-9,
+        np.float16(0.5),
+        [0.1, 1],
+        (1, 1),
+        np.array([0.1, 0.2]),
+    ],
+    "sparse_training": ["static"],
+    "precision": ["float32", "bfloat16", "float16", "int8"],
+    "n_threads": [None, 1, 1024],
+}
+REFUSED = {
+    "hidden_layer_sizes": [
+        0,
+        -1,
+        1.0,
+        True,
+        "100",
+        b"ab",
+        None,
+        {3, 4},
+        (5, 0),
+        (5, 2**31),
+        (5, 1.5),
+        (True,),
+        ((3,), 4),
+        np.ones((2, 2), int),
+        np.array(3.0),
+    ],
+    "activation": ["ReLU", None, 1, ["relu"]],
+    "solver": ["lbfgs", "adamw", None],
+    "alpha": [-1e-9, math.nan, math.inf, "0", None, True, 1j],
+    "batch_size": [0, 1.0, "all", True, None],
+    "learning_rate": ["cosine", 0.1, None],
+    "learning_rate_init": [0, -1, math.nan, math.inf, True],
+    "power_t": [-0.1, math.nan],
+    "max_iter": [0, 1.0, math.inf, True],
+    "shuffle": [0, 1, "yes", None],
+    "random_state": [-1, 2**32, 1.0, True, "0", np.random.default_rng(0)],
+    "tol": [-1e-9, math.nan, math.inf],
+    "verbose": [-1, "yes", None],
+    "warm_start": [1, None],
+    "momentum": [-0.1, 1.1, math.nan],
+    "nesterovs_momentum": [1],
+    "early_stopping": ["auto", 1],
+    "validation_fraction": [-0.1, 1.0],
+    "beta_1": [1.0, -0.1],
+    "beta_2": [1.0, -0.1],
+    "epsilon": [0.0, -1e-8],
+    "n_iter_no_change": [0, 1.5, -math.inf, math.nan],
+    "max_fun": [0],
+    "density": [
+        0,
+        1.5,
+        -0.1,
+        math.nan,
+        "sparse",
+        None,
+        True,
+        [],
+        [0.1],
+        [0.1] * 3,
+        [0.1, 0],
+        [0.1, "auto"],
+        np.full((1, 2), 0.1),
+    ],
+    "sparse_training": ["set", "rigl", None],
+    "precision": ["float64", "fp16", np.float32, None],
+    "n_threads": [0, -1, 1025, 2.0, True],
+}
+
+
+def cases(values):
+    return [(name, value) for name in values for value in values[name]]
+
+
+def test_every_parameter_of_the_estimators_is_checked():
+    names = set(SparseMLPRegressor().get_params())
+    assert names - set(validation.CONSTRAINTS) == {"density"}
+    assert set(ALLOWED) == set(REFUSED) == names - {"loss"}
+
+
+@pytest.mark.parametrize(("name", "value"), cases(ALLOWED))
+def test_allowed_value_passes(name, value):
+    validation.check_parameters(SparseMLPClassifier(**{name: value}))
+
+
+@pytest.mark.parametrize(("name", "value"), cases(REFUSED))
+def test_refused_value_raises_and_the_error_names_the_parameter(name, value):
+    with pytest.raises(
+        ValueError, match=rf"^SparseMLPClassifier: {name}=.*; allowed: "
+    ):
+        validation.check_parameters(SparseMLPClassifier(**{name: value}))
+
+
+@pytest.mark.parametrize("loss", ["log_loss", None, 1])
+def test_loss_of_the_regressor_is_checked(loss):
+    with pytest.raises(ValueError, match=r"SparseMLPRegressor: loss=.*'poisson'"):
+        validation.check_parameters(SparseMLPRegressor(loss=loss))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"density": 1.5, "hidden_layer_sizes": (10, 10)},
+            "density=1.5; allowed: 'auto', a number in (0, 1], or one per weight "
+            "matrix (3 here)",
+        ),
+        ({"max_iter": 0}, "max_iter=0; allowed: an integer >= 1"),
+        ({"epsilon": 0}, "epsilon=0; allowed: a number > 0"),
+        ({"beta_1": 1}, "beta_1=1; allowed: a number in [0, 1)"),
+        ({"n_threads": 0}, "n_threads=0; allowed: None or an integer in [1, 1024]"),
+        (
+            {"solver": "lbfgs"},
+            "solver='lbfgs'; allowed: 'adam' or 'sgd' ('lbfgs' is not implemented yet)",
+        ),
+    ],
+)
+def test_error_says_what_is_allowed(changes, message):
+    with pytest.raises(ValueError) as error:
+        validation.check_parameters(SparseMLPClassifier(**changes))
+    assert str(error.value) == f"SparseMLPClassifier: {message}"
+
+
+def test_error_shortens_a_long_value():
+    with pytest.raises(ValueError) as error:
+        validation.check_parameters(SparseMLPClassifier(density=[0.5] * 10_000))
+    assert len(str(error.value)) < 200
+
+
+@given(value=st.one_of(NOT_NUMBERS, NOT_FINITE, st.floats(max_value=0)))
+def test_what_is_not_a_positive_number_is_no_learning_rate(value):
+    with pytest.raises(ValueError, match="learning_rate_init"):
+        validation.check_parameters(SparseMLPClassifier(learning_rate_init=value))
+
+
+@given(sizes=st.lists(st.integers(1, 2**31 - 1), max_size=6), data=st.data())
+def test_one_density_per_weight_matrix_passes(sizes, data):
+    n_matrices = len(sizes) + 1
+    densities = data.draw(st.lists(FRACTIONS, min_size=n_matrices, max_size=n_matrices))
+    estimator = SparseMLPClassifier(hidden_layer_sizes=sizes, density=densities)
+    validation.check_parameters(estimator)
+    assert validation.density(estimator) == tuple(densities)
+    assert validation.hidden_layer_sizes(estimator) == tuple(sizes)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 100), max_size=4),
+    densities=st.lists(FRACTIONS, max_size=6),
+)
+def test_another_number_of_densities_is_refused(sizes, densities):
+    estimator = SparseMLPClassifier(hidden_layer_sizes=sizes, density=densities)
+    if len(densities) != len(sizes) + 1:
+        with pytest.raises(ValueError, match=f"{len(sizes) + 1} here"):
+            validation.check_parameters(estimator)
+
+
+@pytest.mark.parametrize("value", [2, 2.0, np.float64(2), Fraction(2)])
+def test_a_number_is_a_weight_for_every_sample(value):
+    weights = validation.check_sample_weight(value, 3)
+    assert weights.dtype == np.float32
+    assert weights.tolist() == [2, 2, 2]
+
+
+def test_sample_weight_none_stays_none():
+    assert validation.check_sample_weight(None, 3) is None
+
+
+@given(weights=st.lists(st.floats(0, 1e30), min_size=1, max_size=20))
+def test_weights_that_are_not_all_zero_pass_as_float32(weights):
+    expected = np.array(weights, np.float32)
+    if expected.any():
+        checked = validation.check_sample_weight(weights, len(weights))
+        np.testing.assert_array_equal(checked, expected)
+        assert checked.dtype == np.float32
+    else:
+        with pytest.raises(ValueError, match="sample_weight is zero"):
+            validation.check_sample_weight(weights, len(weights))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, -1, 1], "sample_weight has the value -1"),
+        ([1, math.nan, 1], "sample_weight contains NaN"),
+        ([1, math.inf, 1], "sample_weight contains infinity"),
+        ([1, 1e39, 1], "sample_weight contains infinity or a value too large"),
+        ([1, 1], r"sample_weight has shape \(2,\); allowed: \(3,\)"),
+        ([[1], [1], [1]], r"sample_weight has shape \(3, 1\)"),
+        (-1, "sample_weight has the value -1"),
+        (0, "sample_weight is zero for every row"),
+        (math.nan, "sample_weight contains NaN"),
+    ],
+)
+def test_bad_sample_weight_is_named(weights, message):
+    with pytest.raises(ValueError, match=message):
+        validation.check_sample_weight(weights, 3)
+
+
+def test_a_network_that_fits_passes():
+    validation.check_network_size(SparseMLPClassifier(), (10, 100, 3), (10, 100))
+
+
+def test_a_network_larger_than_memory_is_refused():
+    estimator = SparseMLPClassifier(hidden_layer_sizes=(10**7, 10**7))
+    with pytest.raises(ValueError) as error:
+        validation.check_network_size(
+            estimator, (10, 10**7, 10**7, 2), (10, 10**6, 10**7)
+        )
+    assert "hidden_layer_sizes=(10000000, 10000000)" in str(error.value)
+    assert "density='auto'" in str(error.value)
+    assert "10,000,120,000,000 connections" in str(error.value)
+    assert "GiB of this machine" in str(error.value)
+
+
+def test_a_layer_with_too_many_units_is_refused():
+    with pytest.raises(ValueError, match="2147483648"):
+        validation.check_network_size(SparseMLPClassifier(), (2**31, 1, 1), (1, 1))
