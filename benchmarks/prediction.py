@@ -123,7 +123,8 @@ def main():
 
     layers = format_layers(X.shape[1], args.hidden)
     print(
-        f"{layers}, density {args.density}, probabilities of float32 rows; vs: times faster\n"
+        f"{layers}, density {args.density}, probabilities of float32 rows; "
+        "vs: times faster\n"
     )
     compare(f"{args.rows} rows, ms", predictors, X, 1, args.rounds, 1e3)
     compare("1 row, microseconds", predictors, X[:1], args.calls, args.rounds, 1e6)

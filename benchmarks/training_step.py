@@ -119,7 +119,8 @@ def step(args):
 
     layers = format_layers(X.shape[1], args.hidden)
     print(
-        f"\n{layers}, batch {args.batch}, density {args.density}, ms per step; vs: times faster"
+        f"\n{layers}, batch {args.batch}, density {args.density}, ms per step; "
+        "vs: times faster"
     )
     rows = [
         (
@@ -157,9 +158,7 @@ def scaling(args):
             jobs[precision, n_threads] = job
     timings = interleave(jobs, args.epochs * args.steps, args.rounds)
     layers = format_layers(X.shape[1], args.hidden)
-    print(
-        f"{layers}, batch {args.batch}, density {args.density}, ms per step; vs: times faster"
-    )
+    print(f"{layers}, batch {args.batch}, density {args.density}, ms per step")
     rows = []
     for precision in PRECISIONS:
         one, many = timings[precision, 1], timings[precision, args.threads]

@@ -231,6 +231,11 @@ class BaseSparseMLP(BaseEstimator):
         check_is_fitted(self)
         X = _canonical(validate_data(self, X, reset=False, **INPUT))
         output = self._network.predict(X, effective_n_threads(self.n_threads))
+        if np.isnan(output).any():
+            raise ValueError(
+                f"{type(self).__name__}: X has values too large for this network; its "
+                "output is not a number. Scale the features, as for training"
+            )
         return output.astype(X.dtype, copy=False)
 
 

@@ -80,7 +80,7 @@ beta_2 : float, default=0.999
     Decay of Adam's estimate of the second moment, in [0, 1).
 
 epsilon : float, default=1e-8
-    Number added to Adam's denominator, > 0.
+    Number added to Adam's denominator, >= 2**-126, the smallest one of float32.
 
 n_iter_no_change : int or numpy.inf, default=10
     Training stops after more than so many epochs in a row without improvement.

@@ -136,7 +136,7 @@ class Layer:
             self.transpose_indices = outputs[order]
             counts = np.bincount(self.indices, minlength=self.n_in)
             self.transpose_indptr = np.concatenate([[0], np.cumsum(counts)])
-            self.transpose_position = np.empty((len(order), 1), np.uint32)
+            self.transpose_position = _padded((len(order), 1), np.uint32)
             self.transpose_position[order, 0] = np.arange(len(order), dtype=np.uint32)
             self._transpose_size = len(order)
             return
@@ -149,15 +149,14 @@ class Layer:
         self._transpose_size = n_blocks * height * self.n_out
         group = weight_group(self.precision)
         inputs = np.arange(self.n_in)
-        position = np.full(
-            (self.n_blocks, self.n_in, height), self._transpose_size, np.uint32
-        )
+        position = _padded((self.n_blocks, self.n_in, height), np.uint32)
+        position[...] = self._transpose_size  # what completes the last block
         for output in range(self.n_out):
             position[output // height, :, output % height] = (
                 inputs // height * (height * self.n_out)
                 + _group_position(output, inputs % height, self.n_out, height, group)
             )
-        self.transpose_position = position.reshape(-1, height)
+        self.transpose_position = position.reshape(-1, height)  # a view: padding stays
 
     # Stored values -----------------------------------------------------------------
 

@@ -275,7 +275,7 @@ def _optimizer(parameters, history):
     """Return what the steps of the next epoch do."""
     learning_rate = parameters.learning_rate_init
     if parameters.solver == "sgd" and parameters.learning_rate == "invscaling":
-        learning_rate /= (history.t + 1) ** parameters.power_t
+        learning_rate *= (history.t + 1.0) ** -parameters.power_t
     elif parameters.solver == "sgd" and parameters.learning_rate == "adaptive":
         learning_rate *= history.learning_rate_factor
     return Optimizer(
@@ -313,7 +313,6 @@ def _has_converged(parameters, history):
 
 def _divergence(what):
     return ValueError(
-        f"Solver produced non-finite parameter weights: {what} not finite. Training "
-        "diverged; try features of similar scale (StandardScaler), a smaller "
-        "learning_rate_init, or precision='float32'"
+        f"Training diverged: {what} not finite. Try features of similar scale "
+        "(StandardScaler) or a smaller learning_rate_init"
     )

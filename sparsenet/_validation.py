@@ -38,9 +38,12 @@ def listing(words):
 
 def _is_number(value, kind):
     """Whether value is a finite number; True and False are not numbers here."""
-    return (
-        isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    if isinstance(value, bool) or not isinstance(value, kind):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def number(low, high=math.inf, *, bounds="[]", kind=Real):
@@ -104,10 +107,15 @@ def each(constraint, description, length=None):
     return Constraint(allows, description)
 
 
-boolean = instance("True or False", bool, np.bool_)
+boolean = instance("a bool", bool, np.bool_)
 none = instance("None", type(None))
 units = integer(1, MAX_UNITS)
 fraction = number(0, 1, bounds="(]")
+# The optimizer computes in float32, where what is too near to 1 or 0 would be 1 or 0.
+decay = Constraint(
+    lambda value: _is_number(value, Real) and 0 <= value < 1 and np.float32(value) < 1,
+    "a number in [0, 1), also when rounded to float32",
+)
 
 CONSTRAINTS = {
     "loss": choice("squared_error", "poisson"),
@@ -135,9 +143,9 @@ CONSTRAINTS = {
     "nesterovs_momentum": boolean,
     "early_stopping": boolean,
     "validation_fraction": number(0, 1, bounds="[)"),
-    "beta_1": number(0, 1, bounds="[)"),
-    "beta_2": number(0, 1, bounds="[)"),
-    "epsilon": number(0, bounds="(]"),
+    "beta_1": decay,
+    "beta_2": decay,
+    "epsilon": number(2.0**-126),
     "n_iter_no_change": either(
         integer(1),
         Constraint(lambda v: isinstance(v, Real) and v == math.inf, "numpy.inf"),

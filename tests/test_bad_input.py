@@ -53,6 +53,13 @@ def test_a_value_that_is_not_finite_is_refused_anywhere_in_X(
         fitted.predict(container(damaged))
 
 
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_values_beyond_float32_are_refused_in_prediction(estimator, y):
+    fitted = small(estimator).fit(X, y)
+    with pytest.raises(ValueError, match="X has values too large"):
+        fitted.predict(X * 1e60)
+
+
 @few_examples
 @given(shape=hnp.array_shapes(min_dims=0, max_dims=4, max_side=5))
 def test_X_that_is_no_matrix_of_the_right_width_is_refused(shape):

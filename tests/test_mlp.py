@@ -284,7 +284,7 @@ def test_equal_weights_and_none_agree(estimator, y):
 @pytest.mark.parametrize(("estimator", "y"), BOTH)
 def test_an_integer_weight_does_what_repetition_does(estimator, y):
     # Each epoch is one batch, so that both see the same gradients.
-    rows, weight = np.arange(40), np.arange(40) % 5
+    rows, weight = np.arange(100), np.arange(100) % 5
     repeated = np.repeat(rows, weight)
     weighted = small(estimator).fit(X[rows], y[rows], sample_weight=weight)
     expected = small(estimator).fit(X[repeated], y[repeated])

@@ -72,6 +72,9 @@ SOLVERS = {"adam": SN_ADAM, "sgd": SN_SGD}
 # stay in L1.
 cdef enum:
     ROWS = 32
+# Columns of a tile of a dense layer: 32 KB of fp32 samples, which L1 holds.
+cdef enum:
+    TILE_COLUMNS = 128
 # Connections of one task of region 2: the gradients of a task stay in L1.
 cdef int64_t TASK_CONNECTIONS = 4096
 # A parallel region costs a few microseconds; below so many multiply-adds (about
@@ -120,6 +123,7 @@ cdef struct Scratch:         # of one thread
     uint8_t *operand
     void *target             # [n_outputs][64] or int32 codes
     float *weight            # [64]
+    float *tile              # fp32 samples of a tile of columns
     void *prepared           # deltas of one block
     float *gradient
     float *bias_gradient
@@ -178,15 +182,28 @@ cdef inline float *scale_of(const Net *net, float *scale) noexcept nogil:
     return scale if net.precision == SN_INT8 else NULL
 
 
+cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile,
+                                const void *stored, Scratch *s) noexcept nogil:
+    """What spmm reads: stored samples, or fp32 ones of a tile of columns."""
+    cdef int64_t first = tile * m.tile_columns
+    cdef int64_t n = min(m.tile_columns, m.n_columns - first)
+    if not net.ops.tiled or m.height == 1 or net.precision == SN_FLOAT32:
+        return stored
+    net.ops.decode(<const char*>stored + first * SN_LANES * net.ops.activation_size, n,
+                   0, NULL, s.tile)
+    return s.tile - first * SN_LANES
+
+
 cdef void forward(const Net *net, Panel *panel, Scratch *s) noexcept nogil:
     """Packed inputs in s.z -> logits in s.z; inputs of all layers kept."""
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer
     cdef int l
-    cdef int64_t part, block, end, row, rows, step
-    cdef float *z
+    cdef int64_t tile, n_tiles, part, block, end, row, rows, step
+    cdef float *z = s.z
     cdef char *kept
     cdef float *row_scale
+    cdef const void *x
     cdef bint last
     ops.encode(s.z, net.layers[0].n_in, net.layers[0].input_offset,
                panel.activations[0], panel.input_scale)
@@ -194,33 +211,33 @@ cdef void forward(const Net *net, Panel *panel, Scratch *s) noexcept nogil:
         layer = &net.layers[l]
         last = l == net.n_layers - 1
         kept = NULL if last else <char*>panel.activations[l + 1]
+        row_scale = scale_of(net, layer.row_scale)
+        # fp32 results are their own storage.
+        z = <float*>kept if net.precision == SN_FLOAT32 and not last else s.z
+        n_tiles = layer.forward.n_tiles
         step = ROWS // layer.forward.height
-        for part in range((layer.forward.n_blocks + step - 1) // step):
-            block = part * step
-            end = min(block + step, layer.forward.n_blocks)
-            row = block * layer.forward.height
-            rows = min(end * layer.forward.height, layer.n_out) - row
-            # fp32 results are their own storage; 16-bit ones are encoded while they
-            # are in L1; int8 needs the whole panel first, for its scales.
-            if last or net.precision == SN_INT8:
-                z = s.z + row * SN_LANES
-            elif net.precision == SN_FLOAT32:
-                z = <float*>kept + row * SN_LANES
-            else:
-                z = s.z
-            ops.spmm[layer.wide](&layer.forward, block, end, panel.activations[l],
-                                 layer.input_offset, z)
-            row_scale = scale_of(net, layer.row_scale)
-            kernels.activate(
-                SN_IDENTITY if last else layer.activation, z, rows,
-                layer.bias + row, NULL if row_scale == NULL else row_scale + row,
-                scale_of(net, panel.input_scale + l * SN_LANES))
-            if not last and (net.precision == SN_FLOAT16
-                             or net.precision == SN_BFLOAT16):
-                ops.encode(z, rows, 0,
-                           kept + row * SN_LANES * ops.activation_size, NULL)
+        for tile in range(n_tiles):
+            x = operand(net, &layer.forward, tile, panel.activations[l], s)
+            for part in range((layer.forward.n_blocks + step - 1) // step):
+                block = part * step
+                end = min(block + step, layer.forward.n_blocks)
+                row = block * layer.forward.height
+                rows = min(end * layer.forward.height, layer.n_out) - row
+                ops.spmm[layer.wide](&layer.forward, tile, block, end, x,
+                                     layer.input_offset, z + row * SN_LANES)
+                if tile < n_tiles - 1:
+                    continue
+                kernels.activate(
+                    SN_IDENTITY if last else layer.activation, z + row * SN_LANES, rows,
+                    layer.bias + row, NULL if row_scale == NULL else row_scale + row,
+                    scale_of(net, panel.input_scale + l * SN_LANES))
+                # int8 needs the whole panel first, for its scales.
+                if not last and (net.precision == SN_FLOAT16
+                                 or net.precision == SN_BFLOAT16):
+                    ops.encode(z + row * SN_LANES, rows, 0,
+                               kept + row * SN_LANES * ops.activation_size, NULL)
         if not last and net.precision == SN_INT8:
-            ops.encode(s.z, layer.n_out, net.layers[l + 1].input_offset, kept,
+            ops.encode(z, layer.n_out, net.layers[l + 1].input_offset, kept,
                        panel.input_scale + (l + 1) * SN_LANES)
 
 
@@ -229,14 +246,15 @@ cdef void backward(const Net *net, Panel *panel, Scratch *s,
     """Deltas of the logits in s.z -> deltas of all layers kept."""
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer
-    cdef int l, offset
-    cdef int64_t part, block, end, row, rows, step
+    cdef int l
+    cdef int64_t tile, n_tiles, part, block, end, row, rows, step
     cdef float *z = s.z
     cdef float *z_next = s.z_next
     cdef float *swap
     cdef float *scale
     cdef const char *inputs
     cdef const float *decoded
+    cdef const void *x
     cdef bint quantized = net.precision == SN_INT8
     for l in range(net.n_layers - 1, -1, -1):
         layer = &net.layers[l]
@@ -245,26 +263,31 @@ cdef void backward(const Net *net, Panel *panel, Scratch *s,
                           panel.deltas[l], s.operand if l > 0 else NULL, scale)
         if l == 0:
             return
+        n_tiles = layer.transpose.n_tiles
         step = ROWS // layer.transpose.height
-        for part in range((layer.transpose.n_blocks + step - 1) // step):
-            block = part * step
-            end = min(block + step, layer.transpose.n_blocks)
-            row = block * layer.transpose.height
-            rows = min(end * layer.transpose.height, layer.n_in) - row
-            ops.spmm[layer.transpose_wide](
-                &layer.transpose, block, end,
-                <void*>s.operand if quantized else panel.deltas[l],
-                128 if quantized else 0, z_next + row * SN_LANES)
-            inputs = <const char*>panel.activations[l]
-            inputs += row * SN_LANES * ops.activation_size
-            if net.precision == SN_FLOAT32:
-                decoded = <const float*>inputs
-            else:
-                ops.decode(inputs, rows, layer.input_offset,
-                           panel.input_scale + l * SN_LANES, s.decoded)
-                decoded = s.decoded
-            kernels.chain(net.layers[l - 1].activation, z_next + row * SN_LANES,
-                          decoded, rows, scale)
+        for tile in range(n_tiles):
+            x = operand(net, &layer.transpose, tile,
+                        <void*>s.operand if quantized else panel.deltas[l], s)
+            for part in range((layer.transpose.n_blocks + step - 1) // step):
+                block = part * step
+                end = min(block + step, layer.transpose.n_blocks)
+                row = block * layer.transpose.height
+                rows = min(end * layer.transpose.height, layer.n_in) - row
+                ops.spmm[layer.transpose_wide](
+                    &layer.transpose, tile, block, end, x, 128 if quantized else 0,
+                    z_next + row * SN_LANES)
+                if tile < n_tiles - 1:
+                    continue
+                inputs = <const char*>panel.activations[l]
+                inputs += row * SN_LANES * ops.activation_size
+                if net.precision == SN_FLOAT32:
+                    decoded = <const float*>inputs
+                else:
+                    ops.decode(inputs, rows, layer.input_offset,
+                               panel.input_scale + l * SN_LANES, s.decoded)
+                    decoded = s.decoded
+                kernels.chain(net.layers[l - 1].activation, z_next + row * SN_LANES,
+                              decoded, rows, scale)
         swap = z
         z = z_next
         z_next = swap
@@ -325,6 +348,11 @@ cdef void update_rows(const Net *net, const Task *task, Panel *panels,
     for_bias.alpha = 0
     kernels.update(&for_bias, rows, layer.bias + row0, s.bias_gradient,
                    layer.moments[2] + row0, layer.moments[3] + row0)
+    if height == 1 and net.precision != SN_INT8:  # rows need not be told apart
+        ops.encode_weights(
+            layer.weights + first, n, 1, layer.transpose_position + first,
+            <char*>m.weights + first * ops.weight_size, layer.transpose.weights, NULL)
+        return
     for block in range(task.begin, task.end):
         k = m.indptr[block]
         ops.encode_weights(
@@ -352,8 +380,14 @@ cdef class Arena:
         return <void*>((address + 63) // 64 * 64)
 
 
-cdef sn_matrix matrix_of(indptr, indices, weights, int64_t height):
+cdef sn_matrix matrix_of(indptr, indices, weights, int64_t height, int64_t n_columns,
+                         bint tiled):
     cdef sn_matrix m
+    m.n_columns = n_columns
+    m.n_tiles = 1
+    if tiled and height > 1:
+        m.n_tiles = (n_columns + TILE_COLUMNS - 1) // TILE_COLUMNS
+    m.tile_columns = (n_columns + m.n_tiles - 1) // m.n_tiles
     m.n_blocks = len(indptr) - 1
     m.height = height
     m.indptr = <const int64_t*>address(indptr)
@@ -393,9 +427,10 @@ cdef class Engine:
             c.n_in = layer.n_in
             c.n_out = layer.n_out
             c.forward = matrix_of(layer.indptr, layer.indices, layer.forward,
-                                  layer.height)
+                                  layer.height, layer.n_in, self.net.ops.tiled)
             c.transpose = matrix_of(layer.transpose_indptr, layer.transpose_indices,
-                                    layer.transpose, layer.transpose_height)
+                                    layer.transpose, layer.transpose_height,
+                                    layer.n_out, self.net.ops.tiled)
             c.wide = layer.indices.dtype == np.uint32
             c.transpose_wide = layer.transpose_indices.dtype == np.uint32
             c.activation = ACTIVATIONS[activation]
@@ -443,6 +478,7 @@ cdef class Engine:
         cdef int t
         for t in range(n_threads):
             s[t].z = <float*>arena.take(widest * SN_LANES * 4)
+            s[t].tile = <float*>arena.take(TILE_COLUMNS * SN_LANES * 4)
             if not training:
                 continue
             s[t].z_next = <float*>arena.take(widest * SN_LANES * 4)

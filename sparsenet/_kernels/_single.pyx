@@ -41,12 +41,24 @@ cdef class Kernels:
         return self.ops.operand_size
 
     def spmm(self, indptr, indices, weights, int64_t height, x, int offset, out,
-             int repeat=1):
+             int64_t tile_columns=0, int repeat=1):
+        """`x` [n_columns][64] as stored; `tile_columns` for dense blocks, 0: all."""
         cdef sn_matrix m
-        cdef const void *px = address(x)
         cdef float *pout = <float*>address(out)
         cdef int wide = indices.dtype == np.uint32
         cdef int i
+        cdef int64_t tile
+        cdef bint tiled = self.ops.tiled and height > 1
+        if tiled:
+            operand = np.empty(x.shape, np.float32)
+            self.decode(x, 0, np.ones(SN_LANES, np.float32), operand)
+            x = operand
+        cdef const char *px = <const char*>address(x)
+        m.n_columns = len(x)
+        m.tile_columns = tile_columns or m.n_columns
+        m.n_tiles = 1
+        if tiled:
+            m.n_tiles = (m.n_columns + m.tile_columns - 1) // m.tile_columns
         m.n_blocks = len(indptr) - 1
         m.height = height
         m.indptr = <const int64_t*>address(indptr)
@@ -54,7 +66,8 @@ cdef class Kernels:
         m.weights = <void*>address(weights)
         with nogil:
             for i in range(repeat):
-                self.ops.spmm[wide](&m, 0, m.n_blocks, px, offset, pout)
+                for tile in range(m.n_tiles):
+                    self.ops.spmm[wide](&m, tile, 0, m.n_blocks, px, offset, pout)
 
     def sddmm(self, indptr, indices, int64_t height, deltas, panels, factor,
               correction, gradient, int repeat=1):

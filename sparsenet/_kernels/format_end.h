@@ -3,5 +3,6 @@
 #undef STORE
 #undef GROUP
 #undef EXTRA
+#undef TILED
 #undef DOT_LANES
 #undef DELTA_EXPONENT

@@ -72,19 +72,17 @@ static void F(encode_weights)(const float *master, int64_t n, int64_t height, co
     STORE *f = forward, *t = transpose;
     /* fp32 products read the master weights themselves: only the transpose is a copy. */
     if (F(stores_master)) {
-        for (int64_t i = 0; i < n * height; i++) t[transpose_position[i]] = ((const STORE *)master)[i];
+        for (int64_t i = 0; i < n * height; i++) {
+            __builtin_prefetch(&t[transpose_position[i + SCATTER_AHEAD]], 1);
+            t[transpose_position[i]] = ((const STORE *)master)[i];
+        }
         return;
     }
-    STORE buffer[PAIR];
     for (int64_t i = 0; i < n * height; i += PAIR) {
         const int64_t m = n * height - i < PAIR ? n * height - i : PAIR;
+        STORE buffer[PAIR];
         F(store_pair)(buffer, load_partial(master + i, m), load_partial(master + i + WIDTH, m - WIDTH));
-        for (int64_t j = 0; j < m; j++) t[transpose_position[i + j]] = buffer[j];
-        if (GROUP == 1 || height == 1) {
-            memcpy(f + i, buffer, m * sizeof(STORE));
-            continue;
-        }
-        for (int64_t j = 0; j < m; j++) f[group_position((i + j) / height, (i + j) % height, n, height, GROUP)] = buffer[j];
+        scatter_block(buffer, i, m, n, height, GROUP, transpose_position, f, t);
     }
 }
 #undef PAIR

@@ -27,8 +27,7 @@ INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scal
             vf y = load(z + r * SN_LANES + v * WIDTH) * factor * inverse[v];
             y = vmax(vmin(y, limit), -limit); /* the inverse's rounding may pass 127 */
             const vi q = stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)r, v)) : round_to_int(y);
-            const vu8 bytes = __builtin_convertvector(q + offset, vu8);
-            memcpy(x + r * SN_LANES + v * WIDTH, &bytes, sizeof bytes);
+            store_bytes(x + r * SN_LANES + v * WIDTH, q + offset);
         }
     }
 }
@@ -41,9 +40,8 @@ static void F(encode)(const float *z, int64_t n_rows, int offset, void *x, float
 static void F(decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z)
 {
     for (int64_t i = 0; i < n_rows * SN_LANES; i += WIDTH) {
-        vu8 bytes;
-        memcpy(&bytes, (const uint8_t *)x + i, sizeof bytes);
-        store(z + i, to_float(__builtin_convertvector(bytes, vi) - offset) * load(scale + i % SN_LANES));
+        const vi q = widen_unsigned((const uint8_t *)x + i) - offset;
+        store(z + i, to_float(q) * load(scale + i % SN_LANES));
     }
 }
 
@@ -76,8 +74,7 @@ static float F(prepare)(const void *const *kept, int64_t n_panels, const float *
             y = vmax(vmin(y, limit), -limit);
             const vi q = round_stochastically(y, random_bits(seed, (uint32_t)p, v));
             sum += q;
-            const vi8 bytes = __builtin_convertvector(q, vi8);
-            memcpy((int8_t *)deltas + p * SN_LANES + v * WIDTH, &bytes, sizeof bytes);
+            store_bytes((int8_t *)deltas + p * SN_LANES + v * WIDTH, q);
         }
     int32_t q_sum = 0;
     for (int i = 0; i < WIDTH; i++) q_sum += sum[i];
@@ -101,17 +98,11 @@ static void F(encode_weights)(const float *master, int64_t n, int64_t height, co
     float inverse[WIDTH];
     for (int j = 0; j < WIDTH; j++) inverse[j] = inverse_or_zero(row_scale[j % height]);
     const vf limit = splat(127.0f);
-    int8_t buffer[WIDTH];
     for (int64_t i = 0; i < n * height; i += WIDTH) {
         const int64_t m = n * height - i < WIDTH ? n * height - i : WIDTH;
         const vf y = vmax(vmin(load_partial(master + i, m) * load(inverse), limit), -limit);
-        const vi8 bytes = __builtin_convertvector(round_to_int(y), vi8);
-        memcpy(buffer, &bytes, sizeof bytes);
-        for (int64_t j = 0; j < m; j++) t[transpose_position[i + j]] = buffer[j];
-        if (GROUP == 1 || height == 1) {
-            memcpy(f + i, buffer, m);
-            continue;
-        }
-        for (int64_t j = 0; j < m; j++) f[group_position((i + j) / height, (i + j) % height, n, height, GROUP)] = buffer[j];
+        int8_t buffer[WIDTH];
+        store_bytes(buffer, round_to_int(y));
+        scatter_block(buffer, i, m, n, height, GROUP, transpose_position, f, t);
     }
 }

@@ -25,10 +25,14 @@ enum { SN_ADAM, SN_SGD };
  * reads the layer's own order, the input gradient reads the same non-zeros in the order of the transpose. */
 typedef struct {
     int64_t n_blocks;
+    int64_t n_columns;
     int64_t height;         /* 1 or SN_BLOCK_HEIGHT */
     const int64_t *indptr;  /* n_blocks + 1 offsets into indices */
     const void *indices;    /* uint16_t or uint32_t */
-    void *weights;          /* compute copy in the layer's number format, see SN_WEIGHT_GROUP */
+    void *weights;          /* compute copy in the layer's number format, see weight_group */
+    /* Dense blocks: tiles of neighbouring columns whose samples fit in L1; else one tile. */
+    int64_t n_tiles;
+    int64_t tile_columns;
 } sn_matrix;
 
 /* One step of the optimizer, the same for every weight. */
@@ -49,10 +53,13 @@ typedef struct {
     int operand_size;    /* bytes of a delta as the weight gradient's product reads it */
     int weight_size;     /* bytes of a weight's compute copy */
     int weight_group;    /* columns of a block whose weights are stored row by row (a product's step) */
+    int tiled;           /* dense blocks read fp32 samples, a tile of columns at a time; else stored ones */
 
     /* out[row][64] = sum over a row's non-zeros of weight * x[column][64], for the rows of blocks begin..end.
-     * Index 0: uint16_t column indices, 1: uint32_t. `offset` is what was added to int8 operands. */
-    void (*spmm[2])(const sn_matrix *w, int64_t begin, int64_t end, const void *x, int offset, float *out);
+     * Index 0: uint16_t column indices, 1: uint32_t. In tiled formats the blocks of a dense matrix sum
+     * one tile, whose samples are fp32, and tiles after the first add to `out`. `offset` is what was added to int8 operands. */
+    void (*spmm[2])(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset,
+                    float *out);
 
     /* gradient[column][row] = factor[row] * (sum over panels and lanes of delta * x[column] - correction[row]),
      * at the n columns of one block. `deltas` is [height][n_panels][64] as prepared by `prepare`. */

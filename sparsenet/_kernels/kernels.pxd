@@ -24,10 +24,13 @@ cdef extern from "kernels.h" nogil:
 
     ctypedef struct sn_matrix:
         int64_t n_blocks
+        int64_t n_columns
         int64_t height
         const int64_t *indptr
         const void *indices
         void *weights
+        int64_t n_tiles
+        int64_t tile_columns
 
     ctypedef struct sn_optimizer:
         int solver
@@ -46,7 +49,8 @@ cdef extern from "kernels.h" nogil:
         int operand_size
         int weight_size
         int weight_group
-        void (**spmm)(const sn_matrix *w, int64_t begin, int64_t end,
+        int tiled
+        void (**spmm)(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end,
                       const void *x, int offset, float *out) noexcept nogil
         void (**sddmm)(const void *indices, int64_t n, int64_t height,
                        const void *deltas, const void *const *x,

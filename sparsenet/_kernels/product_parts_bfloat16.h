@@ -1,6 +1,7 @@
 /* bfloat16 with the dot-product instruction: two columns at once, their samples interleaved so that each 32-bit
  * lane holds one sample's pair. vdpbf16ps rounds once per pair and treats denormals as zero. */
 #define GROUP 2
+#define TILED 0
 #define EXTRA 0
 #define DOT_LANES (VECTOR_BYTES / 2)
 typedef uint16_t F(wide);
@@ -21,12 +22,14 @@ INLINE vf F(dot)(vf acc, __m512i x, __m512i d)
     return (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)x, (__m512bh)d);
 }
 
-INLINE void F(step)(vf *acc, const int joint, const int tile, const uint16_t *const *rows, const uint16_t *w, int offset)
+INLINE void F(step)(vf *acc, const int tiled, const int joint, const int tile, const char *const *rows,
+                    const uint16_t *w, int offset)
 {
-    (void)offset;
+    (void)tiled, (void)offset;
     UNROLL for (int v = 0; v < tile; v += 2)
     {
-        const __m512i a = _mm512_loadu_si512(rows[0] + v * WIDTH), b = _mm512_loadu_si512(rows[1] + v * WIDTH);
+        const __m512i a = _mm512_loadu_si512(rows[0] + v * WIDTH * 2);
+        const __m512i b = _mm512_loadu_si512(rows[1] + v * WIDTH * 2);
         const __m512i low = _mm512_unpacklo_epi16(a, b), high = _mm512_unpackhi_epi16(a, b);
         UNROLL for (int j = 0; j < joint; j++)
         {
@@ -39,9 +42,11 @@ INLINE void F(step)(vf *acc, const int joint, const int tile, const uint16_t *co
     }
 }
 
-INLINE void F(finish)(vf *acc, const vf *extra, const int tile, float *out)
+INLINE void F(resume)(vf *acc, const int tile, const float *out) { (void)acc, (void)tile, (void)out; }
+
+INLINE void F(finish)(vf *acc, const vf *extra, const int tiled, const int tile, float *out)
 {
-    (void)extra;
+    (void)extra, (void)tiled;
     UNROLL for (int v = 0; v < tile; v += 2)
     {
         store(out + v * WIDTH, SHUFFLE(acc[v], acc[v + 1], 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23));

@@ -4,6 +4,7 @@
  * exactly. Integers: every instruction set gives the same bits. */
 #if ISA_BYTE_DOT
 #define GROUP 4
+#define TILED 0
 #define EXTRA 1
 #define DOT_LANES VECTOR_BYTES
 typedef int8_t F(wide);
@@ -47,8 +48,10 @@ INLINE const int8_t *F(widen)(const int8_t *w, int64_t n, int8_t *buffer)
     return w;
 }
 
-INLINE void F(step)(vi *acc, const int joint, const int tile, const uint8_t *const *rows, const int8_t *w, int offset)
+INLINE void F(step)(vi *acc, const int tiled, const int joint, const int tile, const char *const *rows,
+                    const int8_t *w, int offset)
 {
+    (void)tiled;
     const vi offsets = splat_int(offset * 0x01010101);
     UNROLL for (int v = 0; v < tile; v += 4)
     {
@@ -70,8 +73,9 @@ INLINE void F(step)(vi *acc, const int joint, const int tile, const uint8_t *con
     }
 }
 
-INLINE void F(finish)(vi *acc, const vi *extra, const int tile, float *out)
+INLINE void F(finish)(vi *acc, const vi *extra, const int tiled, const int tile, float *out)
 {
+    (void)tiled;
     UNROLL for (int v = 0; v < tile; v += 4)
     {
         UNROLL for (int q = 0; q < 4; q++) acc[v + q] -= *extra;
@@ -97,6 +101,7 @@ INLINE vi F(dot)(vi acc, vi x, vi d) { return byte_dot(acc, x, d); }
 
 #else /* no byte dot product: widen everything to int32, which any compiler vectorises */
 #define GROUP 1
+#define TILED 0
 #define EXTRA 0
 #define DOT_LANES WIDTH
 typedef int32_t F(wide);
@@ -107,34 +112,27 @@ INLINE const int32_t *F(widen)(const int8_t *w, int64_t n, int32_t *buffer)
     for (int64_t i = 0; i < n; i++) buffer[i] = w[i];
     return buffer;
 }
-INLINE vi F(load_x)(const uint8_t *x)
+INLINE vi F(load_x)(const uint8_t *x) { return widen_unsigned(x); }
+INLINE vi F(load_piece)(const int8_t *d) { return widen_signed(d); }
+INLINE void F(step)(vi *acc, const int tiled, const int joint, const int tile, const char *const *rows,
+                    const int32_t *w, int offset)
 {
-    vu8 v;
-    memcpy(&v, x, sizeof v);
-    return __builtin_convertvector(v, vi);
-}
-INLINE vi F(load_piece)(const int8_t *d)
-{
-    vi8 v;
-    memcpy(&v, d, sizeof v);
-    return __builtin_convertvector(v, vi);
-}
-INLINE void F(step)(vi *acc, const int joint, const int tile, const uint8_t *const *rows, const int32_t *w, int offset)
-{
+    (void)tiled;
     UNROLL for (int v = 0; v < tile; v++)
     {
-        const vi x = F(load_x)(rows[0] + v * WIDTH) - offset;
+        const vi x = F(load_x)((const uint8_t *)rows[0] + v * WIDTH) - offset;
         UNROLL for (int j = 0; j < joint; j++) acc[j * tile + v] += x * w[j];
     }
 }
-INLINE void F(finish)(vi *acc, const vi *extra, const int tile, float *out)
+INLINE void F(finish)(vi *acc, const vi *extra, const int tiled, const int tile, float *out)
 {
-    (void)extra;
+    (void)extra, (void)tiled;
     UNROLL for (int v = 0; v < tile; v++) store(out + v * WIDTH, to_float(acc[v]));
 }
 INLINE vi F(dot)(vi acc, vi x, vi d) { return acc + x * d; }
 #endif
 
+INLINE void F(resume)(vi *acc, const int tile, const float *out) { (void)acc, (void)tile, (void)out; }
 typedef int8_t F(weight);
 typedef vi F(acc);
 typedef vi F(dot_acc);

@@ -2,6 +2,7 @@
  *
  * Included for each format and index type, with N(name) naming the result and F(name) the format's own parts:
  *   F(step)     acc[row][vector] += weights of GROUP columns * their 64 samples
+ *   F(resume)   accumulators from the sums of the tiles before
  *   F(finish)   accumulators -> fp32 in the order of the samples
  *   F(widen)    weights as F(step) reads them (16-bit weights become fp32, once a row and not once a vector)
  *   F(dot)      acc += delta * x over DOT_LANES samples, in any order that delta and x share
@@ -11,16 +12,25 @@
  * registers while the non-zeros stream by; `sets` of them hide the latency of the multiply-add where a single
  * row's are too few. joint, tile, sets and height are compile-time constants at every call. */
 INLINE void N(spmm_tile)(const sn_matrix *m, int64_t block, const int64_t height, const int first, const int joint,
-                         const int tile, const int sets, const STORE *x, int offset, float *out)
+                         const int tile, const int sets, int64_t column_tile, const void *x, int lane, int offset, float *out)
 {
     const INDEX *indices = (const INDEX *)m->indices;
     const F(weight) *weights = (const F(weight) *)m->weights;
     const int stride = joint * tile + joint * EXTRA;
+    const int tiled = TILED && height > 1;
+    const int64_t sample_bytes = tiled ? sizeof(float) : sizeof(STORE), row_bytes = SN_LANES * sample_bytes;
+    const char *samples = (const char *)x + lane * sample_bytes;
     F(acc) acc[2 * MAX_JOINT * (MAX_TILE + EXTRA)];
     UNROLL for (int i = 0; i < sets * stride; i++) acc[i] = (F(acc)){0};
-
-    const int64_t end = m->indptr[block + 1], chunk = WIDE_CHUNK / height;
-    for (int64_t begin = m->indptr[block]; begin < end; begin += chunk) {
+    int64_t begin = m->indptr[block], end = m->indptr[block + 1];
+    const int64_t chunk = WIDE_CHUNK / height;
+    if (tiled) {
+        begin += column_tile * m->tile_columns;
+        end = end - begin < m->tile_columns ? end : begin + m->tile_columns;
+        if (column_tile > 0)
+            UNROLL for (int j = 0; j < joint; j++) F(resume)(acc + j * tile, tile, out + j * SN_LANES);
+    }
+    for (; begin < end; begin += chunk) {
         const int64_t n = end - begin < chunk ? end - begin : chunk;
         const INDEX *index = indices + begin;
         F(wide) buffer[WIDE_BUFFER];
@@ -29,41 +39,42 @@ INLINE void N(spmm_tile)(const sn_matrix *m, int64_t block, const int64_t height
         for (; k + sets * GROUP <= n; k += sets * GROUP) {
             UNROLL for (int s = 0; s < sets; s++)
             {
-                const STORE *rows[GROUP];
-                UNROLL for (int g = 0; g < GROUP; g++) rows[g] = x + (int64_t)index[k + s * GROUP + g] * SN_LANES;
-                F(step)(acc + s * stride, joint, tile, rows, w + (k + s * GROUP) * height, offset);
+                const char *rows[GROUP];
+                UNROLL for (int g = 0; g < GROUP; g++) rows[g] = samples + index[k + s * GROUP + g] * row_bytes;
+                F(step)(acc + s * stride, tiled, joint, tile, rows, w + (k + s * GROUP) * height, offset);
             }
         }
         for (; k < n; k += GROUP) {
             /* The last, partly filled group: stored column by column, completed with zero weights. */
-            const STORE *rows[GROUP];
+            const char *rows[GROUP];
             F(wide) last[MAX_JOINT * GROUP];
-            UNROLL for (int g = 0; g < GROUP; g++) rows[g] = x + (int64_t)index[k + g < n ? k + g : n - 1] * SN_LANES;
+            UNROLL for (int g = 0; g < GROUP; g++) rows[g] = samples + index[k + g < n ? k + g : n - 1] * row_bytes;
             if (GROUP == 1 || k + GROUP <= n) {
-                F(step)(acc, joint, tile, rows, w + k * height, offset);
+                F(step)(acc, tiled, joint, tile, rows, w + k * height, offset);
                 continue;
             }
             const F(wide) *tail = w - first * GROUP + k * height + first;
             UNROLL for (int g = 0; g < GROUP; g++)
                 UNROLL for (int j = 0; j < joint; j++) last[j * GROUP + g] = k + g < n ? tail[g * height + j] : 0;
-            F(step)(acc, joint, tile, rows, last, offset);
+            F(step)(acc, tiled, joint, tile, rows, last, offset);
         }
     }
     if (sets == 2) UNROLL for (int i = 0; i < stride; i++) acc[i] += acc[stride + i];
-    UNROLL for (int j = 0; j < joint; j++) F(finish)(acc + j * tile, acc + joint * tile + j, tile, out + j * SN_LANES);
+    UNROLL for (int j = 0; j < joint; j++) F(finish)(acc + j * tile, acc + joint * tile + j, tiled, tile, out + j * SN_LANES);
 }
 
-static void N(spmm)(const sn_matrix *m, int64_t begin, int64_t end, const void *x, int offset, float *out)
+static void N(spmm)(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x, int offset,
+                    float *out)
 {
     for (int64_t block = begin; block < end; block++, out += m->height * SN_LANES) {
         if (m->height == 1) {
             for (int lane = 0; lane < SN_LANES; lane += TILE_ONE * WIDTH)
-                N(spmm_tile)(m, block, 1, 0, 1, TILE_ONE, SETS_ONE, (const STORE *)x + lane, offset, out + lane);
+                N(spmm_tile)(m, block, 1, 0, 1, TILE_ONE, SETS_ONE, column_tile, x, lane, offset, out + lane);
         } else {
             for (int first = 0; first < SN_BLOCK_HEIGHT; first += JOINT)
                 for (int lane = 0; lane < SN_LANES; lane += TILE_BLOCK * WIDTH)
-                    N(spmm_tile)(m, block, SN_BLOCK_HEIGHT, first, JOINT, TILE_BLOCK, 1, (const STORE *)x + lane,
-                                 offset, out + first * SN_LANES + lane);
+                    N(spmm_tile)(m, block, SN_BLOCK_HEIGHT, first, JOINT, TILE_BLOCK, 1, column_tile, x, lane, offset,
+                                 out + first * SN_LANES + lane);
         }
     }
 }

@@ -15,8 +15,8 @@ typedef uint32_t vu __attribute__((vector_size(VECTOR_BYTES)));
 typedef vf vf_unaligned __attribute__((aligned(1), may_alias));
 typedef vi vi_unaligned __attribute__((aligned(1), may_alias));
 typedef uint16_t vu16 __attribute__((vector_size(VECTOR_BYTES / 2)));
-typedef int8_t vi8 __attribute__((vector_size(VECTOR_BYTES / 4)));
-typedef uint8_t vu8 __attribute__((vector_size(VECTOR_BYTES / 4)));
+typedef int8_t vi8 __attribute__((vector_size(VECTOR_BYTES / 4), aligned(1), may_alias));
+typedef uint8_t vu8 __attribute__((vector_size(VECTOR_BYTES / 4), aligned(1), may_alias));
 
 #if defined(__clang__)
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -30,18 +30,25 @@ INLINE vu splat_uint(uint32_t x) { return x - (vu){0}; }
 INLINE vf load(const float *p) { return *(const vf_unaligned *)p; }
 INLINE void store(float *p, vf v) { *(vf_unaligned *)p = v; }
 INLINE vi load_int(const void *p) { return *(const vi_unaligned *)p; }
-INLINE vf load_partial(const float *p, int64_t n) /* zeros beyond the first n */
+/* The first n of WIDTH values; zeros beyond them. */
+#if VECTOR_BYTES == 64
+INLINE __mmask16 first_lanes(int64_t n) { return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1); }
+INLINE vf load_partial(const float *p, int64_t n) { return (vf)_mm512_maskz_loadu_ps(first_lanes(n), p); }
+INLINE void store_partial(float *p, vf v, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), (__m512)v); }
+#else
+INLINE vf load_partial(const float *p, int64_t n)
 {
     if (n >= WIDTH) return load(p);
-    float values[WIDTH] = {0};
-    if (n > 0) memcpy(values, p, n * sizeof(float));
-    return load(values);
+    vf v = {0};
+    for (int64_t i = 0; i < n; i++) v[i] = p[i];
+    return v;
 }
 INLINE void store_partial(float *p, vf v, int64_t n)
 {
     if (n >= WIDTH) store(p, v);
-    else memcpy(p, &v, n * sizeof(float));
+    else for (int64_t i = 0; i < n; i++) p[i] = v[i];
 }
+#endif
 INLINE vf select_float(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 INLINE vf vmax(vf a, vf b) { return select_float(a > b, a, b); }
 INLINE vf vmin(vf a, vf b) { return select_float(a < b, a, b); }
@@ -63,6 +70,27 @@ INLINE vf vsqrt(vf a)
     for (int i = 0; i < WIDTH; i++) a[i] = __builtin_sqrtf(a[i]);
     return a;
 }
+#endif
+
+/* Bytes <-> int32 lanes. GCC 12 takes __builtin_convertvector between them apart into scalars. */
+#if VECTOR_BYTES == 64
+INLINE vi widen_unsigned(const void *p) { return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
+INLINE vi widen_signed(const void *p) { return (vi)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)); }
+INLINE void store_bytes(void *p, vi v) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)v)); }
+#elif VECTOR_BYTES == 32
+INLINE vi widen_unsigned(const void *p) { return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
+INLINE vi widen_signed(const void *p) { return (vi)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
+INLINE void store_bytes(void *p, vi v)
+{
+    const __m256i low = _mm256_and_si256((__m256i)v, _mm256_set1_epi32(0xff)); /* packing saturates: keep 8 bits */
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
+    const __m128i half = _mm256_castsi256_si128(words);
+    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(half, half));
+}
+#else
+INLINE vi widen_unsigned(const void *p) { return __builtin_convertvector(*(const vu8 *)p, vi); }
+INLINE vi widen_signed(const void *p) { return __builtin_convertvector(*(const vi8 *)p, vi); }
+INLINE void store_bytes(void *p, vi v) { *(vi8 *)p = __builtin_convertvector(v, vi8); }
 #endif
 
 /* Round to nearest, ties to even, for |x| < 2^22: adding 1.5 * 2^23 leaves the integer in the low mantissa. */

@@ -1,0 +1,311 @@
+"""The plain NumPy twin of every kernel, and of a whole training step.
+
+Everything is dense and slow and says what the kernels must compute. As in the kernels
+a column is a sample: panels are (features, 64), targets (outputs, samples). Integers
+and roundings to a number format are exact, to be compared bit by bit; sums are formed
+in float64 (or in the dtype asked for) and compared within the rounding of a float32
+sum.
+"""
+
+import numpy as np
+from scipy import sparse, special
+
+LANES = 64
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu")  # in the order of their codes
+LOSSES = ("softmax", "logistic", "squared_error", "poisson")
+STORED = {
+    "float32": np.dtype(np.float32),
+    "float16": np.dtype(np.uint16),
+    "bfloat16": np.dtype(np.uint16),
+    "int8": np.dtype(np.uint8),
+}
+
+#: Largest rounding error of float32, relative to the result.
+UNIT_ROUNDOFF = 2.0**-24
+
+
+# --- number formats ----------------------------------------------------------------
+
+
+def to_bits(values, precision):
+    """Round float32 values to a float format, to nearest even; returns stored bits.
+
+    float16 saturates at its largest finite number, bfloat16 overflows to infinity.
+    """
+    values = np.asarray(values, np.float32)
+    if precision == "float32":
+        return values
+    if precision == "float16":
+        return np.clip(values, -65504, 65504).astype(np.float16).view(np.uint16)
+    # 8 significant bits: a multiple of 2^(exponent - 8), or of the smallest denormal.
+    finite = np.where(np.isfinite(values), values, 0).astype(np.float64)
+    quantum = np.ldexp(1.0, np.maximum(np.frexp(finite)[1], -125) - 8)
+    with np.errstate(over="ignore"):
+        rounded = (np.rint(finite / quantum) * quantum).astype(np.float32)
+    rounded = np.where(np.isfinite(values), np.copysign(rounded, values), values)
+    return (rounded.view(np.uint32) >> 16).astype(np.uint16)
+
+
+def from_bits(stored, precision):
+    """Values of stored bits of a float format, as float32."""
+    if precision == "float16":
+        return stored.view(np.float16).astype(np.float32)
+    if precision == "bfloat16":
+        return (stored.astype(np.uint32) << 16).view(np.float32)
+    return stored.view(np.float32)
+
+
+def random_bits(seed, row):
+    """uint32[64]: MurmurHash3's finalizer over a counter of rows and lanes."""
+    seed, mask = int(seed), 0xFFFFFFFF
+    x = (np.uint64(row) * LANES + np.arange(LANES, dtype=np.uint64)) * 2654435769
+    x = ((x + (seed & mask)) & mask) ^ (seed >> 32)
+    x = ((x ^ (x >> 16)) * 0x85EBCA6B) & mask
+    x = ((x ^ (x >> 13)) * 0xC2B2AE35) & mask
+    return (x ^ (x >> 16)).astype(np.uint32)
+
+
+def quantize(values, scale, bits=None):
+    """values / scale as integers in -127..127: to nearest even, or at random.
+
+    With random bits, floor(value + u) for u uniform in [0, 1): right on average.
+    """
+    scale = np.asarray(scale, np.float32)
+    inverse = np.divide(np.float32(1), scale, out=np.zeros_like(scale), where=scale > 0)
+    scaled = values * inverse
+    if bits is not None:
+        scaled = scaled + (np.float32(2.0**-24) * (bits >> 8) - np.float32(0.5))
+    return np.rint(np.clip(scaled, -127, 127)).astype(np.int64)
+
+
+def scale_of(magnitudes, axis=None):
+    """int8 scale of activations and deltas: the largest of `magnitudes` / 127."""
+    return magnitudes.max(axis) * (np.float32(1) / np.float32(127))
+
+
+def encode(z, precision, offset=0):
+    """Activations as they are stored, and the scale of each lane."""
+    if precision != "int8":
+        return to_bits(z, precision), np.ones(LANES, np.float32)
+    scale = scale_of(np.abs(z), axis=0)
+    return (quantize(z, scale) + offset).astype(np.uint8), scale
+
+
+def decode(x, precision, offset, scale):
+    if precision != "int8":
+        return from_bits(x, precision)
+    return (x.astype(np.int64) - offset).astype(np.float32) * scale
+
+
+def encode_deltas(z, precision, row_scale, seed):
+    """Deltas kept for the weight gradient, operand and scale of the input gradient."""
+    if precision == "int8":
+        scaled = z * row_scale[:, np.newaxis]
+        scale = scale_of(np.abs(scaled), axis=0)
+        bits = np.array([random_bits(seed, row) for row in range(len(z))])
+        return z, (quantize(scaled, scale, bits) + 128).astype(np.uint8), scale
+    multiplier = np.float32(1)
+    if precision == "float16" and np.any(z):
+        # A power of two brings the largest to 2^12..2^13.
+        exponent = np.clip(13 - np.frexp(np.abs(z).max())[1], -126, 126)
+        multiplier = np.ldexp(np.float32(1), exponent)
+    kept = to_bits(z * multiplier, precision)
+    return kept, kept, np.full(LANES, 1 / multiplier, np.float32)
+
+
+def prepare(kept, precision, delta_scale, x_scale, offset, seed):
+    """One row's deltas over all panels -> (deltas, factor, correction, their sum)."""
+    if precision != "int8":
+        deltas = from_bits(kept, precision) * delta_scale
+        return deltas, 1.0, 0, deltas.sum(dtype=np.float64)
+    scaled = kept * x_scale
+    factor = scale_of(np.abs(scaled))
+    bits = np.array([random_bits(seed, panel) for panel in range(len(kept))])
+    deltas = quantize(scaled, factor, bits)
+    return deltas, factor, offset * deltas.sum(), kept.sum(dtype=np.float64)
+
+
+def encode_weights(master, precision):
+    """Stored weights (n, height) of one block, and the scale of each of its rows."""
+    if precision != "int8":
+        return to_bits(master, precision), np.zeros(master.shape[1], np.float32)
+    row_scale = np.abs(master).max(axis=0, initial=0) / np.float32(127)
+    return quantize(master, row_scale).astype(np.int8), row_scale
+
+
+def lay_out(block, group):
+    """(n, height) weights in the order of a compute copy.
+
+    Whole groups of columns are stored row by row, the columns left over one by one.
+    """
+    n, height = block.shape
+    whole = n // group * group
+    grouped = block[:whole].reshape(-1, group, height).transpose(0, 2, 1)
+    return np.concatenate([grouped.ravel(), block[whole:].ravel()])
+
+
+# --- products ----------------------------------------------------------------------
+
+
+def spmm(weights, x):
+    """(rows, features) times (features, 64)."""
+    return weights @ x
+
+
+def sddmm(deltas, panels):
+    """Dense weight gradient (rows, features): over all panels and lanes."""
+    return sum(d @ x.T for d, x in zip(deltas, panels, strict=True))
+
+
+# --- functions ---------------------------------------------------------------------
+
+
+def activation_of(activation, z):
+    if activation == "logistic":
+        return special.expit(z)
+    if activation == "tanh":
+        return np.tanh(z)
+    return np.maximum(z, 0) if activation == "relu" else z
+
+
+def derivative_of(activation, a):
+    """The activation's derivative, from its value."""
+    if activation == "logistic":
+        return a * (1 - a)
+    if activation == "tanh":
+        return 1 - a * a
+    return (a > 0).astype(a.dtype) if activation == "relu" else np.ones_like(a)
+
+
+def activate(activation, z, bias, row_scale=1.0, lane_scale=1.0):
+    scale = np.reshape(row_scale, (-1, 1)) * lane_scale
+    return activation_of(activation, z * scale + bias[:, np.newaxis])
+
+
+def chain(activation, z, a, lane_scale=1.0):
+    return z * lane_scale * derivative_of(activation, a)
+
+
+def output(loss, logits):
+    """Output activations, (outputs, samples)."""
+    if loss == "softmax":
+        return special.softmax(logits, axis=0)
+    if loss == "logistic":
+        return special.expit(logits)
+    return np.exp(logits) if loss == "poisson" else logits
+
+
+def one_hot(codes, n_outputs, dtype):
+    return (np.arange(n_outputs)[:, np.newaxis] == codes).astype(dtype)
+
+
+def losses(loss, logits, target):
+    """Loss of each sample. `target` as the logits, or the codes for "softmax"."""
+    if loss == "softmax":
+        correct = np.take_along_axis(logits, target[np.newaxis], axis=0)[0]
+        return special.logsumexp(logits, axis=0) - correct
+    if loss == "logistic":
+        return np.sum(np.logaddexp(0, logits) - target * logits, axis=0)
+    if loss == "squared_error":
+        return 0.5 * np.mean((logits - target) ** 2, axis=0)
+    deviance = special.xlogy(target, target) - target * logits + np.exp(logits) - target
+    return np.mean(deviance, axis=0)
+
+
+def loss_deltas(loss, logits, target):
+    """Derivative of `losses` by the logits."""
+    if loss == "softmax":
+        target = one_hot(target, len(logits), logits.dtype)
+    share = 1 / len(logits) if loss in ("squared_error", "poisson") else 1
+    return (output(loss, logits) - target) * share
+
+
+def update(optimizer, alpha, inv_weight, parameter, gradient, first, second):
+    """One step for any array of parameters -> (parameter, first, second)."""
+    g = (gradient + alpha * parameter) * inv_weight
+    if optimizer.solver == "adam":
+        first = optimizer.beta_1 * first + (1 - optimizer.beta_1) * g
+        second = optimizer.beta_2 * second + (1 - optimizer.beta_2) * g * g
+        step = optimizer.learning_rate * first / (np.sqrt(second) + optimizer.epsilon)
+        return parameter - step, first, second
+    step = -optimizer.learning_rate * g
+    first = optimizer.momentum * first + step
+    if optimizer.nesterovs_momentum:
+        return parameter + optimizer.momentum * first + step, first, second
+    return parameter + first, first, second
+
+
+# --- the whole network -------------------------------------------------------------
+
+
+class DenseNetwork:
+    """A network's parameters as dense matrices (n_out, n_in) with masks."""
+
+    def __init__(self, network, dtype=np.float64):
+        self.activation, self.loss = network.activation, network.loss
+        self.dtype, self.n_steps = dtype, 0
+        self.weights = [coef.toarray().T.astype(dtype) for coef in network.coefs]
+        self.masks = [pattern(coef).toarray().T for coef in network.coefs]
+        self.biases = [bias.astype(dtype) for bias in network.intercepts]
+        self.moments = [[(0, 0), (0, 0)] for _ in self.weights]
+
+    def layer_inputs(self, X):
+        """What each layer reads, and the logits at the end."""
+        inputs = [X.T.astype(self.dtype)]
+        for w, b in zip(self.weights, self.biases, strict=True):
+            activation = "identity" if w is self.weights[-1] else self.activation
+            inputs.append(activate(activation, spmm(w, inputs[-1]), b))
+        return inputs
+
+    def predict(self, X):
+        return output(self.loss, self.layer_inputs(X)[-1]).T
+
+    def mean_loss(self, X, y, sample_weight=None):
+        """Weighted mean of the losses, without the L2 term."""
+        logits = self.layer_inputs(X)[-1]
+        return np.average(losses(self.loss, logits, y.T), weights=sample_weight)
+
+    def gradients(self, X, y, sample_weight=None):
+        """Of the weighted sum of the losses: one (weights, biases) per layer."""
+        inputs = self.layer_inputs(X)
+        deltas = loss_deltas(self.loss, inputs.pop(), y.T)
+        if sample_weight is not None:
+            deltas = deltas * sample_weight
+        gradients = []
+        for layer in reversed(range(len(self.weights))):
+            of_weights = self.masks[layer] * sddmm([deltas], [inputs[layer]])
+            gradients.append((of_weights, deltas.sum(axis=1)))
+            if layer > 0:
+                deltas = chain(
+                    self.activation, spmm(self.weights[layer].T, deltas), inputs[layer]
+                )
+        return gradients[::-1]
+
+
+def reference_step(network, X, y, sample_weight, optimizer, alpha):
+    """One optimizer step of a DenseNetwork on one mini-batch."""
+    total = len(X) if sample_weight is None else sample_weight.sum(dtype=np.float64)
+    network.n_steps += 1
+    if optimizer.solver == "adam":
+        t = network.n_steps
+        corrected = optimizer.learning_rate * np.sqrt(1 - optimizer.beta_2**t)
+        corrected /= 1 - optimizer.beta_1**t
+        optimizer = type(optimizer)(**vars(optimizer) | {"learning_rate": corrected})
+    for layer, gradients in enumerate(network.gradients(X, y, sample_weight)):
+        for kind, parameters in enumerate((network.weights, network.biases)):
+            parameters[layer], *moments = update(
+                optimizer,
+                alpha if kind == 0 else 0,
+                1 / total,
+                parameters[layer],
+                gradients[kind],
+                *network.moments[layer][kind],
+            )
+            network.moments[layer][kind] = moments
+
+
+def pattern(coef):
+    """The connections of a csc_array, as ones."""
+    return sparse.csc_array(
+        (np.ones_like(coef.data), coef.indices, coef.indptr), shape=coef.shape
+    )

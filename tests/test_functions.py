@@ -1,0 +1,297 @@
+"""Activations, losses and the optimizer of every instruction set against NumPy."""
+
+import numpy as np
+import pytest
+import reference
+from reference import ACTIVATIONS, LANES, LOSSES, UNIT_ROUNDOFF
+from sparsenet._kernels._single import Kernels
+
+from sparsenet._kernels import available_isas
+from sparsenet._network import Optimizer
+
+each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
+each_loss = pytest.mark.parametrize("loss", LOSSES)
+
+NO_BIAS = np.zeros(1000, np.float32)
+
+
+@pytest.fixture(params=available_isas())
+def kernels(request):
+    return Kernels(request.param, "float32")
+
+
+def activate(kernels, activation, z, bias=NO_BIAS, row_scale=None, lane_scale=None):
+    z = np.array(z, np.float32, order="C")
+    kernels.activate(ACTIVATIONS.index(activation), z, bias, row_scale, lane_scale)
+    return z
+
+
+def output(kernels, loss, z):
+    z = np.array(z, np.float32, order="C")
+    kernels.output(LOSSES.index(loss), z)
+    return z
+
+
+def loss_and_deltas(kernels, loss, logits, target, weight):
+    z = np.array(logits, np.float32, order="C")
+    target = np.ascontiguousarray(target, np.int32 if loss == "softmax" else np.float32)
+    total = kernels.loss(LOSSES.index(loss), z, target, weight)
+    return total, z
+
+
+def ulps(actual, expected):
+    """Error in units in the last place of the expected values' float32."""
+    spacing = np.spacing(np.abs(expected).astype(np.float32)).astype(np.float64)
+    return np.abs(actual - expected) / spacing
+
+
+def every_magnitude(low, high, n=16384):
+    """n numbers of both signs, their logarithms spread evenly."""
+    magnitudes = np.geomspace(low, high, n // 2)
+    return np.concatenate([-magnitudes, magnitudes]).astype(np.float32)
+
+
+# --- elementary functions ----------------------------------------------------------
+
+
+def test_exp_is_accurate_to_2_ulp(kernels):
+    x = every_magnitude(1e-30, 87)
+    y = output(kernels, "poisson", x.reshape(-1, LANES)).ravel()
+    assert ulps(y, np.exp(x.astype(np.float64))).max() < 2
+
+
+def test_exp_saturates_and_passes_nan(kernels):
+    x = np.resize(np.array([1e4, np.inf, -1e4, -np.inf, 0, np.nan]), (1, LANES))
+    y = output(kernels, "poisson", x)[0, :6]
+    assert np.isfinite(y[:5]).all() and np.isnan(y[5])
+    assert y[0] == y[1] > 1e38 and 0 <= y[2] == y[3] < 2e-38 and y[4] == 1
+
+
+def test_log_is_accurate_to_2_ulp(kernels):
+    """Of 1 + exp(-t), and of n, through the softmax loss of equal logits."""
+    weight = np.eye(1, LANES, dtype=np.float32)[0]
+    for n in [*range(2, 40), 100, 499, 1000]:
+        logits = np.zeros((n, LANES))
+        total, _ = loss_and_deltas(kernels, "softmax", logits, np.zeros(LANES), weight)
+        assert ulps(total, np.log(n)) < 2
+
+
+@pytest.mark.parametrize("function", ["tanh", "logistic"])
+def test_sigmoids_are_accurate_to_4_ulp(kernels, function):
+    x = every_magnitude(1e-30, 80)
+    y = activate(kernels, function, x.reshape(-1, LANES)).ravel()
+    expected = reference.activation_of(function, x.astype(np.float64))
+    assert ulps(y, expected).max() < 4
+
+
+def test_tanh_is_odd_and_the_sigmoids_saturate(kernels):
+    x = every_magnitude(1e-30, 1e30).reshape(-1, LANES)
+    np.testing.assert_array_equal(
+        activate(kernels, "tanh", -x), -activate(kernels, "tanh", x)
+    )
+    extremes = np.resize(np.array([-np.inf, np.inf]), (1, LANES))
+    tanh = activate(kernels, "tanh", extremes)[0, :2]
+    np.testing.assert_array_equal(tanh, [-1, 1])
+    logistic = activate(kernels, "logistic", extremes)[0, :2]
+    np.testing.assert_allclose(logistic, [0, 1], atol=1e-38)
+
+
+# --- activations -------------------------------------------------------------------
+
+
+@each_activation
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("n_rows", [1, 2, 7])
+def test_activate(kernels, activation, scaled, n_rows):
+    rng = np.random.default_rng(n_rows)
+    z = rng.normal(0, 3, (n_rows, LANES)).astype(np.float32)
+    bias = rng.standard_normal(n_rows).astype(np.float32)
+    scales = []
+    if scaled:
+        scales = [rng.uniform(0, 2, n).astype(np.float32) for n in (n_rows, LANES)]
+    actual = activate(kernels, activation, z, bias, *scales)
+    exact = [array.astype(np.float64) for array in (z, bias, *scales)]
+    expected = reference.activate(activation, *exact)
+    # Three roundings of the argument, whose slope is at most one, and 4 ulp.
+    argument = np.abs(reference.activate("identity", *map(np.abs, exact)))
+    bound = UNIT_ROUNDOFF * (3 * argument + 8 * np.abs(expected))
+    assert np.all(np.abs(actual - expected) <= bound)
+
+
+@each_activation
+def test_activations_keep_nan_to_be_seen_in_the_loss(kernels, activation):
+    z = np.zeros((1, LANES))
+    z[0, 3] = np.nan
+    np.testing.assert_array_equal(
+        np.isnan(activate(kernels, activation, z)), np.isnan(z)
+    )
+
+
+@each_activation
+def test_activations_treat_all_lanes_alike(kernels, activation):
+    rng = np.random.default_rng(0)
+    z = rng.normal(0, 3, (5, LANES))
+    place = rng.permutation(LANES)
+    moved = activate(kernels, activation, z[:, place])
+    np.testing.assert_array_equal(moved, activate(kernels, activation, z)[:, place])
+
+
+@each_activation
+def test_chain(kernels, activation):
+    rng = np.random.default_rng(0)
+    z, a = rng.standard_normal((2, 7, LANES)).astype(np.float32)
+    a = reference.activation_of(activation, a)
+    a[:, :3] = 0  # relu's kink has slope zero
+    lane_scale = rng.uniform(0, 2, LANES).astype(np.float32)
+    actual = z.copy()
+    kernels.chain(ACTIVATIONS.index(activation), actual, a, lane_scale)
+    expected = reference.chain(activation, z, a.astype(np.float64), lane_scale)
+    # The slopes 1 - a^2 and a (1 - a) cancel towards zero, from a rounded a^2 or 1 - a.
+    np.testing.assert_allclose(actual, expected, rtol=4 * UNIT_ROUNDOFF, atol=1e-6)
+    if activation in ("identity", "relu"):
+        exact = np.where(a > 0, z * lane_scale, 0)
+        np.testing.assert_array_equal(
+            actual, z * lane_scale if activation == "identity" else exact
+        )
+
+
+# --- outputs and losses ------------------------------------------------------------
+
+
+def random_target(loss, n_outputs, rng):
+    if loss == "softmax":
+        return rng.integers(0, n_outputs, LANES).astype(np.int32)
+    if loss == "logistic":
+        return rng.integers(0, 2, (n_outputs, LANES)).astype(np.float32)
+    if loss == "poisson":
+        return rng.poisson(1.5, (n_outputs, LANES)).astype(np.float32)
+    return rng.standard_normal((n_outputs, LANES)).astype(np.float32)
+
+
+@each_loss
+@pytest.mark.parametrize("n_outputs", [1, 3, 10])
+def test_output(kernels, loss, n_outputs):
+    logits = np.random.default_rng(0).normal(0, 3, (n_outputs, LANES))
+    logits = logits.astype(np.float32)
+    actual = output(kernels, loss, logits)
+    expected = reference.output(loss, logits.astype(np.float64))
+    # Softmax rounds differences of logits up to 20, and a sum of n_outputs terms.
+    rtol = (20 + n_outputs) * UNIT_ROUNDOFF
+    np.testing.assert_allclose(actual, expected, rtol=rtol)
+
+
+def test_softmax_of_extreme_logits(kernels):
+    logits = np.zeros((3, LANES))
+    logits[0], logits[2] = -1e30, 1e30
+    np.testing.assert_allclose(
+        output(kernels, "softmax", logits), np.eye(3)[:, [2] * LANES], atol=1e-37
+    )
+
+
+@each_loss
+@pytest.mark.parametrize("n_outputs", [1, 3, 10])
+def test_loss_and_deltas(kernels, loss, n_outputs):
+    rng = np.random.default_rng(n_outputs)
+    logits = rng.normal(0, 3, (n_outputs, LANES)).astype(np.float32)
+    target = random_target(loss, n_outputs, rng)
+    weight = rng.uniform(0, 2, LANES).astype(np.float32)
+    weight[::5] = 0
+    total, deltas = loss_and_deltas(kernels, loss, logits, target, weight)
+    exact = logits.astype(np.float64)
+    expected = reference.losses(loss, exact, target) @ weight
+    # Terms of up to e^9 (Poisson) or 10^2 are summed in float32, lanes in float64.
+    np.testing.assert_allclose(total, expected, rtol=1e-6)
+    expected = reference.loss_deltas(loss, exact, target) * weight
+    # Output minus target, each correct to the rounding of test_output.
+    subtracted = np.abs(reference.output(loss, exact))
+    subtracted += 1 if loss == "softmax" else np.abs(target)
+    bound = (24 + n_outputs) * UNIT_ROUNDOFF * subtracted * weight
+    assert np.all(np.abs(deltas - expected) <= bound)
+    assert not deltas[:, ::5].any()
+
+
+@each_loss
+def test_deltas_are_the_slope_of_the_loss(kernels, loss):
+    rng = np.random.default_rng(0)
+    n_outputs, h = 4, 2.0**-7
+    logits = rng.standard_normal((n_outputs, LANES)).astype(np.float32)
+    target = random_target(loss, n_outputs, rng)
+    weight = np.eye(1, LANES, 9, dtype=np.float32)[0]
+    _, deltas = loss_and_deltas(kernels, loss, logits, target, weight)
+    for o in range(n_outputs):
+        step = np.zeros((n_outputs, 1))
+        step[o] = h
+        ahead, _ = loss_and_deltas(kernels, loss, logits + step, target, weight)
+        behind, _ = loss_and_deltas(kernels, loss, logits - step, target, weight)
+        # h^2 / 6 times the third derivative, and float32's noise over 2 h.
+        slope = (ahead - behind) / (2 * h)
+        np.testing.assert_allclose(slope, deltas[o, 9], atol=3e-4)
+
+
+@each_loss
+def test_lanes_without_weight_cost_nothing_whatever_they_hold(kernels, loss):
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((3, LANES))
+    target = random_target(loss, 3, rng)
+    weight = np.ones(LANES, np.float32)
+    weight[10] = 0
+    total, deltas = loss_and_deltas(kernels, loss, logits, target, weight)
+    logits[:, 10] = np.inf
+    same_total, same_deltas = loss_and_deltas(kernels, loss, logits, target, weight)
+    assert same_total == total
+    others = np.arange(LANES) != 10
+    np.testing.assert_array_equal(same_deltas[:, others], deltas[:, others])
+
+
+def test_confident_and_wrong_logits_have_a_finite_loss(kernels):
+    logits = np.zeros((2, LANES))
+    logits[0] = 1e4
+    weight = np.ones(LANES, np.float32)
+    for loss, target in (("softmax", np.ones(LANES)), ("logistic", 1 - logits / 1e4)):
+        total, deltas = loss_and_deltas(kernels, loss, logits, target, weight)
+        np.testing.assert_allclose(total / LANES, 1e4, rtol=1e-4)
+        assert np.isfinite(deltas).all()
+
+
+# --- the optimizer -----------------------------------------------------------------
+
+OPTIMIZERS = {
+    "adam": Optimizer("adam", 0.01),
+    "adam with other betas": Optimizer("adam", 0.1, beta_1=0.5, beta_2=0.9),
+    "adam without memory": Optimizer("adam", 0.1, beta_1=0.0, beta_2=0.0),
+    "sgd": Optimizer("sgd", 0.1, momentum=0.0),
+    "momentum": Optimizer("sgd", 0.1, momentum=0.8, nesterovs_momentum=False),
+    "nesterov": Optimizer("sgd", 0.1, momentum=0.8),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("n", [1, 3, 4, 15, 16, 17, 100])
+def test_update(kernels, optimizer, n):
+    rng = np.random.default_rng(n)
+    arrays = rng.standard_normal((4, n + 1)).astype(np.float32)
+    arrays[3] **= 2
+    parameter, gradient, first, second = arrays.copy()
+    for array in (parameter, first, second):
+        array[n] = np.nan  # another task's, not to be touched
+    kernels.update(
+        optimizer, 0.3, 1 / 64, parameter[:n], gradient[:n], first[:n], second[:n]
+    )
+    exact = arrays[:, :n].astype(np.float64)
+    expected = reference.update(optimizer, 0.3, 1 / 64, *exact)
+    # Ten roundings, each of a term no larger than the parameter or moment itself.
+    for actual, wanted in zip((parameter, first, second), expected, strict=True):
+        np.testing.assert_allclose(actual[:n], wanted, rtol=1e-6, atol=1e-6)
+        assert np.isnan(actual[n])
+    if optimizer.solver == "sgd":
+        np.testing.assert_array_equal(second[:n], arrays[3, :n])
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_update_leaves_zeros_alone(kernels, solver):
+    """Weights that complete a block have no gradient and must stay zero."""
+    parameter, gradient, first, second = np.zeros((4, 20), np.float32)
+    kernels.update(
+        Optimizer(solver, 0.1), 0.1, 0.01, parameter, gradient, first, second
+    )
+    assert not parameter.any() and not first.any()
