@@ -26,6 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
+import sparsenet
 from sparsenet._kernels import current_isa
 
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
@@ -134,8 +135,9 @@ def limit_threads(n_threads):
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(n_threads)
     threadpool_limits(n_threads)
-    if "torch" in sys.modules:
+    if "torch" in sys.modules:  # and its numbers are flushed to zero as sparsenet's
         sys.modules["torch"].set_num_threads(n_threads)
+        sys.modules["torch"].set_flush_denormal(True)
 
 
 # Timing -------------------------------------------------------------------------------
@@ -207,7 +209,7 @@ def describe_machine(n_threads, packages=()):
     print(f"processor     {_processor()}, {n_cores()} physical cores to use")
     print(f"threads       {n_threads}")
     print(f"python        {platform.python_version()}, {platform.platform()}")
-    print(f"sparsenet     {version('sparsenet')}, {current_isa()}")
+    print(f"sparsenet     {sparsenet.__version__}, {current_isa()}")
     for package in ("scikit-learn", "numpy", *packages):
         try:
             installed = version(package)

@@ -39,9 +39,7 @@ def to_stored(values, precision, scale=None):
         rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
         quiet = (bits >> 16) | 0x40
         return np.where(np.isnan(values), quiet, rounded).astype(np.uint16)
-    inverse = np.divide(
-        np.float32(1), scale, out=np.zeros_like(scale), where=scale > 0
-    )
+    inverse = np.divide(np.float32(1), scale, out=np.zeros_like(scale), where=scale > 0)
     return np.clip(np.rint(values * inverse), -127, 127).astype(np.int8)
 
 

@@ -1,4 +1,4 @@
-"""One layer of weights: its connections, parameters and the copies that kernels read."""
+"""One layer: its connections, its parameters and the copies that kernels read."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -56,9 +56,7 @@ class Layer:
         self.row_scale = np.zeros(self.n_blocks * self.height, np.float32)
         stored = np.zeros(1, STORED_DTYPE[precision])
         self.forward = (
-            weights
-            if precision == "float32"
-            else _padded(weights.size, stored.dtype)
+            weights if precision == "float32" else _padded(weights.size, stored.dtype)
         )
         # One place more, where the rows that complete a dense block leave their zeros.
         self.transpose = _padded(self._transpose_size + 1, stored.dtype)
@@ -152,10 +150,9 @@ class Layer:
         position = _padded((self.n_blocks, self.n_in, height), np.uint32)
         position[...] = self._transpose_size  # what completes the last block
         for output in range(self.n_out):
-            position[output // height, :, output % height] = (
-                inputs // height * (height * self.n_out)
-                + _group_position(output, inputs % height, self.n_out, height, group)
-            )
+            position[output // height, :, output % height] = inputs // height * (
+                height * self.n_out
+            ) + _group_position(output, inputs % height, self.n_out, height, group)
         self.transpose_position = position.reshape(-1, height)  # a view: padding stays
 
     # Stored values -----------------------------------------------------------------
@@ -184,7 +181,7 @@ class Layer:
         return from_stored(stored, "int8", self._scale_of_columns())
 
     def _forward_position(self):
-        """Shape (blocks, block size) of `forward`, and each weight's place in a block."""
+        """(blocks, block size) of `forward`, and each weight's place in a block."""
         n_columns = self.n_in if self.height > 1 else len(self.weights)
         column, row = np.divmod(np.arange(n_columns * self.height), self.height)
         group = weight_group(self.precision)

@@ -35,17 +35,20 @@ def check_state(state, version):
         state["loss"] in ("softmax", "logistic", "squared_error", "poisson"),
         f"loss {state['loss']!r}",
     )
+    seed = state["seed"]
+    _require(isinstance(seed, int) and 0 <= seed < 2**64, f"seed {seed!r}")
     sizes = state["layer_sizes"]
     _require(
-        len(sizes) >= 2
+        isinstance(sizes, (tuple, list))
+        and len(sizes) >= 2
         and all(isinstance(n, (int, np.integer)) and n > 0 for n in sizes),
         f"layer sizes {sizes!r}",
     )
-    _require(len(state["layers"]) == len(sizes) - 1, "number of layers")
-    for number, layer in enumerate(state["layers"]):
-        _check_layer(
-            layer, f"layer {number}", sizes[number], sizes[number + 1], state
-        )
+    layers = state["layers"]
+    _require(isinstance(layers, list), "layers are not a list")
+    _require(len(layers) == len(sizes) - 1, "number of layers")
+    for number, layer in enumerate(layers):
+        _check_layer(layer, f"layer {number}", sizes[number], sizes[number + 1], state)
 
 
 def _check_layer(layer, name, n_in, n_out, state):
@@ -55,8 +58,7 @@ def _check_layer(layer, name, n_in, n_out, state):
     _require(isinstance(layer, dict), f"{name} is not a dict")
     _require(keys <= layer.keys(), f"{name}: {sorted(keys - layer.keys())} missing")
     _require(
-        (layer["n_in"], layer["n_out"], layer["precision"])
-        == (n_in, n_out, precision),
+        (layer["n_in"], layer["n_out"], layer["precision"]) == (n_in, n_out, precision),
         f"{name}: sizes or precision differ from the network's",
     )
     _require_array(layer["bias"], f"{name} bias", np.float32, (n_out,))

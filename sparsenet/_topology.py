@@ -4,6 +4,8 @@ A layer's connections are CSR over its outputs: unit `o` reads the inputs
 ``indices[indptr[o]:indptr[o + 1]]``. All units of a layer have the same fan-in.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 #: A unit keeps at least so many inputs (or all, where there are fewer).
@@ -66,9 +68,11 @@ def fan_ins(density, layer_sizes):
     list of int
         One fan-in per weight matrix; equal to the number of inputs where dense.
     """
-    shapes = list(zip(layer_sizes[:-1], layer_sizes[1:], strict=True))
+    shapes = list(pairwise(layer_sizes))
     if isinstance(density, str):
-        hidden = [max(AUTO_DENSITY * n_in, AUTO_MIN_FAN_IN) / n_in for n_in, _ in shapes]
+        hidden = [
+            max(AUTO_DENSITY * n_in, AUTO_MIN_FAN_IN) / n_in for n_in, _ in shapes
+        ]
         densities = [*hidden[:-1], 1.0]
     elif np.ndim(density) == 0:
         densities = [*erdos_renyi_densities(float(density), shapes[:-1]), 1.0]

@@ -7,6 +7,9 @@ in float64 (or in the dtype asked for) and compared within the rounding of a flo
 sum.
 """
 
+import dataclasses
+import math
+
 import numpy as np
 from scipy import sparse, special
 
@@ -68,14 +71,16 @@ def random_bits(seed, row):
 def quantize(values, scale, bits=None):
     """values / scale as integers in -127..127: to nearest even, or at random.
 
-    With random bits, floor(value + u) for u uniform in [0, 1): right on average.
+    With random bits, floor(value + u) for u uniform in (0, 1): right on average.
     """
     scale = np.asarray(scale, np.float32)
     inverse = np.divide(np.float32(1), scale, out=np.zeros_like(scale), where=scale > 0)
     scaled = values * inverse
+    scaled = np.clip(scaled, -127, 127)
     if bits is not None:
-        scaled = scaled + (np.float32(2.0**-24) * (bits >> 8) - np.float32(0.5))
-    return np.rint(np.clip(scaled, -127, 127)).astype(np.int64)
+        u = ((bits >> 16).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-16)
+        scaled = scaled + (u - np.float32(0.5))
+    return np.rint(scaled).astype(np.int64)
 
 
 def scale_of(magnitudes, axis=None):
@@ -177,9 +182,10 @@ def derivative_of(activation, a):
     return (a > 0).astype(a.dtype) if activation == "relu" else np.ones_like(a)
 
 
-def activate(activation, z, bias, row_scale=1.0, lane_scale=1.0):
-    scale = np.reshape(row_scale, (-1, 1)) * lane_scale
-    return activation_of(activation, z * scale + bias[:, np.newaxis])
+def activate(activation, z, bias, row_scale=None, lane_scale=None):
+    if row_scale is not None:
+        z = z * (row_scale[:, np.newaxis] * lane_scale)
+    return activation_of(activation, z + bias[:, np.newaxis])
 
 
 def chain(activation, z, a, lane_scale=1.0):
@@ -284,13 +290,13 @@ class DenseNetwork:
 
 def reference_step(network, X, y, sample_weight, optimizer, alpha):
     """One optimizer step of a DenseNetwork on one mini-batch."""
-    total = len(X) if sample_weight is None else sample_weight.sum(dtype=np.float64)
+    total = len(X) if sample_weight is None else float(sample_weight.sum())
     network.n_steps += 1
     if optimizer.solver == "adam":
         t = network.n_steps
-        corrected = optimizer.learning_rate * np.sqrt(1 - optimizer.beta_2**t)
-        corrected /= 1 - optimizer.beta_1**t
-        optimizer = type(optimizer)(**vars(optimizer) | {"learning_rate": corrected})
+        correction = math.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
+        learning_rate = optimizer.learning_rate * correction
+        optimizer = dataclasses.replace(optimizer, learning_rate=learning_rate)
     for layer, gradients in enumerate(network.gradients(X, y, sample_weight)):
         for kind, parameters in enumerate((network.weights, network.biases)):
             parameters[layer], *moments = update(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import reference
 from reference import ACTIVATIONS, LANES, LOSSES, UNIT_ROUNDOFF
-from sparsenet._kernels._single import Kernels
 
 from sparsenet._kernels import available_isas
+from sparsenet._kernels._single import Kernels
 from sparsenet._network import Optimizer
 
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)

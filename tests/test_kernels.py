@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import reference
 from reference import LANES, UNIT_ROUNDOFF
-from sparsenet._kernels._single import Kernels
 
 from sparsenet._kernels import available_isas
+from sparsenet._kernels._single import Kernels
 
 FLOATS = ("float32", "float16", "bfloat16")
 PRECISIONS = (*FLOATS, "int8")
@@ -370,6 +370,23 @@ def test_encode_deltas(isa, precision, seed):
     expected = reference.encode_deltas(z, precision, row_scale, seed)
     for a, e in zip(actual, expected, strict=True):
         np.testing.assert_array_equal(a, e)
+
+
+@each_isa
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_deltas_that_are_kept_in_float32_may_stay_where_they_are(isa, precision):
+    kernels = Kernels(isa, precision)
+    z = random_floats((10, LANES), np.random.default_rng(0))
+    ones, scale = np.ones(10, np.float32), np.full(LANES, np.nan, np.float32)
+    kept, operand = z.copy(), np.zeros(z.shape, np.uint8)
+    kernels.encode_deltas(
+        kept, ones, 0, kept, operand if precision == "int8" else kept, scale
+    )
+    expected = reference.encode_deltas(z, precision, ones, 0)
+    np.testing.assert_array_equal(kept, expected[0])
+    np.testing.assert_array_equal(scale, expected[2])
+    if precision == "int8":
+        np.testing.assert_array_equal(operand, expected[1])
 
 
 @each_isa

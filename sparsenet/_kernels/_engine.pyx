@@ -23,6 +23,7 @@ from libc.stdint cimport (
     uint32_t,
     uint64_t,
 )
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from sparsenet._kernels._dispatch cimport (
@@ -194,7 +195,8 @@ cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile
     return s.tile - first * SN_LANES
 
 
-cdef void forward(const Net *net, Panel *panel, Scratch *s) noexcept nogil:
+cdef void forward(const Net *net, Panel *panel, int lanes,
+                  Scratch *s) noexcept nogil:
     """Packed inputs in s.z -> logits in s.z; inputs of all layers kept."""
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer
@@ -224,7 +226,7 @@ cdef void forward(const Net *net, Panel *panel, Scratch *s) noexcept nogil:
                 row = block * layer.forward.height
                 rows = min(end * layer.forward.height, layer.n_out) - row
                 ops.spmm[layer.wide](&layer.forward, tile, block, end, x,
-                                     layer.input_offset, z + row * SN_LANES)
+                                     layer.input_offset, lanes, z + row * SN_LANES)
                 if tile < n_tiles - 1:
                     continue
                 kernels.activate(
@@ -241,7 +243,7 @@ cdef void forward(const Net *net, Panel *panel, Scratch *s) noexcept nogil:
                        panel.input_scale + (l + 1) * SN_LANES)
 
 
-cdef void backward(const Net *net, Panel *panel, Scratch *s,
+cdef void backward(const Net *net, Panel *panel, int lanes, Scratch *s,
                    uint64_t seed) noexcept nogil:
     """Deltas of the logits in s.z -> deltas of all layers kept."""
     cdef const sn_format_kernels *ops = net.ops
@@ -249,8 +251,7 @@ cdef void backward(const Net *net, Panel *panel, Scratch *s,
     cdef int l
     cdef int64_t tile, n_tiles, part, block, end, row, rows, step
     cdef float *z = s.z
-    cdef float *z_next = s.z_next
-    cdef float *swap
+    cdef float *z_next
     cdef float *scale
     cdef const char *inputs
     cdef const float *decoded
@@ -263,6 +264,10 @@ cdef void backward(const Net *net, Panel *panel, Scratch *s,
                           panel.deltas[l], s.operand if l > 0 else NULL, scale)
         if l == 0:
             return
+        # Deltas that are kept in fp32 are written in place.
+        z_next = s.z_next if z == s.z else s.z
+        if ops.delta_size == sizeof(float):
+            z_next = <float*>panel.deltas[l - 1]
         n_tiles = layer.transpose.n_tiles
         step = ROWS // layer.transpose.height
         for tile in range(n_tiles):
@@ -275,7 +280,7 @@ cdef void backward(const Net *net, Panel *panel, Scratch *s,
                 rows = min(end * layer.transpose.height, layer.n_in) - row
                 ops.spmm[layer.transpose_wide](
                     &layer.transpose, tile, block, end, x, 128 if quantized else 0,
-                    z_next + row * SN_LANES)
+                    lanes, z_next + row * SN_LANES)
                 if tile < n_tiles - 1:
                     continue
                 inputs = <const char*>panel.activations[l]
@@ -288,9 +293,7 @@ cdef void backward(const Net *net, Panel *panel, Scratch *s,
                     decoded = s.decoded
                 kernels.chain(net.layers[l - 1].activation, z_next + row * SN_LANES,
                               decoded, rows, scale)
-        swap = z
         z = z_next
-        z_next = swap
 
 
 # Region 2 --------------------------------------------------------------------------
@@ -365,19 +368,31 @@ cdef void update_rows(const Net *net, const Task *task, Panel *panels,
 # Memory ----------------------------------------------------------------------------
 
 cdef class Arena:
-    """Zeroed memory, cut into 64-byte aligned pieces; freed with the object."""
-    cdef list blocks
+    """Zeroed memory in 64-byte aligned pieces, freed with the object."""
+    cdef void **pieces
+    cdef int n_pieces
+    cdef int capacity
 
-    def __cinit__(self):
-        self.blocks = []
+    def __dealloc__(self):
+        cdef int i
+        for i in range(self.n_pieces):
+            free(self.pieces[i])
+        free(self.pieces)
 
     cdef void *take(self, size_t size) except NULL:
-        # NumPy owns it: its allocator gives back zeroed pages that are not touched.
-        block = np.zeros(size + 64, np.uint8)
-        self.blocks.append(block)
-        cdef uint8_t[::1] view = block
-        cdef size_t address = <size_t>&view[0]
-        return <void*>((address + 63) // 64 * 64)
+        cdef void *more
+        if self.n_pieces == self.capacity:
+            more = realloc(self.pieces, (2 * self.capacity + 16) * sizeof(void*))
+            if more == NULL:
+                raise MemoryError
+            self.pieces = <void**>more
+            self.capacity = 2 * self.capacity + 16
+        cdef void *piece = calloc(size + 64, 1)
+        if piece == NULL:
+            raise MemoryError(f"{size} bytes for training or prediction")
+        self.pieces[self.n_pieces] = piece
+        self.n_pieces += 1
+        return <void*>((<size_t>piece + 63) // 64 * 64)
 
 
 cdef sn_matrix matrix_of(indptr, indices, weights, int64_t height, int64_t n_columns,
@@ -455,7 +470,7 @@ cdef class Engine:
         cdef Panel *panels = <Panel*>arena.take(n * sizeof(Panel))
         cdef const sn_format_kernels *ops = self.net.ops
         cdef int n_layers = self.net.n_layers
-        cdef int64_t p
+        cdef int64_t p, rows
         cdef int l
         for p in range(n):
             panels[p].activations = <void**>arena.take(n_layers * sizeof(void*))
@@ -463,8 +478,13 @@ cdef class Engine:
             panels[p].input_scale = <float*>arena.take(n_layers * SN_LANES * 4)
             panels[p].delta_scale = <float*>arena.take(n_layers * SN_LANES * 4)
             for l in range(n_layers):
+                if not training and l >= 2:
+                    # A prediction needs a layer's inputs and outputs, no others.
+                    panels[p].activations[l] = panels[p].activations[l - 2]
+                    continue
+                rows = padded(self.net.layers[l].n_in) if training else self.widest()
                 panels[p].activations[l] = arena.take(
-                    padded(self.net.layers[l].n_in) * SN_LANES * ops.activation_size)
+                    rows * SN_LANES * ops.activation_size)
                 if training:
                     panels[p].deltas[l] = arena.take(
                         padded(self.net.layers[l].n_out) * SN_LANES * ops.delta_size)
@@ -599,10 +619,10 @@ cdef class Engine:
 
 cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
     """At most n_steps optimizer steps: two parallel regions each."""
-    cdef int64_t batch, n_panels, p, t, k
+    cdef int64_t batch, n_panels, p, t, _step
     cdef double batch_weight
     cdef uint64_t seed
-    for k in range(n_steps):
+    for _step in range(n_steps):
         if run.start >= run.n_rows:
             return
         batch = min(run.batch_size, run.n_rows - run.start)
@@ -624,7 +644,9 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
             for p in prange(n_panels, schedule="static", chunksize=1,
                             num_threads=run.panel_threads):
                 train_panel(run, batch, p, &run.scratch[threadid()], seed)
-            for t in prange(run.n_tasks, schedule="dynamic",
+            # Neighbouring rows to one thread: in the transpose their weights share
+            # cache lines.
+            for t in prange(run.n_tasks, schedule="static",
                             num_threads=run.row_threads):
                 update_task(run, &run.tasks[t], n_panels,
                             &run.scratch[threadid()], seed)
@@ -659,9 +681,9 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
             for o in range(n_outputs):
                 target[o * SN_LANES + lane] = targets[rows[lane] * n_outputs + o]
     pack(&run.x, rows, n, s.z)
-    forward(net, panel, s)
+    forward(net, panel, n, s)
     panel.loss = kernels.loss(net.loss, s.z, n_outputs, s.target, s.weight)
-    backward(net, panel, s, mix(seed, p))
+    backward(net, panel, n, s, mix(seed, p))
     denormals_restore(state)
 
 
@@ -685,7 +707,7 @@ cdef void predict_panel(const Net *net, const Input *x, int64_t p, int64_t n_row
     for lane in range(n):
         rows[lane] = p * SN_LANES + lane
     pack(x, rows, n, s.z)
-    forward(net, panel, s)
+    forward(net, panel, n, s)
     kernels.output(net.loss, s.z, n_outputs)
     for lane in range(n):
         for o in range(n_outputs):

@@ -41,12 +41,12 @@ cdef class Kernels:
         return self.ops.operand_size
 
     def spmm(self, indptr, indices, weights, int64_t height, x, int offset, out,
-             int64_t tile_columns=0, int repeat=1):
+             int64_t tile_columns=0, int lanes=SN_LANES, int repeat=1):
         """`x` [n_columns][64] as stored; `tile_columns` for dense blocks, 0: all."""
         cdef sn_matrix m
         cdef float *pout = <float*>address(out)
         cdef int wide = indices.dtype == np.uint32
-        cdef int i
+        cdef int _i
         cdef int64_t tile
         cdef bint tiled = self.ops.tiled and height > 1
         if tiled:
@@ -65,16 +65,17 @@ cdef class Kernels:
         m.indices = address(indices)
         m.weights = <void*>address(weights)
         with nogil:
-            for i in range(repeat):
+            for _i in range(repeat):
                 for tile in range(m.n_tiles):
-                    self.ops.spmm[wide](&m, tile, 0, m.n_blocks, px, offset, pout)
+                    self.ops.spmm[wide](&m, tile, 0, m.n_blocks, px, offset,
+                                        lanes, pout)
 
     def sddmm(self, indptr, indices, int64_t height, deltas, panels, factor,
               correction, gradient, int repeat=1):
         """`deltas` [n_blocks][height][n_panels][64], prepared; gradient [n][height]."""
         cdef int wide = indices.dtype == np.uint32
         cdef int64_t size = 4 if wide else 2
-        cdef int64_t n_panels = len(panels), n_blocks = len(indptr) - 1, b, i
+        cdef int64_t n_panels = len(panels), n_blocks = len(indptr) - 1, b, _i
         cdef const int64_t *ptr = <const int64_t*>address(indptr)
         cdef const char *index = <const char*>address(indices)
         cdef const char *d = <const char*>address(deltas)
@@ -85,7 +86,7 @@ cdef class Kernels:
         pointers = np.array([panel.ctypes.data for panel in panels], np.uintp)
         cdef const void *const *x = <const void *const *>address(pointers)
         with nogil:
-            for i in range(repeat):
+            for _i in range(repeat):
                 for b in range(n_blocks):
                     self.ops.sddmm[wide](
                         index + ptr[b] * size, ptr[b + 1] - ptr[b], height,
@@ -128,10 +129,14 @@ cdef class Kernels:
             <void*>address(transpose), <float*>address(row_scale))
 
     def activate(self, int activation, z, bias, row_scale, lane_scale):
-        self.table.activate(
-            activation, <float*>address(z), len(z), <const float*>address(bias),
-            NULL if row_scale is None else <const float*>address(row_scale),
-            NULL if lane_scale is None else <const float*>address(lane_scale))
+        cdef const float *rows = NULL
+        cdef const float *lanes = NULL
+        if row_scale is not None:
+            rows = <const float*>address(row_scale)
+        if lane_scale is not None:
+            lanes = <const float*>address(lane_scale)
+        self.table.activate(activation, <float*>address(z), len(z),
+                            <const float*>address(bias), rows, lanes)
 
     def chain(self, int activation, z, a, lane_scale):
         self.table.chain(activation, <float*>address(z), <const float*>address(a),

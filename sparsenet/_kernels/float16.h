@@ -23,8 +23,11 @@ INLINE vf load_half(const uint16_t *x)
     vu16 stored;
     memcpy(&stored, x, sizeof stored);
     const vu half = __builtin_convertvector(stored, vu);
-    /* The exponent bias differs by 112; multiplying also normalises denormals. */
-    const vf magnitude = (vf)((half & 0x7fffu) << 13) * 0x1p112f;
+    /* The exponent bias differs by 112. A denormal is an integer times 2^-24: shifted into place it would be an
+     * fp32 denormal, which the engine has flushed to zero. */
+    const vu bits = half & 0x7fffu;
+    const vf normal = (vf)((bits << 13) + (112u << 23)), denormal = to_float((vi)bits) * 0x1p-24f;
+    const vf magnitude = select_float((vi)(bits < 0x400u), denormal, normal);
     const vi special = (vi)(half & 0x7c00u) == 0x7c00;
     return (vf)((vi)magnitude | (vi)((half & 0x8000u) << 16) | (special & 0x7f800000));
 }

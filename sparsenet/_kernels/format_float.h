@@ -27,6 +27,8 @@ static void F(encode_deltas)(const float *z, int64_t n_rows, const float *row_sc
 {
     (void)row_scale, (void)seed, (void)operand;
     float multiplier = 1.0f;
+    for (int lane = 0; lane < SN_LANES; lane++) scale[lane] = 1.0f;
+    if (kept == z) return;
 #ifdef DELTA_EXPONENT
     vf largest = splat(0.0f);
     for (int64_t i = 0; i < n_rows * SN_LANES; i += WIDTH) largest = vmax(vabs(load(z + i)), largest);
@@ -36,11 +38,11 @@ static void F(encode_deltas)(const float *z, int64_t n_rows, const float *row_sc
         int exponent = DELTA_EXPONENT - __builtin_ilogbf(maximum);
         exponent = exponent > 126 ? 126 : exponent < -126 ? -126 : exponent;
         multiplier = __builtin_ldexpf(1.0f, exponent);
+        for (int lane = 0; lane < SN_LANES; lane++) scale[lane] = 1.0f / multiplier;
     }
 #endif
     for (int64_t i = 0; i < n_rows * SN_LANES; i += PAIR)
         F(store_pair)((STORE *)kept + i, load(z + i) * multiplier, load(z + i + WIDTH) * multiplier);
-    for (int lane = 0; lane < SN_LANES; lane++) scale[lane] = 1.0f / multiplier;
 }
 
 static float F(prepare)(const void *const *kept, int64_t n_panels, const float *const *delta_scale,
@@ -65,6 +67,8 @@ static float F(prepare)(const void *const *kept, int64_t n_panels, const float *
     return sum_lanes(total);
 }
 
+#include "weight_copies.h"
+
 static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *transpose_position,
                               void *forward, void *transpose, float *row_scale)
 {
@@ -82,7 +86,7 @@ static void F(encode_weights)(const float *master, int64_t n, int64_t height, co
         const int64_t m = n * height - i < PAIR ? n * height - i : PAIR;
         STORE buffer[PAIR];
         F(store_pair)(buffer, load_partial(master + i, m), load_partial(master + i + WIDTH, m - WIDTH));
-        scatter_block(buffer, i, m, n, height, GROUP, transpose_position, f, t);
+        F(copy_weights)(buffer, PAIR, i, m, n, height, transpose_position, f, t);
     }
 }
 #undef PAIR

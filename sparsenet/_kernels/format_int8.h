@@ -83,26 +83,35 @@ static float F(prepare)(const void *const *kept, int64_t n_panels, const float *
     return sum_lanes(total);
 }
 
+#include "weight_copies.h"
+
 static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *transpose_position,
                               void *forward, void *transpose, float *row_scale)
 {
     int8_t *f = forward, *t = transpose;
-    /* WIDTH is a multiple of the height, so a lane always holds the same row of the block. */
     vf largest = splat(0.0f);
     for (int64_t i = 0; i < n * height; i += WIDTH) largest = vmax(vabs(load_partial(master + i, n * height - i)), largest);
-    for (int64_t h = 0; h < height; h++) {
-        float maximum = 0.0f;
-        for (int i = (int)h; i < WIDTH; i += (int)height) maximum = largest[i] > maximum ? largest[i] : maximum;
-        row_scale[h] = maximum / 127.0f;
+    vf inverse;
+    if (height == 1) {
+        row_scale[0] = max_lanes(largest) / 127.0f;
+        inverse = splat(inverse_or_zero(row_scale[0]));
+    } else { /* WIDTH is a multiple of the height, so a lane always holds the same row of the block */
+        for (int64_t h = 0; h < height; h++) {
+            float maximum = 0.0f;
+            for (int i = (int)h; i < WIDTH; i += SN_BLOCK_HEIGHT) maximum = largest[i] > maximum ? largest[i] : maximum;
+            row_scale[h] = maximum / 127.0f;
+        }
+        for (int i = 0; i < WIDTH; i++) inverse[i] = inverse_or_zero(row_scale[i % SN_BLOCK_HEIGHT]);
     }
-    float inverse[WIDTH];
-    for (int j = 0; j < WIDTH; j++) inverse[j] = inverse_or_zero(row_scale[j % height]);
     const vf limit = splat(127.0f);
-    for (int64_t i = 0; i < n * height; i += WIDTH) {
-        const int64_t m = n * height - i < WIDTH ? n * height - i : WIDTH;
-        const vf y = vmax(vmin(load_partial(master + i, m) * load(inverse), limit), -limit);
-        int8_t buffer[WIDTH];
-        store_bytes(buffer, round_to_int(y));
-        scatter_block(buffer, i, m, n, height, GROUP, transpose_position, f, t);
+    for (int64_t i = 0; i < n * height; i += 16) { /* a group of four columns of a block */
+        const int64_t m = n * height - i < 16 ? n * height - i : 16;
+        int8_t buffer[16];
+        UNROLL for (int j = 0; j < 16; j += WIDTH)
+        {
+            const vf y = vmax(vmin(load_partial(master + i + j, m - j) * inverse, limit), -limit);
+            store_bytes(buffer + j, round_to_int(y));
+        }
+        F(copy_weights)(buffer, 16, i, m, n, height, transpose_position, f, t);
     }
 }

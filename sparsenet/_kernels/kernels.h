@@ -57,9 +57,10 @@ typedef struct {
 
     /* out[row][64] = sum over a row's non-zeros of weight * x[column][64], for the rows of blocks begin..end.
      * Index 0: uint16_t column indices, 1: uint32_t. In tiled formats the blocks of a dense matrix sum
-     * one tile, whose samples are fp32, and tiles after the first add to `out`. `offset` is what was added to int8 operands. */
+     * one tile, whose samples are fp32, and tiles after the first add to `out`. `offset` is what was added to int8 operands.
+     * Only the first `lanes` lanes need be right; the others are finite. */
     void (*spmm[2])(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset,
-                    float *out);
+                    int lanes, float *out);
 
     /* gradient[column][row] = factor[row] * (sum over panels and lanes of delta * x[column] - correction[row]),
      * at the n columns of one block. `deltas` is [height][n_panels][64] as prepared by `prepare`. */
@@ -71,7 +72,7 @@ typedef struct {
     void (*decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z);
 
     /* Keep n_rows x 64 fp32 deltas for the weight gradient, and make the operand of the input gradient:
-     * kept == operand unless the format is int8, which multiplies by row_scale, rounds stochastically and
+     * kept == operand unless the format is int8 (and may be z where kept in fp32), which multiplies by row_scale, rounds stochastically and
      * offsets by 128. scale[64] is what the input gradient has to be multiplied by. */
     void (*encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, uint64_t seed, void *kept,
                           void *operand, float *scale);

@@ -50,8 +50,9 @@ cdef extern from "kernels.h" nogil:
         int weight_size
         int weight_group
         int tiled
-        void (**spmm)(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end,
-                      const void *x, int offset, float *out) noexcept nogil
+        void (**spmm)(const sn_matrix *w, int64_t tile, int64_t begin,
+                      int64_t end, const void *x, int offset, int lanes,
+                      float *out) noexcept nogil
         void (**sddmm)(const void *indices, int64_t n, int64_t height,
                        const void *deltas, const void *const *x,
                        int64_t n_panels, const float *factor,
@@ -66,7 +67,8 @@ cdef extern from "kernels.h" nogil:
         float (*prepare)(const void *const *kept, int64_t n_panels,
                          const float *const *delta_scale,
                          const float *const *x_scale, int offset, uint64_t seed,
-                         void *deltas, float *factor, int32_t *correction) noexcept nogil
+                         void *deltas, float *factor,
+                         int32_t *correction) noexcept nogil
         void (*encode_weights)(const float *master, int64_t n, int64_t height,
                                const uint32_t *transpose_position, void *forward,
                                void *transpose, float *row_scale) noexcept nogil

@@ -41,22 +41,8 @@ INLINE int64_t group_position(int64_t k, int64_t h, int64_t n, int64_t height, i
 /* Weights of neighbouring columns lie far apart in the transpose: without prefetching so many weights ahead, each
  * store waits for its cache line (4.4 against 2.x cycles a weight). Positions carry that much padding. */
 #define SCATTER_AHEAD 32
-/* Put m freshly rounded weights of a block, from place i on, into both compute copies. */
-#define scatter_block(buffer, i, m, n, height, group, position, forward, transpose)                                 \
-    do {                                                                                                            \
-        if ((group) == 1 || (height) == 1) {                                                                        \
-            if ((m) == sizeof(buffer) / sizeof *(buffer)) memcpy((forward) + (i), buffer, sizeof(buffer));          \
-            else for (int64_t j_ = 0; j_ < (m); j_++) (forward)[(i) + j_] = (buffer)[j_];                           \
-        } else {                                                                                                    \
-            for (int64_t j_ = 0; j_ < (m); j_++)                                                                    \
-                (forward)[group_position(((i) + j_) / (height), ((i) + j_) % (height), n, height, group)] =         \
-                    (buffer)[j_];                                                                                   \
-        }                                                                                                           \
-        for (int64_t j_ = 0; j_ < (m); j_++) {                                                                      \
-            __builtin_prefetch(&(transpose)[(position)[(i) + j_ + SCATTER_AHEAD]], 1);                               \
-            (transpose)[(position)[(i) + j_]] = (buffer)[j_];                                                       \
-        }                                                                                                           \
-    } while (0)
+/* A panel with at most 32 samples: half the vectors, where the format's step allows it. */
+#define HALF_TILE(tile) ((tile) * WIDTH > SN_LANES / 2 && GROUP < 4 ? SN_LANES / 2 / WIDTH : (tile))
 
 #define FORMAT float32
 #define STORE float

@@ -64,12 +64,23 @@ INLINE void N(spmm_tile)(const sn_matrix *m, int64_t block, const int64_t height
 }
 
 static void N(spmm)(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x, int offset,
-                    float *out)
+                    int lanes, float *out)
 {
+    const int half = lanes <= SN_LANES / 2;
     for (int64_t block = begin; block < end; block++, out += m->height * SN_LANES) {
-        if (m->height == 1) {
+        if (half) /* idle lanes are defined: zero, as their inputs are */
+            for (int64_t h = 0; h < m->height; h++) memset(out + h * SN_LANES + SN_LANES / 2, 0, SN_LANES / 2 * sizeof(float));
+        if (m->height == 1 && half) {
+            for (int lane = 0; lane < SN_LANES / 2; lane += HALF_TILE(TILE_ONE) * WIDTH)
+                N(spmm_tile)(m, block, 1, 0, 1, HALF_TILE(TILE_ONE), SETS_ONE, column_tile, x, lane, offset, out + lane);
+        } else if (m->height == 1) {
             for (int lane = 0; lane < SN_LANES; lane += TILE_ONE * WIDTH)
                 N(spmm_tile)(m, block, 1, 0, 1, TILE_ONE, SETS_ONE, column_tile, x, lane, offset, out + lane);
+        } else if (half) {
+            for (int first = 0; first < SN_BLOCK_HEIGHT; first += JOINT)
+                for (int lane = 0; lane < SN_LANES / 2; lane += HALF_TILE(TILE_BLOCK) * WIDTH)
+                    N(spmm_tile)(m, block, SN_BLOCK_HEIGHT, first, JOINT, HALF_TILE(TILE_BLOCK), 1, column_tile, x,
+                                 lane, offset, out + first * SN_LANES + lane);
         } else {
             for (int first = 0; first < SN_BLOCK_HEIGHT; first += JOINT)
                 for (int lane = 0; lane < SN_LANES; lane += TILE_BLOCK * WIDTH)
@@ -114,9 +125,9 @@ static void N(sddmm)(const void *indices, int64_t n, int64_t height, const void 
     const INDEX *index = (const INDEX *)indices;
     float factors[WIDTH];
     int32_t corrections[WIDTH];
-    for (int i = 0; i < WIDTH; i++) {
-        factors[i] = factor[i % height];
-        corrections[i] = correction[i % height];
+    for (int i = 0; i < WIDTH; i++) { /* height is a power of two; a division here took longer than the products */
+        factors[i] = factor[i & (height - 1)];
+        corrections[i] = correction[i & (height - 1)];
     }
     const int64_t columns = WIDTH / height;
     for (int64_t k = 0; k < n; k += columns) {

@@ -50,8 +50,17 @@ INLINE void store_partial(float *p, vf v, int64_t n)
 }
 #endif
 INLINE vf select_float(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
+/* a > b ? a : b and a < b ? a : b, so b where either is NaN: what x86's instructions do. */
+#if VECTOR_BYTES == 64
+INLINE vf vmax(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE vf vmin(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif VECTOR_BYTES == 32
+INLINE vf vmax(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE vf vmin(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#else
 INLINE vf vmax(vf a, vf b) { return select_float(a > b, a, b); }
 INLINE vf vmin(vf a, vf b) { return select_float(a < b, a, b); }
+#endif
 INLINE vf vabs(vf a) { return (vf)((vi)a & 0x7fffffff); }
 INLINE vf to_float(vi a) { return __builtin_convertvector(a, vf); }
 
@@ -102,12 +111,18 @@ INLINE vi round_to_int(vf x)
 
 INLINE float sum_lanes(vf a)
 {
-    float s = 0; /* in order: the result must not depend on the instruction selection */
+#if VECTOR_BYTES == 64
+    return _mm512_reduce_add_ps((__m512)a);
+#endif
+    float s = 0;
     for (int i = 0; i < WIDTH; i++) s += a[i];
     return s;
 }
-INLINE float max_lanes(vf a)
+INLINE float max_lanes(vf a) /* the order does not matter to a maximum */
 {
+#if VECTOR_BYTES == 64
+    return _mm512_reduce_max_ps((__m512)a);
+#endif
     float m = a[0];
     for (int i = 1; i < WIDTH; i++) m = a[i] > m ? a[i] : m;
     return m;
@@ -177,9 +192,10 @@ INLINE vu random_bits(uint64_t seed, uint32_t row, int vector)
     x = (x ^ (x >> 13)) * 0xc2b2ae35u;
     return x ^ (x >> 16);
 }
-/* floor(x + u), u uniform in [0, 1): unbiased, and |x| <= 127 stays within +-127. */
+/* floor(x + u), u uniform in (0, 1): unbiased. u has 16 bits and is centred in its interval, so that x + u - 1/2 is
+ * exact for |x| <= 127 and never reaches +-127.5, which would round to a value that is not a signed byte's. */
 INLINE vi round_stochastically(vf x, vu bits)
 {
-    const vf u = to_float((vi)(bits >> 8)) * 0x1p-24f;
+    const vf u = (to_float((vi)(bits >> 16)) + 0.5f) * 0x1p-16f;
     return round_to_int(x + (u - 0.5f));
 }

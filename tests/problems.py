@@ -1,0 +1,92 @@
+"""Small random networks and data, and what one step does to a network."""
+
+import numpy as np
+
+from sparsenet._network import Network, Optimizer
+
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+#: Two sparse layers (fan-ins 10 and 8) and a dense one; none a multiple of a vector.
+SIZES, DENSITY = (20, 18, 13, 3), (0.5, 0.4, 1.0)
+
+#: The step is the gradient itself: parameters lose the mean gradient.
+PLAIN_DESCENT = Optimizer("sgd", 1.0, momentum=0.0)
+
+
+def random_network(
+    sizes=SIZES,
+    density=DENSITY,
+    *,
+    activation="relu",
+    loss="softmax",
+    precision="float32",
+    seed=0,
+):
+    return Network(
+        sizes,
+        activation=activation,
+        loss=loss,
+        precision=precision,
+        density=density,
+        random_state=np.random.RandomState(seed),
+    )
+
+
+def random_data(n, n_features=SIZES[0], n_outputs=SIZES[-1], loss="softmax", seed=0):
+    """X (n, n_features) float32 and targets as `Network.train_epoch` wants them."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, n_features)).astype(np.float32)
+    if loss == "softmax":
+        return X, rng.integers(0, n_outputs, n).astype(np.int32)
+    y = rng.standard_normal((n, n_outputs))
+    if loss == "logistic":
+        y = y > 0
+    elif loss == "poisson":
+        y = np.floor(np.exp(y))
+    return X, y.astype(np.float32)
+
+
+def train(network, X, y, sample_weight=None, order=None, **options):
+    """One epoch; by default one step of plain gradient descent on one thread."""
+    defaults = {
+        "batch_size": X.shape[0],
+        "alpha": 0.0,
+        "optimizer": PLAIN_DESCENT,
+        "n_threads": 1,
+    }
+    if order is None:
+        order = np.arange(X.shape[0])
+    return network.train_epoch(X, y, sample_weight, order, **defaults | options)
+
+
+def dense(layer, values):
+    """(n_out, n_in) from one value for each of the layer's connections."""
+    matrix = np.zeros((layer.n_blocks, layer.height, layer.n_in), values.dtype)
+    block = np.repeat(np.arange(layer.n_blocks), np.diff(layer.indptr))
+    matrix[block, :, layer.indices] = values
+    return matrix.reshape(-1, layer.n_in)[: layer.n_out]
+
+
+def parameters(network):
+    """The float32 weights (n_out, n_in) and biases of each layer."""
+    return [
+        (dense(layer, layer.weights), layer.bias.copy()) for layer in network.layers
+    ]
+
+
+def gradient(network, X, y, sample_weight=None):
+    """Mean gradient of weights and biases of each layer, by one step of descent."""
+    before = parameters(network)
+    train(network, X, y, sample_weight)
+    return [
+        tuple(b - a for b, a in zip(*layer, strict=True))
+        for layer in zip(before, parameters(network), strict=True)
+    ]
+
+
+def state(network, moments=True):
+    """All bits that training changes, to be compared exactly."""
+    arrays = []
+    for layer in network.layers:
+        arrays += [layer.weights, layer.bias, layer.forward, layer.transpose]
+        arrays += [layer.row_scale, *(layer.moments if moments else ())]
+    return np.concatenate([array.ravel().view(np.uint8) for array in arrays])

@@ -1,0 +1,79 @@
+"""The choice of an instruction set."""
+
+import platform
+
+import pytest
+import subprocesses
+
+from sparsenet._kernels import available_isas, current_isa
+from sparsenet._kernels._dispatch import FORMATS, weight_group
+from sparsenet._kernels._single import Kernels
+
+TRAIN = """
+import numpy as np
+from problems import PRECISIONS, random_data, random_network, train
+from sparsenet._kernels import current_isa
+
+X, y = random_data(100)
+for precision in PRECISIONS:
+    network = random_network(precision=precision)
+    losses = [train(network, X, y) for _ in range(5)]
+    assert losses[-1] < losses[0]
+    assert np.isfinite(network.predict(X, 1)).all()
+print(current_isa())
+"""
+IMPORT = """
+try:
+    import sparsenet
+except ImportError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("isa", available_isas())
+def test_sparsenet_isa_forces_an_instruction_set(isa):
+    assert subprocesses.run(TRAIN, SPARSENET_ISA=isa) == f"{isa}\n"
+
+
+def test_an_empty_variable_is_none():
+    assert subprocesses.run(TRAIN, SPARSENET_ISA="").strip() in available_isas()
+
+
+@pytest.mark.parametrize("name", ["mmx", "AVX2", "avx512 ", "portable\u00e9"])
+def test_an_unknown_name_says_what_is_allowed(name):
+    message = subprocesses.run(IMPORT, SPARSENET_ISA=name)
+    assert message.startswith(f"SPARSENET_ISA: instruction set {name!r}")
+    assert message.endswith(", ".join(available_isas()) + "\n")
+
+
+def test_portable_kernels_come_first_and_the_choice_is_among_those_available():
+    isas = available_isas()
+    assert isas[0] == "portable" and len(set(isas)) == len(isas)
+    assert current_isa() in isas
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="x86 only")
+def test_the_choice_is_what_the_processor_offers():
+    """/proc/cpuinfo lists what both the processor and the system support."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            flags = next(line for line in file if line.startswith("flags")).split()
+    except OSError:
+        pytest.skip("no /proc/cpuinfo")
+    needed = {
+        "avx2": {"avx2", "fma", "f16c"},
+        "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl"},
+        "avx512_vnni": {"avx512_vnni"},
+        "avx512_bf16": {"avx512_bf16"},
+    }
+    expected, have = ["portable"], set(flags)
+    for isa, names in needed.items():
+        if not names <= have:
+            break  # each builds on the one before
+        expected.append(isa)
+    assert available_isas() == expected
+
+
+@pytest.mark.parametrize("precision", FORMATS)
+def test_weight_group_is_that_of_the_instruction_set_in_use(precision):
+    assert weight_group(precision) == Kernels(current_isa(), precision).weight_group

@@ -1,0 +1,198 @@
+"""Layers: their connections, the two copies of their weights, and what users see."""
+
+import numpy as np
+import pytest
+import reference
+from problems import PRECISIONS, dense
+
+from sparsenet._kernels._dispatch import weight_group
+from sparsenet._layer import Layer
+
+each_precision = pytest.mark.parametrize("precision", PRECISIONS)
+#: (n_in, n_out, fan_in): sparse, dense, and dense with every remainder of 4 and 16.
+SHAPES = [(40, 30, 8), (40, 30, 1), (33, 7, 32), (8, 4, 8), (9, 5, 9), (21, 18, 21)]
+each_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+
+
+def random_layer(shape, precision="float32", activation="relu", seed=0):
+    n_in, n_out, fan_in = shape
+    rng = np.random.default_rng(seed)
+    return Layer.random(n_in, n_out, fan_in, precision, activation, rng)
+
+
+def rows_of(layer):
+    return np.split(layer.indices, layer.indptr[1:-1])
+
+
+def product_weights(layer):
+    """(n_out, n_in) as the forward product reads `layer.forward`."""
+    if layer.precision == "float32":
+        return dense(layer, layer.weights)
+    group = weight_group(layer.precision)
+    matrix = np.zeros((layer.n_blocks, layer.height, layer.n_in), np.float32)
+    for block, columns in enumerate(rows_of(layer)):
+        begin, end = layer.indptr[block : block + 2] * layer.height
+        # Where each weight went: the twin's layout of their numbers.
+        numbers = np.arange(end - begin).reshape(-1, layer.height)
+        stored = np.empty(end - begin, layer.forward.dtype)
+        stored[reference.lay_out(numbers, group)] = layer.forward[begin:end]
+        matrix[block][:, columns] = values(layer, stored).reshape(-1, layer.height).T
+    return scaled(layer, matrix.reshape(-1, layer.n_in)[: layer.n_out])
+
+
+def transposed_weights(layer):
+    """(n_out, n_in) as the product of the input gradient reads `layer.transpose`."""
+    height, group = layer.transpose_height, weight_group(layer.precision)
+    n_blocks = len(layer.transpose_indptr) - 1
+    matrix = np.zeros((n_blocks, height, layer.n_out), np.float32)
+    for block in range(n_blocks):
+        begin, end = layer.transpose_indptr[block : block + 2]
+        columns = layer.transpose_indices[begin:end]
+        numbers = np.arange((end - begin) * height).reshape(-1, height)
+        stored = np.empty(numbers.size, layer.transpose.dtype)
+        copy = layer.transpose[begin * height : end * height]
+        stored[reference.lay_out(numbers, group)] = copy
+        matrix[block][:, columns] = values(layer, stored).reshape(-1, height).T
+    return scaled(layer, matrix.reshape(-1, layer.n_out)[: layer.n_in].T)
+
+
+def values(layer, stored):
+    if layer.precision == "int8":
+        return stored.astype(np.float32)
+    return reference.from_bits(stored, layer.precision)
+
+
+def scaled(layer, matrix):
+    if layer.precision == "int8":
+        return matrix * layer.row_scale[: layer.n_out, np.newaxis]
+    return matrix
+
+
+# --- connections and initial weights -----------------------------------------------
+
+
+@each_shape
+def test_connections(shape):
+    n_in, n_out, fan_in = shape
+    layer = random_layer(shape)
+    assert layer.n_connections == n_out * fan_in
+    assert layer.height == (4 if fan_in == n_in else 1)
+    for row in rows_of(layer):
+        assert len(row) == fan_in and row[-1] < n_in
+        assert (np.diff(row.astype(int)) > 0).all()  # distinct and ascending
+    if layer.height == 1:
+        # Each input is used as often as any other, to one use a permutation.
+        uses = np.bincount(layer.indices, minlength=n_in)
+        assert np.ptp(uses) <= -(-n_out // (n_in // fan_in))
+
+
+@pytest.mark.parametrize(("activation", "factor"), [("relu", 6), ("logistic", 2)])
+def test_initial_weights_follow_the_actual_fan_in(activation, factor):
+    layer = random_layer((1000, 500, 20), activation=activation)
+    bound = np.sqrt(factor / (20 + 20 * 500 / 1000))
+    for array in (layer.weights, layer.bias):
+        assert np.abs(array).max() <= bound
+        # Uniform: the standard deviation is bound / sqrt(3), known to 1 / sqrt(n).
+        np.testing.assert_allclose(array.std(), bound / np.sqrt(3), rtol=0.1)
+
+
+@each_shape
+def test_the_rows_that_complete_a_block_are_zero(shape):
+    layer = random_layer(shape)
+    by_row = layer.weights.reshape(layer.n_blocks, -1, layer.height)
+    by_row = by_row.transpose(0, 2, 1).reshape(layer.n_blocks * layer.height, -1)
+    assert not by_row[layer.n_out :].any()
+    assert by_row[: layer.n_out].all()
+
+
+@pytest.mark.parametrize(
+    ("n_in", "n_out", "dtype", "transpose_dtype"),
+    [
+        (2**16, 9, np.uint16, np.uint16),
+        (2**16 + 1, 9, np.uint32, np.uint16),
+        (9, 2**16 + 1, np.uint16, np.uint32),
+    ],
+)
+def test_indices_are_as_narrow_as_they_can_be(n_in, n_out, dtype, transpose_dtype):
+    layer = random_layer((n_in, n_out, 8))
+    assert layer.indices.dtype == dtype
+    assert layer.transpose_indices.dtype == transpose_dtype
+
+
+# --- the copies --------------------------------------------------------------------
+
+
+@each_precision
+@each_shape
+def test_both_copies_hold_the_rounded_weights(precision, shape):
+    layer = random_layer(shape, precision)
+    master = dense(layer, layer.weights)
+    expected = master.copy()
+    if precision == "int8":
+        stored, row_scale = reference.encode_weights(master.T, precision)
+        np.testing.assert_array_equal(layer.row_scale[: layer.n_out], row_scale)
+        expected = (stored.astype(np.float32) * row_scale).T
+    elif precision != "float32":
+        expected = reference.from_bits(reference.to_bits(master, precision), precision)
+    np.testing.assert_array_equal(product_weights(layer), expected)
+    np.testing.assert_array_equal(transposed_weights(layer), expected)
+    np.testing.assert_array_equal(layer.to_csc().toarray().T, expected)
+
+
+@each_shape
+def test_the_transpose_has_the_same_connections(shape):
+    layer = random_layer(shape)
+    if layer.height == 4:  # dense
+        assert (
+            layer.transpose_indices.reshape(-1, layer.n_out) == range(layer.n_out)
+        ).all()
+        return
+    forward = {
+        (output, int(i)) for output, row in enumerate(rows_of(layer)) for i in row
+    }
+    columns = np.split(layer.transpose_indices, layer.transpose_indptr[1:-1])
+    assert len(columns) == layer.n_in
+    assert forward == {(int(o), i) for i, column in enumerate(columns) for o in column}
+    for column in columns:
+        assert (np.diff(column.astype(int)) > 0).all()
+
+
+# --- what users see ----------------------------------------------------------------
+
+
+@each_precision
+@each_shape
+def test_to_csc(precision, shape):
+    n_in, n_out, fan_in = shape
+    coef = random_layer(shape, precision).to_csc()
+    assert coef.shape == (n_in, n_out) and coef.dtype == np.float32
+    assert coef.indices.dtype == coef.indptr.dtype == np.int32
+    assert coef.nnz == n_out * fan_in  # zeros of a format are connections, too
+    assert coef.has_canonical_format
+    np.testing.assert_array_equal(np.diff(coef.indptr), fan_in)
+
+
+@each_precision
+def test_to_csc_is_a_copy(precision):
+    layer = random_layer(SHAPES[0], precision)
+    before = layer.to_csc().toarray()
+    coef = layer.to_csc()
+    coef.data[:] = coef.indices[:] = 0
+    np.testing.assert_array_equal(layer.to_csc().toarray(), before)
+
+
+@each_precision
+@each_shape
+def test_state_round_trip(precision, shape):
+    layer = random_layer(shape, precision)
+    loaded = Layer.__new__(Layer)
+    loaded.__setstate__(layer.__getstate__())
+    for name in ("indptr", "indices", "bias", "row_scale", "forward", "transpose"):
+        actual, expected = getattr(loaded, name), getattr(layer, name)
+        assert actual.dtype == expected.dtype
+        np.testing.assert_array_equal(actual, expected)
+    # The master weights of a low format start again from what the pickle holds.
+    np.testing.assert_array_equal(
+        dense(loaded, loaded.weights), layer.to_csc().toarray().T
+    )
+    assert not np.shares_memory(loaded.bias, layer.bias)

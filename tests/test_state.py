@@ -1,0 +1,304 @@
+"""Pickles of networks: small, exact, portable, and checked before they are used."""
+
+import pickle
+
+import numpy as np
+import pytest
+import subprocesses
+from problems import PRECISIONS, SIZES, random_data, random_network, state, train
+
+from sparsenet._kernels import available_isas
+from sparsenet._network import Optimizer
+
+each_precision = pytest.mark.parametrize("precision", PRECISIONS)
+
+ADAM = Optimizer("adam", 0.01)
+
+
+def trained(precision="float32", **options):
+    network = random_network(precision=precision, **options)
+    train(network, *random_data(100), optimizer=ADAM, batch_size=50)
+    return network
+
+
+def copied(network):
+    return pickle.loads(pickle.dumps(network))
+
+
+# --- what a pickle holds -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("precision", "bytes_per_connection"),
+    [("float32", 6.2), ("bfloat16", 4.2), ("float16", 4.2), ("int8", 3.2)],
+)
+def test_bytes_of_a_pickle(precision, bytes_per_connection):
+    sizes = (784, 1024, 1024, 10)
+    network = random_network(sizes, 0.1, precision=precision)
+    X, y = random_data(64, 784, 10)
+    train(network, X, y, optimizer=ADAM)  # moments are not in it
+    limit = bytes_per_connection * network.n_connections + 4096
+    assert len(pickle.dumps(network)) <= limit
+
+
+@each_precision
+def test_predictions_survive_bit_by_bit(precision):
+    network = trained(precision)
+    loaded = copied(network)
+    X, _ = random_data(130)
+    np.testing.assert_array_equal(loaded.predict(X, 1), network.predict(X, 1))
+    for ours, theirs in zip(loaded.coefs, network.coefs, strict=True):
+        assert (ours != theirs).nnz == 0
+    for ours, theirs in zip(loaded.intercepts, network.intercepts, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@each_precision
+def test_training_goes_on_after_loading(precision):
+    """As in a network that forgot its optimizer's state."""
+    network = trained(precision)
+    loaded, again = copied(network), copied(network)
+    X, y = random_data(130)
+    before = loaded.predict(X, 1)
+    first_loss = train(loaded, X, y, optimizer=ADAM)
+    assert loaded.n_steps == 1
+    assert not np.array_equal(loaded.predict(X, 1), before)
+    for _ in range(20):
+        last_loss = train(loaded, X, y, optimizer=ADAM)
+    assert last_loss < first_loss
+    train(again, X, y, optimizer=ADAM)
+    if precision == "float32":  # whose pickle holds the master weights
+        network.reset_optimizer()
+        train(network, X, y, optimizer=ADAM)
+        np.testing.assert_array_equal(state(again), state(network))
+
+
+@each_precision
+def test_empty_rows_and_wide_indices_survive(precision):
+    n_features, empty = 2**16 + 10, [0, 5, 11]
+    network = random_network((n_features, 12, 3), (1e-4, 1.0), precision=precision)
+    saved = network.__getstate__()
+    layer = saved["layers"][0]
+    assert layer["indices"].dtype == np.uint32
+    layer["fan_in"][empty] = 0
+    for name in ("indices", "stored"):
+        layer[name] = np.delete(layer[name].reshape(12, -1), empty, axis=0).ravel()
+    network.__setstate__(saved)
+    X, y = random_data(70, n_features, 3)
+    np.testing.assert_array_equal(copied(network).predict(X, 1), network.predict(X, 1))
+    fan_in = np.diff(network.coefs[0].indptr)
+    np.testing.assert_array_equal(np.flatnonzero(fan_in == 0), empty)
+    assert np.isfinite(train(network, X, y, optimizer=ADAM))
+
+
+LOADED = """
+import pickle, sys
+import numpy as np
+from problems import random_data
+
+with open(sys.argv[1], "rb") as file:
+    networks = pickle.load(file)
+X, _ = random_data(100)
+np.save(sys.argv[2], [network.predict(X, 1) for network in networks])
+"""
+
+
+@pytest.mark.parametrize("isa", available_isas())
+def test_a_pickle_travels_between_instruction_sets(isa, tmp_path):
+    networks = [trained(precision) for precision in PRECISIONS]
+    path, result = tmp_path / "networks.pickle", tmp_path / "predictions.npy"
+    path.write_bytes(pickle.dumps(networks))
+    subprocesses.run(LOADED, path, result, SPARSENET_ISA=isa)
+    X, _ = random_data(100)
+    # An activation may round to the next number of its format: 2^-8 of it or 1/127.
+    atol = dict(zip(PRECISIONS, (1e-6, 2.0**-8, 2.0**-11, 1 / 127), strict=True))
+    for network, there in zip(networks, np.load(result), strict=True):
+        here = network.predict(X, 1)
+        np.testing.assert_allclose(there, here, atol=atol[network.precision])
+
+
+# --- damaged content ---------------------------------------------------------------
+
+
+def damaged(network, change):
+    """A copy of the network's state after `change(state, first layer)`."""
+    saved = pickle.loads(pickle.dumps(network.__getstate__()))
+    change(saved, saved["layers"][0])
+    return saved
+
+
+def assert_refused(network, change, message):
+    saved = damaged(network, change)
+    with pytest.raises(ValueError, match="damaged or foreign sparsenet model") as info:
+        network.__class__.__new__(network.__class__).__setstate__(saved)
+    assert message in str(info.value)
+
+
+@each_precision
+def test_each_field_must_be_there(precision):
+    network = trained(precision)
+    saved = network.__getstate__()
+    optional = {"n_steps"}
+    for field in saved.keys() - optional:
+        assert_refused(network, lambda s, _, field=field: s.pop(field), "")
+    for number, layer in enumerate(saved["layers"]):
+        for field in layer:
+
+            def remove(s, _, number=number, field=field):
+                del s["layers"][number][field]
+
+            assert_refused(network, remove, f"layer {number}")
+
+
+FIELDS = [
+    ("version", 0, "version 0"),
+    ("version", "1", "version '1'"),
+    ("version", 999, "this sparsenet reads version"),
+    ("layer_sizes", (20,), "layer sizes"),
+    ("layer_sizes", (20, 18, 13, 0), "layer sizes"),
+    ("layer_sizes", (20, 18, 13, 3.0), "layer sizes"),
+    ("layer_sizes", (20, 18, 13, -3), "layer sizes"),
+    ("layer_sizes", (20, 18, 13, 4), "layer 2"),
+    ("layer_sizes", (21, 18, 13, 3), "layer 0"),
+    ("layer_sizes", (20, 18, 13), "number of layers"),
+    ("layer_sizes", 20, "layer sizes"),
+    ("layer_sizes", None, "layer sizes"),
+    ("activation", "softplus", "activation"),
+    ("activation", 3, "activation"),
+    ("loss", "hinge", "loss"),
+    ("loss", None, "loss"),
+    ("precision", "float64", "precision"),
+    ("precision", "bfloat16", "precision"),
+    ("seed", "0", "seed"),
+    ("seed", -1, "seed"),
+    ("seed", 2**64, "seed"),
+    ("layers", [], "number of layers"),
+    ("layers", None, "layers"),
+    ("layers", [None, None, None], "layer 0"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "message"), FIELDS)
+def test_wrong_fields(field, value, message):
+    assert_refused(trained(), lambda s, _: s.update({field: value}), message)
+
+
+@pytest.mark.parametrize("content", [None, [], {}, 3, b"", {"layers": []}])
+def test_content_that_is_no_network(content):
+    network = random_network()
+    with pytest.raises(ValueError, match="damaged or foreign sparsenet model"):
+        network.__setstate__(content)
+
+
+ARRAYS = [
+    (precision, number, field)
+    for precision in PRECISIONS
+    for number in (0, 2)  # a sparse layer and a dense one
+    for field, value in random_network(precision=precision)
+    .__getstate__()["layers"][number]
+    .items()
+    if isinstance(value, np.ndarray)
+]
+
+
+@pytest.mark.parametrize(("precision", "number", "field"), ARRAYS)
+def test_wrong_arrays(precision, number, field):
+    network = trained(precision)
+    array = network.__getstate__()["layers"][number][field]
+    wrong = {
+        "a list": array.tolist(),
+        "nothing": None,
+        "another type": array.astype(np.float64),
+        "another byte order": array.astype(array.dtype.newbyteorder(">")),
+        "short": array[:-1],
+        "long": np.concatenate([array, array[:1]]),
+        "of a column": array[..., np.newaxis],
+        "empty": array[:0],
+    }
+    if array.itemsize == 1:
+        del wrong["another byte order"]  # which one byte does not have
+    for value in wrong.values():
+
+        def replace(s, _, value=value):
+            s["layers"][number][field] = value
+
+        assert_refused(network, replace, f"layer {number}")
+
+
+def test_indices_must_be_in_range_and_ascend():
+    network = trained()
+
+    def last_out_of_range(_, layer):
+        layer["indices"][-1] = SIZES[0]
+
+    def far_out_of_range(_, layer):
+        layer["indices"][9] = 2**16 - 1
+
+    def repeated(_, layer):
+        layer["indices"][1] = layer["indices"][0]
+
+    def swapped(_, layer):
+        layer["indices"][[3, 4]] = layer["indices"][[4, 3]]
+
+    def row_boundary_moved(_, layer):
+        layer["fan_in"][0] += 1
+        layer["fan_in"][1] -= 1
+
+    for change in (last_out_of_range, far_out_of_range):
+        assert_refused(network, change, "out of range")
+    for change in (repeated, swapped, row_boundary_moved):
+        assert_refused(network, change, "do not ascend")
+
+
+@pytest.mark.parametrize("field", ["n_in", "n_out", "precision"])
+def test_a_layer_must_be_its_networks(field):
+    network = trained()
+    assert_refused(network, lambda _, layer: layer.update({field: 5}), "layer 0")
+
+
+def test_a_failed_load_leaves_the_network_alone():
+    network = trained()
+    X, _ = random_data(10)
+    before = network.predict(X, 1)
+    saved = damaged(network, lambda _, layer: layer.pop("bias"))
+    with pytest.raises(ValueError, match="damaged"):
+        network.__setstate__(saved)
+    np.testing.assert_array_equal(network.predict(X, 1), before)
+
+
+@each_precision
+def test_truncated_bytes(precision):
+    whole = pickle.dumps(trained(precision))
+    for size in np.linspace(0, len(whole) - 1, 60).astype(int):
+        with pytest.raises((pickle.UnpicklingError, EOFError, ValueError)):
+            pickle.loads(whole[:size])
+
+
+def test_flipped_bytes_never_crash():
+    """In a process of its own: a bad index that got through could end it."""
+    assert subprocesses.run(FLIPPED) == "alive\n"
+
+
+FLIPPED = """
+import pickle, warnings
+import numpy as np
+from problems import random_data, random_network, train
+from sparsenet._network import Network
+
+warnings.simplefilter("ignore")
+X, y = random_data(64)
+rng = np.random.default_rng(0)
+for precision in ("float32", "int8"):
+    whole = pickle.dumps(random_network(precision=precision))
+    for _ in range(400):
+        changed = bytearray(whole)
+        changed[rng.integers(len(whole))] = rng.integers(256)
+        try:
+            network = pickle.loads(bytes(changed))
+        except Exception:
+            continue
+        if isinstance(network, Network):
+            network.predict(X, 1)
+            train(network, X, y)
+print("alive")
+"""
