@@ -77,6 +77,7 @@ setup(
         [
             extension("_dispatch", *sorted(C_SOURCES)),
             extension("_input"),
+            extension("_steps"),
             extension("_engine"),
             extension("_single"),
         ],

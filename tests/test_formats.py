@@ -87,7 +87,7 @@ def test_int8_rounds_as_the_twin_and_the_kernels_do(isa):
         kernels = Kernels(isa, "int8")
         forward, transpose = np.zeros((2, n + 64), np.int8)
         row_scale = np.zeros(1, np.float32)
-        position = np.arange(n, dtype=np.uint32).reshape(n, 1)
+        position = np.arange(n + 64, dtype=np.uint32)[:n].reshape(n, 1)
         kernels.encode_weights(weights, position, forward, transpose, row_scale)
         np.testing.assert_array_equal(transpose[:n], stored[:, 0])
         np.testing.assert_array_equal(row_scale, scale)

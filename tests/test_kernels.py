@@ -120,7 +120,7 @@ class Blocks:
         return np.repeat(FAN_INS, self.height)[:, np.newaxis]
 
 
-def run_spmm(kernels, matrix, index, x, offset, tile_columns=0):
+def run_spmm(kernels, matrix, index, x, offset, tile_columns=0, lanes=LANES):
     out = np.full((len(FAN_INS) * matrix.height, LANES), np.nan, np.float32)
     kernels.spmm(
         matrix.indptr,
@@ -131,6 +131,7 @@ def run_spmm(kernels, matrix, index, x, offset, tile_columns=0):
         offset,
         out,
         tile_columns,
+        lanes,
     )
     return out
 
@@ -178,6 +179,27 @@ def test_spmm_treats_all_lanes_alike(isa, precision, height):
         stored[:, 1:] = 255
     alone = run_spmm(kernels, matrix, np.uint16, stored, 0)
     np.testing.assert_array_equal(bits_of(alone[:, 0]), bits_of(out[:, 0]))
+
+
+@each_isa
+@each_format
+@each_height
+@pytest.mark.parametrize("tile_columns", [0, 100])
+def test_spmm_of_few_lanes_is_that_of_all(isa, precision, offset, height, tile_columns):
+    rng = np.random.default_rng(0)
+    matrix = Blocks.random(height, precision, rng)
+    kernels = Kernels(isa, precision)
+    for lanes in (1, 16, 31, 32, 33, 63):
+        stored = random_stored((N_FEATURES, LANES), precision, rng)
+        stored[:, lanes:] = offset  # idle lanes hold zeros
+        whole, part = (
+            run_spmm(kernels, matrix, np.uint16, stored, offset, tile_columns, n)
+            for n in (LANES, lanes)
+        )
+        np.testing.assert_array_equal(
+            bits_of(part[:, :lanes]), bits_of(whole[:, :lanes])
+        )
+        assert np.isfinite(part).all()
 
 
 @each_isa
@@ -260,6 +282,28 @@ def test_sddmm(isa, precision, offset, height, index, n_panels):
         else:
             bound = (LANES * n_panels + 3) * UNIT_ROUNDOFF * magnitude[rows][:, columns]
             assert np.all(np.abs(actual - exact * scale) <= bound * scale)
+
+
+@each_isa
+@each_height
+@pytest.mark.parametrize("offset", [0, 128])
+def test_sddmm_int8_holds_65536_extreme_samples(isa, height, offset):
+    n_panels, n = 1024, 5
+    panel = np.full((n, LANES), 255, np.uint8)
+    correction = np.full(height, offset * 127 * LANES * n_panels, np.int32)
+    gradient = np.zeros((n, height), np.float32)
+    Kernels(isa, "int8").sddmm(
+        np.array([0, n]),
+        np.arange(n, dtype=np.uint16),
+        height,
+        np.full((height, n_panels, LANES), 127, np.int8),
+        [panel] * n_panels,
+        np.ones(height, np.float32),
+        correction,
+        gradient,
+    )
+    expected = np.float32(127 * (255 - offset) * LANES * n_panels)
+    np.testing.assert_array_equal(gradient, expected)
 
 
 # --- activations -------------------------------------------------------------------
@@ -492,7 +536,8 @@ def test_encode_weights(isa, precision, height, n):
     guard = np.array(77, dtype)
     forward = np.full(n * height + 64, guard)
     transpose = np.full(2 * n * height + 1, guard)
-    position = rng.permutation(2 * n * height)[: n * height].astype(np.uint32)
+    position = np.zeros(n * height + 64, np.uint32)[: n * height]
+    position[:] = rng.permutation(2 * n * height)[: n * height]
     row_scale = np.zeros(height, np.float32)
     kernels.encode_weights(
         master, position.reshape(n, height), forward, transpose, row_scale

@@ -310,6 +310,20 @@ def test_predict_equals_the_reference(loss, n):
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
+@each_precision
+def test_deep_networks(precision):
+    """Predictions reuse the memory of layers that are done, training does not."""
+    deep = {"sizes": (20, 18, 40, 9, 30, 12, 3), "density": (0.5,) * 5 + (1.0,)}
+    network = random_network(**deep, activation="tanh", precision=precision)
+    X, y = random_data(100)
+    predicted = network.predict(X, 1)
+    expected = DenseNetwork(network).predict(X)
+    spacing = SPACING.get(precision, 1e-6)
+    np.testing.assert_allclose(predicted, expected, atol=2 * spacing)
+    loss = train(network, X, y)
+    np.testing.assert_allclose(loss, -np.log(predicted[range(100), y]).mean(), 1e-5)
+
+
 @pytest.mark.parametrize("precision", SPACING)
 @each_activation
 def test_low_precision_predictions_are_close(precision, activation):

@@ -1,0 +1,120 @@
+"""GFLOP/s of each product alone, against the dense float32 product of torch.
+
+    python benchmarks/kernels.py                 the instruction set in use
+    python benchmarks/kernels.py --isa avx2      another one that the machine has
+
+One thread, one panel of 64 samples (the weight gradient: two), a 1024 x 1024 layer: 102
+random connections a row ("sparse"), and the blocks of a dense layer ("dense"). Two
+operations are counted for each non-zero and sample. The input gradient is the forward
+kernel on the transpose. Beside each figure: its share of torch's 1024 x 1024 x 1024
+float32 product, timed in the same rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from common import (
+    PRECISIONS,
+    describe_machine,
+    interleave,
+    limit_threads,
+    optional_import,
+    print_table,
+)
+
+from sparsenet._formats import STORED_DTYPE
+from sparsenet._kernels import current_isa
+from sparsenet._kernels._dispatch import BLOCK_HEIGHT, LANES
+from sparsenet._kernels._engine import PADDING, TILE_COLUMNS
+from sparsenet._kernels._single import Kernels
+from sparsenet._topology import random_connections
+
+SIZE = 1024
+REPEAT = 10
+
+
+def product_jobs(isa, precision, fan_in):
+    """The two products of one format, over zeros: no kernel's time depends on values."""
+    kernels = Kernels(isa, precision)
+    height = BLOCK_HEIGHT if fan_in == SIZE else 1
+    n_blocks = SIZE // height
+    rng = np.random.default_rng(0)
+    indices = random_connections(SIZE, n_blocks, fan_in, rng).ravel()
+    indptr = np.arange(n_blocks + 1, dtype=np.int64) * fan_in
+    dtype = STORED_DTYPE[precision]
+    stored = np.uint8 if precision == "int8" else dtype
+    weights = np.zeros(len(indices) * height + PADDING, dtype)
+    panels = [np.zeros((SIZE, LANES), stored) for _ in range(2)]
+    out = np.zeros((SIZE, LANES), np.float32)
+    deltas = np.zeros(SIZE * 2 * LANES * kernels.operand_size, np.uint8)
+    factor, correction = np.ones(SIZE, np.float32), np.zeros(SIZE, np.int32)
+    gradient = np.zeros(len(indices) * height, np.float32)
+    return {
+        "forward": lambda: kernels.spmm(
+            indptr,
+            indices,
+            weights,
+            height,
+            panels[0],
+            0,
+            out,
+            tile_columns=TILE_COLUMNS,
+            repeat=2 * REPEAT,
+        ),
+        "weight gradient": lambda: kernels.sddmm(
+            indptr,
+            indices,
+            height,
+            deltas,
+            panels,
+            factor,
+            correction,
+            gradient,
+            repeat=REPEAT,
+        ),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--isa", default=current_isa())
+    parser.add_argument("--rounds", type=int, default=15)
+    args = parser.parse_args()
+    describe_machine(1, packages=("torch",))
+    torch = optional_import("torch")
+    limit_threads(1)
+
+    jobs, operations = {}, {}
+    for fan_in, kind in ((102, "sparse"), (SIZE, "dense")):
+        for precision in PRECISIONS:
+            for product, job in product_jobs(args.isa, precision, fan_in).items():
+                jobs[kind, product, precision] = job
+                operations[kind, product, precision] = 4 * REPEAT * LANES * fan_in * SIZE
+    if torch:
+        a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
+        jobs["torch"] = lambda: a @ b
+        operations["torch"] = 2 * SIZE**3
+    timings = interleave(jobs, 1, args.rounds)
+    rates = {name: operations[name] / t.median / 1e9 for name, t in timings.items()}
+
+    print(f"{args.isa}, GFLOP/s" + (" and share of torch's product" if torch else ""))
+    rows = []
+    for kind in ("sparse", "dense"):
+        for product in ("forward", "weight gradient"):
+            cells = []
+            for precision in PRECISIONS:
+                rate = rates[kind, product, precision]
+                share = f"  {rate / rates['torch']:.2f}" if torch else ""
+                cells.append(f"{rate:.0f}{share}")
+            rows.append((f"{kind} {product}", *cells))
+    if torch:
+        rows.append(("torch float32, dense", f"{rates['torch']:.0f}  1.00", "", "", ""))
+    print_table(("", *PRECISIONS), rows)
+
+
+if __name__ == "__main__":
+    main()

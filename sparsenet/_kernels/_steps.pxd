@@ -1,0 +1,88 @@
+"""What the two regions of a training step share."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from sparsenet._kernels._input cimport Input
+from sparsenet._kernels.kernels cimport sn_format_kernels, sn_matrix, sn_optimizer
+
+cdef enum:
+    # Rows that are multiplied before their epilogue runs over them: 8 KB of fp32,
+    # which stay in L1.
+    ROWS = 32
+    # Columns of a tile of a dense layer: 32 KB of fp32 samples, which L1 holds.
+    SN_TILE_COLUMNS = 128
+
+cdef struct CLayer:
+    int64_t n_in
+    int64_t n_out
+    sn_matrix forward
+    sn_matrix transpose
+    int wide            # forward indices are uint32
+    int transpose_wide  # the transpose's are
+    int activation      # of its outputs (hidden layers)
+    int input_offset    # int8: what is added to its stored inputs
+    float *weights
+    float *bias
+    float *row_scale
+    float *moments[4]
+    const uint32_t *transpose_position
+
+cdef struct Panel:
+    void **activations       # inputs of each layer, [n_in][64] stored
+    void **deltas            # of each layer's outputs, [n_out][64] kept
+    float *input_scale       # [layer][64]
+    float *delta_scale       # [layer][64]
+    double loss
+
+cdef struct Scratch:         # of one thread
+    float *z
+    float *z_next
+    float *decoded           # ROWS rows
+    uint8_t *operand
+    void *target             # [n_outputs][64] or int32 codes
+    float *weight            # [64]
+    float *tile              # fp32 samples of a tile of columns
+    void *prepared           # deltas of one block
+    float *gradient
+    float *bias_gradient
+    const void **pointers    # 4 arrays of n_panels
+
+cdef struct Net:
+    const sn_format_kernels *ops
+    int precision
+    int loss
+    int n_layers
+    CLayer *layers
+
+cdef struct Task:
+    int layer
+    int64_t begin
+    int64_t end
+
+cdef struct Run:             # a pass over the training rows
+    const Net *net
+    Input x
+    const void *targets
+    const float *weights     # NULL: ones
+    const int64_t *order
+    int64_t n_rows
+    int64_t batch_size
+    int64_t start            # rows done
+    int64_t n_steps
+    uint64_t seed
+    double learning_rate
+    double beta_1
+    double beta_2
+    sn_optimizer step
+    int64_t n_tasks
+    Task *tasks
+    Panel *panels
+    Scratch *scratch
+    int panel_threads
+    int row_threads
+    double loss
+    double total_weight
+
+cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil
+cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *panels,
+                         Scratch *scratch, int n_threads, float *out) noexcept nogil
