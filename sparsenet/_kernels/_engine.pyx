@@ -36,9 +36,12 @@ from sparsenet._kernels.kernels cimport (
     sn_matrix,
 )
 
+import time
+
 import numpy as np
 
 from sparsenet._kernels._dispatch import FORMATS
+from sparsenet._kernels.governor import ThreadGovernor
 
 cdef extern from *:
     """
@@ -148,6 +151,7 @@ cdef class Engine:
     cdef Net net
     cdef Arena arena
     cdef list arrays
+    cdef object governor
     cdef int64_t n_tasks
     cdef Task *tasks
     cdef int64_t connections
@@ -189,6 +193,7 @@ cdef class Engine:
                     c.moments[i] = <float*>address(layer.moments[i])
             self.arrays.append(dict(vars(layer)))
         self.cut_into_tasks()
+        self.governor = ThreadGovernor()
 
     cdef int64_t widest(self):
         cdef int64_t n = padded(self.net.layers[0].n_in)
@@ -280,7 +285,7 @@ cdef class Engine:
         """
         cdef Arena arena = Arena()
         cdef Run run
-        cdef int64_t n_panels, steps_per_call
+        cdef int64_t n_panels, steps_per_call, steps, done
         cdef double work
         if order.shape[0] == 0:
             return 0.0, 0.0, 0
@@ -313,14 +318,22 @@ cdef class Engine:
         work = 3.0 * self.connections * run.batch_size
         steps_per_call = max(1, <int64_t>(SIGNAL_WORK / work))
         n_panels = (run.batch_size + SN_LANES - 1) // SN_LANES
-        run.row_threads = 1 if work < SERIAL_WORK else n_threads
-        run.panel_threads = min(run.row_threads, n_panels)
+        if work < SERIAL_WORK:
+            n_threads = 1
         run.panels = self.panels(arena, n_panels, True)
-        run.scratch = self.scratches(arena, run.row_threads, n_panels)
+        run.scratch = self.scratches(arena, n_threads, n_panels)
         while run.start < run.n_rows:
+            done = run.n_steps
+            begin = time.perf_counter()
+            run.row_threads = self.governor.choose(n_threads)
+            run.panel_threads = min(run.row_threads, n_panels)
+            steps = self.governor.limit(steps_per_call)
             with nogil:
-                run_steps(&run, steps_per_call)
+                run_steps(&run, steps)
             PyErr_CheckSignals()
+            if run.n_steps > done:
+                self.governor.observe(
+                    (time.perf_counter() - begin) / (run.n_steps - done) / work)
         return run.loss, run.total_weight, run.n_steps - n_steps
 
     def predict(self, X, float[:, ::1] out, int n_threads):
