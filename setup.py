@@ -67,8 +67,9 @@ def extension(name, *c_sources):
         depends=[str(path) for path in KERNELS.glob("*.h")],
         include_dirs=[str(KERNELS)],
         libraries=["m"] if os.name == "posix" else [],
-        # errno of sqrtf would keep the portable kernels from vectorising it.
-        extra_compile_args=["-O3", "-std=gnu11", "-fno-math-errno"],
+        # errno of sqrtf would keep the portable kernels from vectorising it; Python's
+        # own flags ask for debugging symbols, three quarters of the wheel.
+        extra_compile_args=["-O3", "-std=gnu11", "-fno-math-errno", "-g0"],
     )
 
 

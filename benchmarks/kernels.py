@@ -35,8 +35,16 @@ SIZE = 1024
 REPEAT = 10
 
 
+def aligned(shape, dtype):
+    """Zeros from the start of a cache line, as the engine's panels are."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    buffer = np.zeros(size + 64, np.uint8)
+    start = -buffer.ctypes.data % 64
+    return buffer[start : start + size].view(dtype).reshape(shape)
+
+
 def product_jobs(isa, precision, fan_in):
-    """The two products of one format, over zeros: no kernel's time depends on values."""
+    """The two products of one format, over zeros: their time depends on no value."""
     kernels = Kernels(isa, precision)
     height = BLOCK_HEIGHT if fan_in == SIZE else 1
     n_blocks = SIZE // height
@@ -46,9 +54,9 @@ def product_jobs(isa, precision, fan_in):
     dtype = STORED_DTYPE[precision]
     stored = np.uint8 if precision == "int8" else dtype
     weights = np.zeros(len(indices) * height + PADDING, dtype)
-    panels = [np.zeros((SIZE, LANES), stored) for _ in range(2)]
-    out = np.zeros((SIZE, LANES), np.float32)
-    deltas = np.zeros(SIZE * 2 * LANES * kernels.operand_size, np.uint8)
+    panels = [aligned((SIZE, LANES), stored) for _ in range(2)]
+    out = aligned((SIZE, LANES), np.float32)
+    deltas = aligned(SIZE * 2 * LANES * kernels.operand_size, np.uint8)
     factor, correction = np.ones(SIZE, np.float32), np.zeros(SIZE, np.int32)
     gradient = np.zeros(len(indices) * height, np.float32)
     return {
@@ -93,7 +101,9 @@ def main():
         for precision in PRECISIONS:
             for product, job in product_jobs(args.isa, precision, fan_in).items():
                 jobs[kind, product, precision] = job
-                operations[kind, product, precision] = 4 * REPEAT * LANES * fan_in * SIZE
+                operations[kind, product, precision] = (
+                    4 * REPEAT * LANES * fan_in * SIZE
+                )
     if torch:
         a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
         jobs["torch"] = lambda: a @ b
