@@ -18,6 +18,10 @@ STORED_DTYPE = {
 }
 
 
+#: int8 products are summed in 32 bits: so many times 255 * 127 fit.
+INT8_MAX_TERMS = 1 << 16
+
+
 def quantization_scale(largest):
     """Scale that maps magnitudes up to `largest` to -127..127; 0 where it is 0."""
     return (largest / np.float32(127)).astype(np.float32)

@@ -11,9 +11,6 @@ from sparsenet._topology import fan_ins
 #: Raised when the pickled layout changes.
 STATE_VERSION = 1
 
-#: int8 products are summed in 32 bits: 255 * 127 * 65,536 is the most that fits.
-INT8_MAX_TERMS = 1 << 16
-
 
 @dataclass(frozen=True)
 class Optimizer:
@@ -124,23 +121,26 @@ class Network:
             for layer in self.layers:
                 layer.start_optimizer()
             self._engine = None
-        loss, weight, n_steps = self._get_engine().train(
-            X,
-            y,
-            sample_weight,
-            np.ascontiguousarray(order, np.int64),
-            batch_size,
-            optimizer,
-            alpha,
-            self.n_steps,
-            self.seed,
-            n_threads,
-        )
-        self.n_steps += n_steps
+        engine = self._get_engine()
+        engine.n_steps = before = self.n_steps
+        try:
+            loss, weight = engine.train(
+                X,
+                y,
+                sample_weight,
+                np.ascontiguousarray(order, np.int64),
+                batch_size,
+                optimizer,
+                alpha,
+                self.seed,
+                n_threads,
+            )
+        finally:  # steps before a Ctrl-C count too
+            self.n_steps = engine.n_steps
         if weight == 0:
             return 0.0
         squares = sum(float(np.vdot(lay.weights, lay.weights)) for lay in self.layers)
-        return (loss + 0.5 * alpha * squares * n_steps) / weight
+        return (loss + 0.5 * alpha * squares * (self.n_steps - before)) / weight
 
     def predict(self, X, n_threads):
         """Output activations of the rows of X, float32 (n, n_outputs)."""
@@ -188,7 +188,6 @@ class Network:
             "loss": self.loss,
             "precision": self.precision,
             "seed": self.seed,
-            "n_steps": self.n_steps,
             "layers": [layer.__getstate__() for layer in self.layers],
         }
 

@@ -1,6 +1,7 @@
 """How many threads a call may use."""
 
 import os
+from functools import cache
 
 import joblib
 
@@ -25,4 +26,9 @@ def effective_n_threads(n_threads=None):
         return int(n_threads)
     if os.environ.get("OMP_NUM_THREADS"):
         return max_threads()
-    return max(1, min(max_threads(), joblib.cpu_count(only_physical_cores=True)))
+    return max(1, min(max_threads(), _physical_cores()))
+
+
+@cache  # it reads files, longer than a small network predicts a row
+def _physical_cores():
+    return joblib.cpu_count(only_physical_cores=True)

@@ -9,13 +9,17 @@ import math
 import os
 import reprlib
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from sparsenet._formats import INT8_MAX_TERMS
+
 MAX_UNITS = 2**31 - 1
+MAX_CONNECTIONS = 2**32  # of a layer, whose order in the transpose is 32 bits
 # Training with Adam: the weight and its two moments in float32, and in each of
 # two orders a compute copy and an index of up to four bytes.
 BYTES_PER_CONNECTION = 28
@@ -185,6 +189,13 @@ def check_parameters(estimator):
         estimator.density,
         either(choice("auto"), fraction, one_each),
     )
+    if estimator.precision == "int8" and estimator.batch_size != "auto":
+        # A weight's gradient is a sum over the batch in 32 bits.
+        bound = Constraint(
+            lambda value: value <= INT8_MAX_TERMS,
+            f"at most {INT8_MAX_TERMS:,} with precision='int8'",
+        )
+        _check(estimator, "batch_size", estimator.batch_size, bound)
 
 
 def _check(estimator, name, value, constraint):
@@ -277,8 +288,9 @@ def check_network_size(estimator, layer_sizes, fan_ins):
     Raises
     ------
     ValueError
-        Training would need more than the machine's memory, or a layer has more
-        than 2**31 - 1 units.
+        Training would need more than the machine's memory, a layer has more than
+        2**31 - 1 units or 2**32 connections, or a sum of int8 products would not fit
+        32 bits.
     """
     name = type(estimator).__name__
     if max(layer_sizes) > MAX_UNITS:
@@ -297,6 +309,30 @@ def check_network_size(estimator, layer_sizes, fan_ins):
             f"training them takes {n_bytes / 2**30:,.0f} GiB; allowed: at most the "
             f"{available / 2**30:,.0f} GiB of this machine"
         )
+    largest = max(
+        fan_in * n_out for fan_in, n_out in zip(fan_ins, layer_sizes[1:], strict=True)
+    )
+    if largest >= MAX_CONNECTIONS:
+        raise ValueError(
+            f"{name}: density={_shown(estimator.density)} gives a layer {largest:,} "
+            f"connections; allowed: fewer than {MAX_CONNECTIONS:,}"
+        )
+    if estimator.precision == "int8":
+        _check_int8_sums(estimator, layer_sizes, fan_ins)
+
+
+def _check_int8_sums(estimator, layer_sizes, fan_ins):
+    """Refuse sums over inputs or outputs that could overflow 32 bits."""
+    name, limit = type(estimator).__name__, INT8_MAX_TERMS
+    for fan_in, (n_in, n_out) in zip(fan_ins, pairwise(layer_sizes), strict=True):
+        # Connections are dealt by permutations of the inputs (`random_connections`).
+        fan_out = -(-n_out // (n_in // fan_in))
+        if max(fan_in, fan_out) > limit:
+            raise ValueError(
+                f"{name}: precision='int8' and density={_shown(estimator.density)} "
+                f"give a unit {max(fan_in, fan_out):,} connections; allowed: at most "
+                f"{limit:,}, or another precision"
+            )
 
 
 def _physical_memory():

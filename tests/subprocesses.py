@@ -13,7 +13,8 @@ def run(code, *arguments, **environment):
     """Run `code` with the tests' modules at hand; returns what it printed."""
     path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        # -P: not the source tree before the installed package, wherever we are.
+        [sys.executable, "-P", "-c", code, *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": path} | environment,
         capture_output=True,
         text=True,

@@ -81,7 +81,7 @@ def test_connections(shape):
         assert len(row) == fan_in and row[-1] < n_in
         assert (np.diff(row.astype(int)) > 0).all()  # distinct and ascending
     if layer.height == 1:
-        # Each input is used as often as any other, to one use a permutation.
+        # No input is used more often than another by more than the permutations.
         uses = np.bincount(layer.indices, minlength=n_in)
         assert np.ptp(uses) <= -(-n_out // (n_in // fan_in))
 

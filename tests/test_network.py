@@ -478,6 +478,7 @@ threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
     train(network, X, y, order=minutes, batch_size=64, optimizer=adam, n_threads=2)
 except KeyboardInterrupt:
+    assert network.n_steps > 0
     assert network.is_finite()
     assert np.isfinite(network.predict(X, 2)).all()
     assert np.isfinite(train(network, X, y, optimizer=adam))

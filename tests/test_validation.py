@@ -276,3 +276,28 @@ def test_a_network_larger_than_memory_is_refused():
 def test_a_layer_with_too_many_units_is_refused():
     with pytest.raises(ValueError, match="2147483648"):
         validation.check_network_size(SparseMLPClassifier(), (2**31, 1, 1), (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("layer_sizes", "fan_ins"),
+    [((70_000, 10, 2), (70_000, 10)), ((10, 70_000, 2), (10, 8))],
+)
+def test_int8_sums_that_could_overflow_are_refused(layer_sizes, fan_ins):
+    estimator = SparseMLPClassifier(precision="int8")
+    with pytest.raises(ValueError, match=r"precision='int8'.* 70,000 connections"):
+        validation.check_network_size(estimator, layer_sizes, fan_ins)
+    estimator.set_params(precision="bfloat16")
+    validation.check_network_size(estimator, layer_sizes, fan_ins)
+
+
+def test_int8_batches_that_could_overflow_are_refused():
+    estimator = SparseMLPClassifier(precision="int8", batch_size=65_537)
+    with pytest.raises(ValueError, match="batch_size=65537"):
+        validation.check_parameters(estimator)
+    validation.check_parameters(estimator.set_params(batch_size=65_536))
+
+
+def test_a_layer_whose_transpose_needs_wider_positions_is_refused(monkeypatch):
+    monkeypatch.setattr(validation, "MAX_CONNECTIONS", 1000)
+    with pytest.raises(ValueError, match="1,000 connections"):
+        validation.check_network_size(SparseMLPClassifier(), (10, 100, 1), (10, 1))

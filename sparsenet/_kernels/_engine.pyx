@@ -151,6 +151,7 @@ cdef class Engine:
     cdef Net net
     cdef Arena arena
     cdef list arrays
+    cdef public int64_t n_steps  # of the optimizer
     cdef object governor
     cdef int64_t n_tasks
     cdef Task *tasks
@@ -276,19 +277,19 @@ cdef class Engine:
         return 0
 
     def train(self, X, y, sample_weight, const int64_t[::1] order,
-              int64_t batch_size, optimizer, double alpha, int64_t n_steps,
-              uint64_t seed, int n_threads):
+              int64_t batch_size, optimizer, double alpha, uint64_t seed,
+              int n_threads):
         """One pass over the rows `order`, in mini-batches of `batch_size`.
 
-        Returns the sum of weight * loss, the sum of the weights, and the number of
-        steps taken. Signals are handled between steps, every 0.2 seconds or so.
+        Returns the sum of weight * loss and the sum of the weights, and counts
+        `n_steps` on. Signals are handled between steps, every 0.2 seconds or so.
         """
         cdef Arena arena = Arena()
         cdef Run run
         cdef int64_t n_panels, steps_per_call, steps, done
         cdef double work
         if order.shape[0] == 0:
-            return 0.0, 0.0, 0
+            return 0.0, 0.0
         run.net = &self.net
         run.x = input_of(X)
         run.targets = address(y)
@@ -298,7 +299,7 @@ cdef class Engine:
         run.order = &order[0]
         run.n_rows = order.shape[0]
         run.batch_size = min(batch_size, run.n_rows)
-        run.n_steps = n_steps
+        run.n_steps = self.n_steps
         run.start = 0
         run.seed = seed
         run.loss = run.total_weight = 0
@@ -315,9 +316,9 @@ cdef class Engine:
 
         run.n_tasks = self.n_tasks
         run.tasks = self.tasks
-        work = 3.0 * self.connections * run.batch_size
-        steps_per_call = max(1, <int64_t>(SIGNAL_WORK / work))
         n_panels = (run.batch_size + SN_LANES - 1) // SN_LANES
+        work = 3.0 * self.connections * n_panels * SN_LANES
+        steps_per_call = max(1, <int64_t>(SIGNAL_WORK / work))
         if work < SERIAL_WORK:
             n_threads = 1
         run.panels = self.panels(arena, n_panels, True)
@@ -330,11 +331,12 @@ cdef class Engine:
             steps = self.governor.limit(steps_per_call)
             with nogil:
                 run_steps(&run, steps)
+            self.n_steps = run.n_steps
             PyErr_CheckSignals()
             if run.n_steps > done:
                 self.governor.observe(
                     (time.perf_counter() - begin) / (run.n_steps - done) / work)
-        return run.loss, run.total_weight, run.n_steps - n_steps
+        return run.loss, run.total_weight
 
     def predict(self, X, float[:, ::1] out, int n_threads):
         """Output activations of all rows of X into `out`."""
