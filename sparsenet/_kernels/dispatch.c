@@ -5,13 +5,16 @@
 
 extern const sn_kernels sn_kernels_portable;
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 extern const sn_kernels sn_kernels_avx2, sn_kernels_avx512, sn_kernels_avx512_vnni, sn_kernels_avx512_bf16;
 
-static int has_avx2(void)
+static int has_f16c(void) /* not every compiler's __builtin_cpu_supports knows it */
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
+static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c(); }
 static int has_avx512(void)
 {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
