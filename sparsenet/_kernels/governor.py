@@ -15,7 +15,7 @@ class ThreadGovernor:
     #: A team this much slower than one thread is suspended.
     TOLERANCE = 1.1
     #: Steps of a trial: of one thread at the start, of the team after a suspension.
-    TRIAL_STEPS = 3
+    TRIAL_STEPS = 2
     #: Calls without the team after it was slow, doubled up to the last number.
     FIRST_SUSPENSION, LAST_SUSPENSION = 4, 64
 

@@ -14,13 +14,6 @@
 #define ISA_BYTE_DOT 1
 #define ISA_VNNI 1
 #define ISA_BF16 1
-#define SETS_ONE 2
-#define TILE_ONE_FLOAT 4
-#define TILE_BLOCK_FLOAT 4
-#define JOINT_FLOAT 4
-#define TILE_ONE_INT8 4
-#define TILE_BLOCK_INT8 4
-#define JOINT_INT8 4
 #include "kernels_body.h"
 
 #if defined(__clang__)

@@ -2,7 +2,6 @@
  *   ISA            name, also of the exported table sn_kernels_<ISA>
  *   VECTOR_BYTES   16, 32 or 64
  *   ISA_FMA, ISA_F16C, ISA_BYTE_DOT, ISA_VNNI, ISA_BF16   0 or 1: what the target offers
- *   SETS_ONE, TILE_ONE_*, TILE_BLOCK_*, JOINT_*            how the accumulators of a product fill its registers
  * and includes this file. Everything but the table is static: no inline function is shared between targets. */
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "sparsenet's kernels assume a little-endian machine"
@@ -16,6 +15,27 @@
 #define PASTE(a, b, c) PASTE_(a, b, c)
 #define F(name) PASTE(FORMAT, _, name)
 #define N(name) PASTE(F(name), _, INDEX_NAME)
+
+/* How the accumulators of a product fill the registers (32 of 64 bytes; 16 of 32 or 16): TILE vectors of one row or
+ * of JOINT rows of a block at a time, and two sets of them where the registers allow it and one row's are too few to
+ * hide the latency of the multiply-add. */
+#if VECTOR_BYTES == 64
+#define SETS_ONE 2
+#define TILE_ONE_FLOAT 4
+#define TILE_BLOCK_FLOAT 4
+#define JOINT_FLOAT 4
+#define TILE_ONE_INT8 4
+#define TILE_BLOCK_INT8 4
+#define JOINT_INT8 4
+#else
+#define SETS_ONE 1
+#define TILE_ONE_FLOAT 8
+#define TILE_BLOCK_FLOAT 2
+#define JOINT_FLOAT 4
+#define TILE_ONE_INT8 (VECTOR_BYTES == 32 ? 4 : 8)
+#define TILE_BLOCK_INT8 4
+#define JOINT_INT8 2
+#endif
 
 /* fp32 copies of up to this many 16-bit weights at a time (1 KB of stack) while a row is multiplied. */
 #define WIDE_CHUNK 256
