@@ -6,6 +6,7 @@ import numpy as np
 
 from sparsenet._kernels._engine import Engine
 from sparsenet._layer import Layer
+from sparsenet._state import check_state
 from sparsenet._topology import fan_ins
 
 #: Raised when the pickled layout changes.
@@ -192,8 +193,6 @@ class Network:
         }
 
     def __setstate__(self, state):
-        from sparsenet._state import check_state
-
         check_state(state, STATE_VERSION)
         self.layer_sizes = tuple(state["layer_sizes"])
         self.activation, self.loss = state["activation"], state["loss"]
