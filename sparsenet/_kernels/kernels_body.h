@@ -59,7 +59,7 @@ INLINE int64_t group_position(int64_t k, int64_t h, int64_t n, int64_t height, i
 #define TILE_BLOCK TILE_BLOCK_FLOAT
 #define JOINT JOINT_FLOAT
 /* Weights of neighbouring columns lie far apart in the transpose: without prefetching so many weights ahead, each
- * store waits for its cache line: 4 % of a whole step at density 0.1. Positions carry that much padding. */
+ * store waits for its cache line. Positions carry that much padding. */
 #define SCATTER_AHEAD 32
 /* A panel with at most 32 samples: half the vectors, where the format's step allows it. */
 #define HALF_TILE(tile) ((tile) * WIDTH > SN_LANES / 2 && GROUP < 4 ? SN_LANES / 2 / WIDTH : (tile))

@@ -4,7 +4,7 @@
  * Dense blocks read fp32 samples from a tile of columns that stays in L1: 16-bit samples are widened once a tile,
  * and a row's non-zeros do not fetch 256 bytes each from L2. Sparse rows read stored samples: a row holds about ten
  * non-zeros of a tile, a random number, and the mispredicted end of each costs more than the tile saves (measured:
- * 72 against 84 GFLOP/s in bf16).
+ * prediction in fp32 took 88 ms with tiles and 75 without, in bf16 97 and 69).
  */
 #define GROUP 1
 #define EXTRA 0
