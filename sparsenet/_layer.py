@@ -95,11 +95,10 @@ class Layer:
 
     def start_optimizer(self):
         """Forget the optimizer's state."""
-        self.moments = (
-            np.zeros_like(self.weights),
-            np.zeros_like(self.weights),
-            np.zeros_like(self.bias),
-            np.zeros_like(self.bias),
+        # Not zeros_like, which touches the memory: SGD never uses the second moments.
+        self.moments = tuple(
+            np.zeros(parameter.shape, np.float32)
+            for parameter in (self.weights, self.weights, self.bias, self.bias)
         )
 
     def to_csc(self):

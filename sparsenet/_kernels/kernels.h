@@ -56,9 +56,9 @@ typedef struct {
     int tiled;           /* dense blocks read fp32 samples, a tile of columns at a time; else stored ones */
 
     /* out[row][64] = sum over a row's non-zeros of weight * x[column][64], for the rows of blocks begin..end.
-     * Index 0: uint16_t column indices, 1: uint32_t. In tiled formats the blocks of a dense matrix sum
-     * one tile, whose samples are fp32, and tiles after the first add to `out`. `offset` is what was added to int8 operands.
-     * Only the first `lanes` lanes need be right; the others are finite. */
+     * Index 0: uint16_t column indices, 1: uint32_t. In tiled formats the blocks of a dense matrix sum one tile,
+     * whose samples are fp32, and tiles after the first add to `out`. `offset` is what was added to int8
+     * operands. Only the first `lanes` lanes need be right; the others are finite. */
     void (*spmm[2])(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset,
                     int lanes, float *out);
 
@@ -71,9 +71,9 @@ typedef struct {
     void (*encode)(const float *z, int64_t n_rows, int offset, void *x, float *scale);
     void (*decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z);
 
-    /* Keep n_rows x 64 fp32 deltas for the weight gradient, and make the operand of the input gradient:
-     * kept == operand unless the format is int8 (and may be z where kept in fp32), which multiplies by row_scale, rounds stochastically and
-     * offsets by 128. scale[64] is what the input gradient has to be multiplied by. */
+    /* Keep n_rows x 64 fp32 deltas for the weight gradient (in place, kept == z, where they stay fp32). They are
+     * also the operand of the input gradient, except in int8, which makes `operand` (if not NULL) from them: times
+     * row_scale, rounded stochastically, offset by 128. The input gradient has to be multiplied by scale[64]. */
     void (*encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, uint64_t seed, void *kept,
                           void *operand, float *scale);
 

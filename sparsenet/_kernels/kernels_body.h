@@ -84,7 +84,6 @@ enum { F(stores_master) = 0 };
 #include "product_parts_float.h"
 #include "products.h"
 #include "format_float.h"
-#undef DELTA_EXPONENT
 enum { F(weight_group) = GROUP, F(tiled) = TILED };
 #include "format_end.h"
 
