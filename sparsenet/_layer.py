@@ -36,7 +36,8 @@ class Layer:
         What the optimizer owns.
     forward, transpose : arrays of the number format
         The same weights as the two products read them: in the order of the outputs
-        and of the inputs. For float32 `forward` is `weights` itself.
+        and of the inputs. For float32 `forward` is `weights` itself. `transpose` is
+        None in the first layer, whose input has no gradient.
     transpose_position : uint32 array of shape (n_columns, height)
         Place of each weight in `transpose`.
     row_scale : float32 array of shape (n_blocks * height,)
@@ -46,24 +47,28 @@ class Layer:
         Optimizer state: first and second moment of weights and of biases.
     """
 
-    def __init__(self, n_in, n_out, precision, indptr, indices, weights, bias):
+    def __init__(
+        self, n_in, n_out, precision, indptr, indices, weights, bias, *, first=False
+    ):
         self.n_in, self.n_out, self.precision = n_in, n_out, precision
         self.indptr, self.indices = indptr, indices
         self.weights, self.bias = weights, bias
         self.height = weights.shape[1]
         self.moments = None
-        self._build_transpose()
         self.row_scale = np.zeros(self.n_blocks * self.height, np.float32)
         stored = np.zeros(1, STORED_DTYPE[precision])
         self.forward = (
             weights if precision == "float32" else _padded(weights.size, stored.dtype)
         )
-        # One place more, where the rows that complete a dense block leave their zeros.
-        self.transpose = _padded(self._transpose_size + 1, stored.dtype)
+        self.transpose = None
+        if not first:
+            self._build_transpose()
+            # One place more, where the rows that complete a block leave their zeros.
+            self.transpose = _padded(self._transpose_size + 1, stored.dtype)
         self._set_stored(self._round_weights())
 
     @classmethod
-    def random(cls, n_in, n_out, fan_in, precision, activation, rng):
+    def random(cls, n_in, n_out, fan_in, precision, activation, rng, *, first=False):
         """Draw connections and weights (Glorot & Bengio 2010, by actual fan-in)."""
         fan_out = fan_in * n_out / n_in
         bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (fan_in + fan_out))
@@ -83,7 +88,7 @@ class Layer:
             indices = random_connections(n_in, n_out, fan_in, rng).ravel()
         indptr = np.arange(n_blocks + 1, dtype=np.int64) * fan_in
         bias = rng.uniform(-bound, bound, n_out).astype(np.float32)
-        return cls(n_in, n_out, precision, indptr, indices, weights, bias)
+        return cls(n_in, n_out, precision, indptr, indices, weights, bias, first=first)
 
     @property
     def n_blocks(self):
@@ -189,7 +194,8 @@ class Layer:
 
     def _set_stored(self, stored):
         """Write the copies that the two products read."""
-        self.transpose[self.transpose_position.ravel()] = stored.ravel()
+        if self.transpose is not None:
+            self.transpose[self.transpose_position.ravel()] = stored.ravel()
         if self.precision != "float32":
             shape, position = self._forward_position()
             self.forward.reshape(shape)[:, position] = stored.reshape(shape)
@@ -201,9 +207,20 @@ class Layer:
         shape, position = self._forward_position()
         return self.forward.reshape(shape)[:, position].reshape(self.weights.shape)
 
+    # State -----------------------------------------------------------------------
+
+    def parameters(self):
+        """Arrays that a training step changes, but for the optimizer's state."""
+        arrays = [self.weights, self.bias, self.row_scale]
+        if self.precision != "float32":  # else the weights themselves
+            arrays.append(self.forward)
+        if self.transpose is not None:
+            arrays.append(self.transpose)
+        return arrays
+
     # Pickling ----------------------------------------------------------------------
 
-    def __getstate__(self):
+    def to_state(self):
         """Weights in their own format and 16-bit indices; no optimizer state."""
         stored = self._stored()
         state = {
@@ -224,7 +241,9 @@ class Layer:
             state["row_scale"] = self.row_scale[: self.n_out]
         return state
 
-    def __setstate__(self, state):
+    @classmethod
+    def from_state(cls, state, *, first=False):
+        """The layer that `to_state` described."""
         n_in, n_out = state["n_in"], state["n_out"]
         stored, precision = state["stored"], state["precision"]
         if stored.ndim == 2:
@@ -240,13 +259,13 @@ class Layer:
             indptr = np.concatenate([[0], np.cumsum(state["fan_in"], dtype=np.int64)])
             indices = np.array(state["indices"])
         weights = _padded(stored.shape, np.float32)
-        self.__init__(
-            n_in, n_out, precision, indptr, indices, weights, np.array(state["bias"])
-        )
+        bias = np.array(state["bias"])
+        layer = cls(n_in, n_out, precision, indptr, indices, weights, bias, first=first)
         if precision == "int8":
-            self.row_scale[:n_out] = state["row_scale"]
-        weights[...] = self._from_stored(stored)
-        self._set_stored(stored)
+            layer.row_scale[:n_out] = state["row_scale"]
+        weights[...] = layer._from_stored(stored)
+        layer._set_stored(stored)
+        return layer
 
 
 def _group_position(column, row, n_columns, height, group):

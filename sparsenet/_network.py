@@ -1,6 +1,7 @@
 """A multi-layer perceptron's parameters and number format: all that a pickle holds."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -57,12 +58,15 @@ class Network:
         self.n_steps = 0
         rng = np.random.default_rng(self.seed)
         self.layers = [
-            Layer.random(n_in, n_out, fan_in, precision, activation, rng)
-            for n_in, n_out, fan_in in zip(
-                self.layer_sizes[:-1],
-                self.layer_sizes[1:],
-                fan_ins(density, self.layer_sizes),
-                strict=True,
+            Layer.random(
+                n_in, n_out, fan_in, precision, activation, rng, first=number == 0
+            )
+            for number, ((n_in, n_out), fan_in) in enumerate(
+                zip(
+                    pairwise(self.layer_sizes),
+                    fan_ins(density, self.layer_sizes),
+                    strict=True,
+                )
             )
         ]
         self._engine = None
@@ -151,26 +155,13 @@ class Network:
 
     def snapshot(self):
         """Copies of the parameters, for `restore`."""
-        return [
-            tuple(
-                array.copy()
-                for array in (
-                    layer.weights,
-                    layer.bias,
-                    layer.forward,
-                    layer.transpose,
-                    layer.row_scale,
-                )
-            )
-            for layer in self.layers
-        ]
+        return [[array.copy() for array in lay.parameters()] for lay in self.layers]
 
     def restore(self, snapshot):
         """Put a snapshot's parameters back."""
-        for layer, arrays in zip(self.layers, snapshot, strict=True):
-            layer.weights[...], layer.bias[...] = arrays[:2]
-            layer.forward[...] = arrays[2].reshape(layer.forward.shape)
-            layer.transpose[...], layer.row_scale[...] = arrays[3:]
+        for layer, copies in zip(self.layers, snapshot, strict=True):
+            for array, copy in zip(layer.parameters(), copies, strict=True):
+                array[...] = copy
 
     def _get_engine(self):
         if self._engine is None:
@@ -189,7 +180,7 @@ class Network:
             "loss": self.loss,
             "precision": self.precision,
             "seed": self.seed,
-            "layers": [layer.__getstate__() for layer in self.layers],
+            "layers": [layer.to_state() for layer in self.layers],
         }
 
     def __setstate__(self, state):
@@ -199,9 +190,8 @@ class Network:
         self.precision, self.seed = state["precision"], state["seed"]
         # The moments are gone, so Adam's bias correction has to start again.
         self.n_steps = 0
-        self.layers = []
-        for layer_state in state["layers"]:
-            layer = Layer.__new__(Layer)
-            layer.__setstate__(layer_state)
-            self.layers.append(layer)
+        self.layers = [
+            Layer.from_state(layer, first=number == 0)
+            for number, layer in enumerate(state["layers"])
+        ]
         self._engine = None

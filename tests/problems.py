@@ -87,6 +87,5 @@ def state(network, moments=True):
     """All bits that training changes, to be compared exactly."""
     arrays = []
     for layer in network.layers:
-        arrays += [layer.weights, layer.bias, layer.forward, layer.transpose]
-        arrays += [layer.row_scale, *(layer.moments if moments else ())]
+        arrays += [*layer.parameters(), *(layer.moments if moments else ())]
     return np.concatenate([array.ravel().view(np.uint8) for array in arrays])

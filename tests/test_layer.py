@@ -139,6 +139,20 @@ def test_both_copies_hold_the_rounded_weights(precision, shape):
     np.testing.assert_array_equal(layer.to_csc().toarray().T, expected)
 
 
+@each_precision
+@each_shape
+def test_a_first_layer_has_no_transpose(precision, shape):
+    n_in, n_out, fan_in = shape
+    rng = np.random.default_rng(0)
+    layer = Layer.random(n_in, n_out, fan_in, precision, "relu", rng, first=True)
+    other = random_layer(shape, precision)
+    assert layer.transpose is None
+    np.testing.assert_array_equal(layer.forward, other.forward)
+    loaded = Layer.from_state(layer.to_state(), first=True)
+    assert loaded.transpose is None
+    np.testing.assert_array_equal(loaded.forward, layer.forward)
+
+
 @each_shape
 def test_the_transpose_has_the_same_connections(shape):
     layer = random_layer(shape)
@@ -185,8 +199,7 @@ def test_to_csc_is_a_copy(precision):
 @each_shape
 def test_state_round_trip(precision, shape):
     layer = random_layer(shape, precision)
-    loaded = Layer.__new__(Layer)
-    loaded.__setstate__(layer.__getstate__())
+    loaded = Layer.from_state(layer.to_state())
     for name in ("indptr", "indices", "bias", "row_scale", "forward", "transpose"):
         actual, expected = getattr(loaded, name), getattr(layer, name)
         assert actual.dtype == expected.dtype

@@ -178,17 +178,19 @@ cdef class Engine:
             c.n_out = layer.n_out
             c.forward = matrix_of(layer.indptr, layer.indices, layer.forward,
                                   layer.height, layer.n_in, self.net.ops.tiled)
-            c.transpose = matrix_of(layer.transpose_indptr, layer.transpose_indices,
-                                    layer.transpose, layer.transpose_height,
-                                    layer.n_out, self.net.ops.tiled)
             c.wide = layer.indices.dtype == np.uint32
-            c.transpose_wide = layer.transpose_indices.dtype == np.uint32
+            if layer.transpose is not None:
+                c.transpose = matrix_of(
+                    layer.transpose_indptr, layer.transpose_indices, layer.transpose,
+                    layer.transpose_height, layer.n_out, self.net.ops.tiled)
+                c.transpose_wide = layer.transpose_indices.dtype == np.uint32
+                c.transpose_position = <const uint32_t*>address(
+                    layer.transpose_position)
             c.activation = ACTIVATIONS[activation]
             c.input_offset = 128 if l == 0 or signed else 0
             c.weights = <float*>address(layer.weights)
             c.bias = <float*>address(layer.bias)
             c.row_scale = <float*>address(layer.row_scale)
-            c.transpose_position = <const uint32_t*>address(layer.transpose_position)
             if layer.moments is not None:
                 for i in range(4):
                     c.moments[i] = <float*>address(layer.moments[i])

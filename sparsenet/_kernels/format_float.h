@@ -76,7 +76,7 @@ static void F(encode_weights)(const float *master, int64_t n, int64_t height, co
     STORE *f = forward, *t = transpose;
     /* fp32 products read the master weights themselves: only the transpose is a copy. */
     if (F(stores_master)) {
-        for (int64_t i = 0; i < n * height; i++) {
+        for (int64_t i = 0; t && i < n * height; i++) {
             __builtin_prefetch(&t[transpose_position[i + SCATTER_AHEAD]], 1);
             t[transpose_position[i]] = ((const STORE *)master)[i];
         }

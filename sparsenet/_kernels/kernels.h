@@ -84,7 +84,7 @@ typedef struct {
                      int32_t *correction);
 
     /* Compute copies of one block's n columns from its fp32 weights [n][height]; `transpose_position[n][height]`
-     * says where each goes in the transpose. int8 fills row_scale[height]. */
+     * says where each goes in the transpose (NULL: the layer has none). int8 fills row_scale[height]. */
     void (*encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *transpose_position,
                            void *forward, void *transpose, float *row_scale);
 } sn_format_kernels;

@@ -17,6 +17,7 @@ INLINE void F(copy_weights)(const F(weight) *buffer, const int chunk, int64_t i,
         for (int64_t j = 0; j < m; j++)
             forward[group_position((i + j) / height, (i + j) % height, n, height, GROUP)] = buffer[j];
     }
+    if (!transpose) return;
     for (int64_t j = 0; j < m; j++) {
         __builtin_prefetch(&transpose[position[i + j + SCATTER_AHEAD]], 1);
         transpose[position[i + j]] = buffer[j];
