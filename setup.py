@@ -78,6 +78,7 @@ setup(
         [
             extension("_dispatch", *sorted(C_SOURCES)),
             extension("_input"),
+            extension("_features"),
             extension("_steps"),
             extension("_engine"),
             extension("_single"),

@@ -1,7 +1,7 @@
 """What the two estimators share: checking, building a network, training, predicting."""
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -168,6 +168,7 @@ class BaseSparseMLP(BaseEstimator):
     def _prepare(self, X, y, sample_weight, incremental, classes):
         """Return the training set, and the network to go on with or a new one."""
         resume = hasattr(self, "_network") and (incremental or self.warm_start)
+        _validation.check_sparse(self, X)
         X, y = validate_data(
             self,
             X,
@@ -177,7 +178,9 @@ class BaseSparseMLP(BaseEstimator):
             y_numeric=is_regressor(self),
             **INPUT,
         )
-        X = _canonical(X)
+        X = self._canonical(X)
+        if resume and self._network.sparse_rows and not issparse(X):
+            X = csr_array(X)
         if y.ndim == 2 and y.shape[1] == 1 and not issparse(y):
             y = column_or_1d(y, warn=True)
         sample_weight = _validation.check_sample_weight(sample_weight, X.shape[0])
@@ -200,7 +203,10 @@ class BaseSparseMLP(BaseEstimator):
             return data, self._network
         layer_sizes = (X.shape[1], *structure["hidden_layer_sizes"], n_outputs)
         _validation.check_network_size(
-            self, layer_sizes, _topology.fan_ins(structure["density"], layer_sizes)
+            self,
+            layer_sizes,
+            _topology.fan_ins(structure["density"], layer_sizes),
+            sparse_rows=issparse(X),
         )
         self._structure = structure
         self._history = None
@@ -213,6 +219,7 @@ class BaseSparseMLP(BaseEstimator):
             loss=loss,
             precision=self.precision,
             density=structure["density"],
+            sparse_rows=issparse(X),
             random_state=self._random_state,
         )
         return data, network
@@ -229,7 +236,8 @@ class BaseSparseMLP(BaseEstimator):
     def _output(self, X):
         """Return what the network puts out for X, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
-        X = _canonical(validate_data(self, X, reset=False, **INPUT))
+        _validation.check_sparse(self, X)
+        X = self._canonical(validate_data(self, X, reset=False, **INPUT))
         output = self._network.predict(X, effective_n_threads(self.n_threads))
         if np.isnan(output).any():
             raise ValueError(
@@ -238,10 +246,12 @@ class BaseSparseMLP(BaseEstimator):
             )
         return output.astype(X.dtype, copy=False)
 
-
-def _canonical(X):
-    """Add up entries of sparse X that are given more than once, in a copy."""
-    if issparse(X) and not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    return X
+    def _canonical(self, X):
+        """Sort sparse rows and add up entries given more than once, in a copy."""
+        if not issparse(X):
+            return X
+        if not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
+        _validation.check_row_lengths(self, X)
+        return X

@@ -14,10 +14,28 @@ from sparsenet._kernels._engine import PADDING
 from sparsenet._topology import index_dtype, random_connections
 
 
-def _padded(shape, dtype):
-    """Zeros with room behind them: kernels read whole vectors."""
+def padded(shape, dtype):
+    """Zeros on cache lines, with room behind: kernels read whole vectors."""
+    dtype = np.dtype(dtype)
     size = int(np.prod(shape))
-    return np.zeros(size + PADDING, dtype)[:size].reshape(shape)
+    memory = np.zeros((size + PADDING) * dtype.itemsize + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size * dtype.itemsize].view(dtype).reshape(shape)
+
+
+def glorot_bound(fan_in, fan_out, activation):
+    """Bound of uniform initial weights: Glorot & Bengio 2010, equation 16."""
+    return np.sqrt((2.0 if activation == "logistic" else 6.0) / (fan_in + fan_out))
+
+
+def dense_weights(n_in, n_out, bound, rng):
+    """Draw the weights of all inputs, for BLOCK_HEIGHT units at a time.
+
+    Yields arrays of shape (n_in, at most BLOCK_HEIGHT).
+    """
+    for begin in range(0, n_out, BLOCK_HEIGHT):
+        units = min(BLOCK_HEIGHT, n_out - begin)
+        yield rng.uniform(-bound, bound, (n_in, units))
 
 
 class Layer:
@@ -58,32 +76,29 @@ class Layer:
         self.row_scale = np.zeros(self.n_blocks * self.height, np.float32)
         stored = np.zeros(1, STORED_DTYPE[precision])
         self.forward = (
-            weights if precision == "float32" else _padded(weights.size, stored.dtype)
+            weights if precision == "float32" else padded(weights.size, stored.dtype)
         )
         self.transpose = None
         if not first:
             self._build_transpose()
             # One place more, where the rows that complete a block leave their zeros.
-            self.transpose = _padded(self._transpose_size + 1, stored.dtype)
+            self.transpose = padded(self._transpose_size + 1, stored.dtype)
         self._set_stored(self._round_weights())
 
     @classmethod
     def random(cls, n_in, n_out, fan_in, precision, activation, rng, *, first=False):
         """Draw connections and weights (Glorot & Bengio 2010, by actual fan-in)."""
-        fan_out = fan_in * n_out / n_in
-        bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (fan_in + fan_out))
+        bound = glorot_bound(fan_in, fan_in * n_out / n_in, activation)
         if fan_in == n_in:
             n_blocks = -(-n_out // BLOCK_HEIGHT)
-            weights = _padded((n_blocks * n_in, BLOCK_HEIGHT), np.float32)
-            for block in range(n_blocks):
-                rows = min(BLOCK_HEIGHT, n_out - block * BLOCK_HEIGHT)
-                weights[block * n_in : (block + 1) * n_in, :rows] = rng.uniform(
-                    -bound, bound, (n_in, rows)
-                )
+            weights = padded((n_blocks * n_in, BLOCK_HEIGHT), np.float32)
+            for block, drawn in enumerate(dense_weights(n_in, n_out, bound, rng)):
+                rows = slice(block * n_in, (block + 1) * n_in)
+                weights[rows, : drawn.shape[1]] = drawn
             indices = np.tile(np.arange(n_in, dtype=index_dtype(n_in)), n_blocks)
         else:
             n_blocks = n_out
-            weights = _padded((n_out * fan_in, 1), np.float32)
+            weights = padded((n_out * fan_in, 1), np.float32)
             weights[:, 0] = rng.uniform(-bound, bound, n_out * fan_in)
             indices = random_connections(n_in, n_out, fan_in, rng).ravel()
         indptr = np.arange(n_blocks + 1, dtype=np.int64) * fan_in
@@ -98,13 +113,21 @@ class Layer:
     def n_connections(self):
         return len(self.indices) if self.height == 1 else self.n_in * self.n_out
 
-    def start_optimizer(self):
-        """Forget the optimizer's state."""
-        # Not zeros_like, which touches the memory: SGD never uses the second moments.
+    def start_optimizer(self, n_moments):
+        """Make room for the optimizer's state, and forget what was there."""
         self.moments = tuple(
-            np.zeros(parameter.shape, np.float32)
-            for parameter in (self.weights, self.weights, self.bias, self.bias)
+            np.zeros(parameter.shape if moment < n_moments else 0, np.float32)
+            for parameter in (self.weights, self.bias)
+            for moment in range(2)
         )
+
+    def stop_optimizer(self):
+        """Forget the optimizer's state."""
+        self.moments = None
+
+    def sum_of_squares(self):
+        """Of the weights, for the L2 term of the loss."""
+        return float(np.vdot(self.weights, self.weights))
 
     def to_csc(self):
         """The weights that products use, as a float32 csc_array (n_in, n_out)."""
@@ -138,7 +161,7 @@ class Layer:
             self.transpose_indices = outputs[order]
             counts = np.bincount(self.indices, minlength=self.n_in)
             self.transpose_indptr = np.concatenate([[0], np.cumsum(counts)])
-            self.transpose_position = _padded((len(order), 1), np.uint32)
+            self.transpose_position = padded((len(order), 1), np.uint32)
             self.transpose_position[order, 0] = np.arange(len(order), dtype=np.uint32)
             self._transpose_size = len(order)
             return
@@ -151,7 +174,7 @@ class Layer:
         self._transpose_size = n_blocks * height * self.n_out
         group = weight_group(self.precision)
         inputs = np.arange(self.n_in)
-        position = _padded((self.n_blocks, self.n_in, height), np.uint32)
+        position = padded((self.n_blocks, self.n_in, height), np.uint32)
         position[...] = self._transpose_size  # what completes the last block
         for output in range(self.n_out):
             position[output // height, :, output % height] = inputs // height * (
@@ -258,7 +281,7 @@ class Layer:
             stored = stored.reshape(-1, 1)
             indptr = np.concatenate([[0], np.cumsum(state["fan_in"], dtype=np.int64)])
             indices = np.array(state["indices"])
-        weights = _padded(stored.shape, np.float32)
+        weights = padded(stored.shape, np.float32)
         bias = np.array(state["bias"])
         layer = cls(n_in, n_out, precision, indptr, indices, weights, bias, first=first)
         if precision == "int8":

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy.sparse import csr_array
 
+from sparsenet._feature_layer import FeatureLayer
 from sparsenet._kernels._engine import Engine
 from sparsenet._layer import Layer
 from sparsenet._state import check_state
 from sparsenet._topology import fan_ins
 
-#: Raised when the pickled layout changes.
-STATE_VERSION = 1
+#: Raised when the pickled layout changes: 1 lacks layers stored by feature.
+STATE_VERSION, READABLE_VERSIONS = 2, (1, 2)
+# How many dense rows are made sparse at a time, where a network predicts sparse ones.
+CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -44,32 +48,47 @@ class Network:
         Fixes the output activation too: softmax, logistic, identity or exp.
     precision : {"float32", "bfloat16", "float16", "int8"}
     density : "auto", float or sequence of float
+    sparse_rows : bool
+        Whether X will be sparse: the first layer is then stored feature by feature,
+        and what a step costs there goes with the non-zeros of the batch.
     random_state : numpy.random.RandomState
         One integer is drawn from it; connections, initial weights and the stochastic
         rounding of int8 follow from that.
     """
 
     def __init__(
-        self, layer_sizes, *, activation, loss, precision, density, random_state
+        self,
+        layer_sizes,
+        *,
+        activation,
+        loss,
+        precision,
+        density,
+        sparse_rows=False,
+        random_state,
     ):
         self.layer_sizes = tuple(int(n) for n in layer_sizes)
         self.activation, self.loss, self.precision = activation, loss, precision
         self.seed = int(random_state.randint(np.iinfo(np.int32).max))
         self.n_steps = 0
         rng = np.random.default_rng(self.seed)
-        self.layers = [
-            Layer.random(
-                n_in, n_out, fan_in, precision, activation, rng, first=number == 0
+        self.layers = []
+        for shape, fan_in in zip(
+            pairwise(self.layer_sizes), fan_ins(density, self.layer_sizes), strict=True
+        ):
+            settings = (*shape, fan_in, precision, activation, rng)
+            first = not self.layers
+            self.layers.append(
+                FeatureLayer.random(*settings)
+                if first and sparse_rows
+                else Layer.random(*settings, first=first)
             )
-            for number, ((n_in, n_out), fan_in) in enumerate(
-                zip(
-                    pairwise(self.layer_sizes),
-                    fan_ins(density, self.layer_sizes),
-                    strict=True,
-                )
-            )
-        ]
         self._engine = None
+
+    @property
+    def sparse_rows(self):
+        """Whether the first layer is stored feature by feature."""
+        return isinstance(self.layers[0], FeatureLayer)
 
     @property
     def n_connections(self):
@@ -97,7 +116,7 @@ class Network:
         """Forget the moments and the count of steps."""
         self.n_steps = 0
         for layer in self.layers:
-            layer.moments = None
+            layer.stop_optimizer()
         self._engine = None
 
     def train_epoch(
@@ -108,6 +127,7 @@ class Network:
         Parameters
         ----------
         X : C-contiguous ndarray or CSR matrix, float32 or float64
+            In canonical format; CSR if the network is one for sparse rows.
         y : int32 array (n,) of class codes for "softmax", else float32 (n, n_outputs)
         sample_weight : float32 array (n,) or None
         order : int64 array of row numbers
@@ -124,7 +144,7 @@ class Network:
         """
         if self.layers[0].moments is None:
             for layer in self.layers:
-                layer.start_optimizer()
+                layer.start_optimizer(1 if optimizer.solver == "sgd" else 2)
             self._engine = None
         engine = self._get_engine()
         engine.n_steps = before = self.n_steps
@@ -144,13 +164,19 @@ class Network:
             self.n_steps = engine.n_steps
         if weight == 0:
             return 0.0
-        squares = sum(float(np.vdot(lay.weights, lay.weights)) for lay in self.layers)
+        squares = sum(layer.sum_of_squares() for layer in self.layers)
         return (loss + 0.5 * alpha * squares * (self.n_steps - before)) / weight
 
     def predict(self, X, n_threads):
         """Output activations of the rows of X, float32 (n, n_outputs)."""
         out = np.empty((X.shape[0], self.layer_sizes[-1]), np.float32)
-        self._get_engine().predict(X, out, n_threads)
+        engine = self._get_engine()
+        if self.sparse_rows and isinstance(X, np.ndarray):
+            for begin in range(0, len(X), CHUNK):
+                rows = slice(begin, begin + CHUNK)
+                engine.predict(csr_array(X[rows]), out[rows], n_threads)
+        else:
+            engine.predict(X, out, n_threads)
         return out
 
     def snapshot(self):
@@ -184,14 +210,17 @@ class Network:
         }
 
     def __setstate__(self, state):
-        check_state(state, STATE_VERSION)
+        check_state(state, READABLE_VERSIONS)
         self.layer_sizes = tuple(state["layer_sizes"])
         self.activation, self.loss = state["activation"], state["loss"]
         self.precision, self.seed = state["precision"], state["seed"]
         # The moments are gone, so Adam's bias correction has to start again.
         self.n_steps = 0
-        self.layers = [
-            Layer.from_state(layer, first=number == 0)
-            for number, layer in enumerate(state["layers"])
-        ]
+        self.layers = []
+        for layer in state["layers"]:
+            self.layers.append(
+                FeatureLayer.from_state(layer)
+                if "by_feature" in layer
+                else Layer.from_state(layer, first=not self.layers)
+            )
         self._engine = None

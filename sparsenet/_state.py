@@ -3,7 +3,7 @@
 import numpy as np
 
 from sparsenet._formats import PRECISIONS, STORED_DTYPE
-from sparsenet._topology import index_dtype
+from sparsenet._topology import connection_dtype, index_dtype
 
 
 def _require(condition, what):
@@ -17,12 +17,13 @@ def _require_array(array, name, dtype, shape):
     _require(array.shape == shape, f"{name} has shape {array.shape}, not {shape}")
 
 
-def check_state(state, version):
+def check_state(state, versions):
     """Raise ValueError unless `state` describes a whole and consistent network."""
     _require(isinstance(state, dict) and "version" in state, "no version")
     _require(
-        state["version"] == version,
-        f"version {state['version']!r}; this sparsenet reads version {version}",
+        state["version"] in versions,
+        f"version {state['version']!r}; this sparsenet reads version "
+        + " and ".join(map(str, versions)),
     )
     keys = {"layer_sizes", "activation", "loss", "precision", "seed", "layers"}
     _require(keys <= state.keys(), f"{sorted(keys - state.keys())} missing")
@@ -53,18 +54,25 @@ def check_state(state, version):
 
 def _check_layer(layer, name, n_in, n_out, state):
     precision = state["precision"]
-    keys = {"n_in", "n_out", "precision", "bias", "stored"}
-    keys |= {"row_scale"} if precision == "int8" else set()
     _require(isinstance(layer, dict), f"{name} is not a dict")
+    by_feature = "by_feature" in layer
+    _require(not by_feature or name == "layer 0", f"{name} is stored by feature")
+    keys = {"n_in", "n_out", "precision", "bias"}
+    keys |= {"connections"} if by_feature else {"stored"}
+    if precision == "int8":
+        keys |= {"scale"} if by_feature else {"row_scale"}
     _require(keys <= layer.keys(), f"{name}: {sorted(keys - layer.keys())} missing")
     _require(
         (layer["n_in"], layer["n_out"], layer["precision"]) == (n_in, n_out, precision),
         f"{name}: sizes or precision differ from the network's",
     )
     _require_array(layer["bias"], f"{name} bias", np.float32, (n_out,))
+    dtype = STORED_DTYPE[precision]
+    if by_feature:
+        _check_features(layer, name, n_in, n_out, precision)
+        return
     if precision == "int8":
         _require_array(layer["row_scale"], f"{name} scale", np.float32, (n_out,))
-    dtype = STORED_DTYPE[precision]
     if "indices" not in layer:
         _require_array(layer["stored"], f"{name} weights", dtype, (n_out, n_in))
         return
@@ -80,3 +88,23 @@ def _check_layer(layer, name, n_in, n_out, state):
     row_starts = np.cumsum(fan_in)[:-1]
     ascending[row_starts[(row_starts > 0) & (row_starts < size)] - 1] = True
     _require(ascending.all(), f"{name}: indices do not ascend")
+
+
+def _check_features(layer, name, n_in, n_out, precision):
+    """Check what is particular to a first layer that is stored by feature."""
+    stored, connections = layer["by_feature"], layer["connections"]
+    _require(isinstance(stored, np.ndarray), f"{name} weights are not an array")
+    _require(stored.ndim == 2, f"{name} weights have {stored.ndim} dimensions, not 2")
+    fan_out = n_out if connections is None else stored.shape[1]
+    _require(1 <= fan_out <= n_out, f"{name} has the fan-out {fan_out}")
+    dtype = STORED_DTYPE[precision]
+    _require_array(stored, f"{name} weights", dtype, (n_in, fan_out))
+    if precision == "int8":
+        _require_array(layer["scale"], f"{name} scale", np.float32, (n_in,))
+    if connections is None:
+        return
+    dtype = connection_dtype(n_out)
+    _require_array(connections, f"{name} connections", dtype, (n_in, fan_out))
+    _require(int(connections.max()) < n_out, f"{name}: connection out of range")
+    ascending = connections[:, 1:] > connections[:, :-1]
+    _require(ascending.all(), f"{name}: connections do not ascend")

@@ -13,11 +13,18 @@ MIN_FAN_IN = 8
 #: The same for ``density="auto"``, which keeps a tenth of the inputs.
 AUTO_MIN_FAN_IN = 64
 AUTO_DENSITY = 0.1
+# How many inputs are permuted in one call.
+PERMUTED = 1 << 20
 
 
 def index_dtype(n_inputs):
     """Smallest unsigned integer type that holds the indices of `n_inputs`."""
     return np.dtype(np.uint16 if n_inputs <= 1 << 16 else np.uint32)
+
+
+def connection_dtype(n_units):
+    """The same in a pickle, where the kernels' 16 bits are not the narrowest."""
+    return np.dtype(np.uint8) if n_units <= 1 << 8 else index_dtype(n_units)
 
 
 def erdos_renyi_densities(density, shapes):
@@ -105,8 +112,11 @@ def random_connections(n_inputs, n_outputs, fan_in, rng):
     pieces = n_inputs // fan_in
     connections = np.empty((n_outputs, fan_in), dtype)
     inputs = np.arange(n_inputs, dtype=dtype)
-    for begin in range(0, n_outputs, pieces):
-        rows = min(pieces, n_outputs - begin)
-        piece = rng.permutation(inputs)[: rows * fan_in].reshape(rows, fan_in)
-        connections[begin : begin + rows] = np.sort(piece, axis=1)
+    at_once = max(1, PERMUTED // n_inputs)  # permutations
+    for begin in range(0, n_outputs, pieces * at_once):
+        rows = min(pieces * at_once, n_outputs - begin)
+        dealt = np.tile(inputs, (-(-rows // pieces), 1))
+        dealt = rng.permuted(dealt, axis=1, out=dealt)[:, : pieces * fan_in]
+        dealt = dealt.reshape(-1, fan_in)[:rows]
+        connections[begin : begin + rows] = np.sort(dealt, axis=1)
     return connections

@@ -14,6 +14,7 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
 from sparsenet._formats import INT8_MAX_TERMS
@@ -273,7 +274,56 @@ def check_sample_weight(sample_weight, n_samples):
     return weights
 
 
-def check_network_size(estimator, layer_sizes, fan_ins):
+def check_sparse(estimator, X):
+    """Refuse sparse X whose indices or row pointers are out of bounds.
+
+    Parameters
+    ----------
+    estimator : object
+        Named by the message.
+    X : object
+        Anything; only CSR and CSC are looked at.
+
+    Raises
+    ------
+    ValueError
+        A column or row number is negative or too large, or pointers decrease.
+    """
+    if issparse(X) and X.format in ("csr", "csc"):
+        try:
+            X.check_format(full_check=True)
+        except ValueError as error:
+            raise ValueError(
+                f"{type(estimator).__name__}: X is not a valid {X.format.upper()} "
+                f"matrix of shape {X.shape}: {error}"
+            ) from error
+
+
+def check_row_lengths(estimator, X):
+    """Refuse sparse rows whose sums of int8 products would not fit 32 bits.
+
+    Parameters
+    ----------
+    estimator : object
+        Its parameter `precision` decides.
+    X : CSR matrix
+
+    Raises
+    ------
+    ValueError
+        A row has too many non-zeros.
+    """
+    if estimator.precision != "int8" or not X.nnz:
+        return
+    longest = int(np.diff(X.indptr).max())
+    if longest > INT8_MAX_TERMS:
+        raise ValueError(
+            f"{type(estimator).__name__}: X has a row of {longest:,} non-zeros; "
+            f"allowed: at most {INT8_MAX_TERMS:,} with precision='int8'"
+        )
+
+
+def check_network_size(estimator, layer_sizes, fan_ins, *, sparse_rows=False):
     """Refuse a network that this machine cannot hold.
 
     Parameters
@@ -284,6 +334,9 @@ def check_network_size(estimator, layer_sizes, fan_ins):
         Number of features, of units in each hidden layer, of outputs.
     fan_ins : sequence of int
         How many inputs a unit has, for each weight matrix.
+    sparse_rows : bool, default=False
+        Whether rows are sparse: the sums of the first layer are then as long as a
+        row has non-zeros, whatever the fan-in.
 
     Raises
     ------
@@ -318,7 +371,8 @@ def check_network_size(estimator, layer_sizes, fan_ins):
             f"connections; allowed: fewer than {MAX_CONNECTIONS:,}"
         )
     if estimator.precision == "int8":
-        _check_int8_sums(estimator, layer_sizes, fan_ins)
+        first = 1 if sparse_rows else 0
+        _check_int8_sums(estimator, layer_sizes[first:], fan_ins[first:])
 
 
 def _check_int8_sums(estimator, layer_sizes, fan_ins):

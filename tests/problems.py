@@ -19,6 +19,7 @@ def random_network(
     activation="relu",
     loss="softmax",
     precision="float32",
+    sparse_rows=False,
     seed=0,
 ):
     return Network(
@@ -27,6 +28,7 @@ def random_network(
         loss=loss,
         precision=precision,
         density=density,
+        sparse_rows=sparse_rows,
         random_state=np.random.RandomState(seed),
     )
 

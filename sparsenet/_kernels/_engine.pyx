@@ -1,10 +1,17 @@
 """Owns the memory of training and prediction, and enters the compiled passes."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
+from sparsenet._kernels._features cimport (
+    CHUNK,
+    FeatureRange,
+    Features,
+    FeatureScratch,
+)
 from sparsenet._kernels._input cimport Input, address, input_of
 from sparsenet._kernels._steps cimport (
     ROWS,
@@ -17,6 +24,7 @@ from sparsenet._kernels._steps cimport (
     Task,
     predict_panels,
     run_steps,
+    settle_features,
 )
 from sparsenet._kernels.kernels cimport (
     SN_ADAM,
@@ -82,6 +90,11 @@ cdef int64_t TASK_CONNECTIONS = 4096
 cdef double SERIAL_WORK = 2e6
 # Multiply-adds between two looks at Python's signals: 20 to 200 ms of one core.
 cdef double SIGNAL_WORK = 2e9
+# Ranges of features for each thread, and at least; rows of X that tell how often each
+# feature is met; and what the update of a feature costs, in non-zeros.
+cdef int64_t RANGES_PER_THREAD = 4, MIN_RANGES = 8
+SAMPLED_ROWS = 2048
+UPDATE_COST = 8.0
 
 
 def max_threads():
@@ -145,10 +158,12 @@ cdef class Engine:
     Parameters
     ----------
     layers : list of sparsenet._layer.Layer
-        Their arrays may change in place only.
+        The first may be a `FeatureLayer`. Their arrays may change in place only.
     precision, activation, loss : str
     """
     cdef Net net
+    cdef Features features
+    cdef object feature_work  # cumulative, of each feature in a step
     cdef Arena arena
     cdef list arrays
     cdef public int64_t n_steps  # of the optimizer
@@ -176,6 +191,17 @@ cdef class Engine:
             c = &self.net.layers[l]
             c.n_in = layer.n_in
             c.n_out = layer.n_out
+            c.activation = ACTIVATIONS[activation]
+            c.bias = <float*>address(layer.bias)
+            arrays = dict(vars(layer))
+            self.arrays.append(arrays)
+            if hasattr(layer, "table"):
+                # The tasks of region 2 see a layer that has biases only.
+                indptr = np.zeros(layer.n_out + 1, np.int64)
+                arrays |= {"indptr": indptr, "height": 1}
+                c.forward = matrix_of(indptr, indptr, indptr, 1, 0, False)
+                self.take_features(layer, c)
+                continue
             c.forward = matrix_of(layer.indptr, layer.indices, layer.forward,
                                   layer.height, layer.n_in, self.net.ops.tiled)
             c.wide = layer.indices.dtype == np.uint32
@@ -186,21 +212,47 @@ cdef class Engine:
                 c.transpose_wide = layer.transpose_indices.dtype == np.uint32
                 c.transpose_position = <const uint32_t*>address(
                     layer.transpose_position)
-            c.activation = ACTIVATIONS[activation]
             c.input_offset = 128 if l == 0 or signed else 0
             c.weights = <float*>address(layer.weights)
-            c.bias = <float*>address(layer.bias)
             c.row_scale = <float*>address(layer.row_scale)
             if layer.moments is not None:
                 for i in range(4):
                     c.moments[i] = <float*>address(layer.moments[i])
-            self.arrays.append(dict(vars(layer)))
         self.cut_into_tasks()
         self.governor = ThreadGovernor()
 
+    cdef int take_features(self, layer, CLayer *c) except -1:
+        """Take a first layer that is stored by feature."""
+        cdef Features *f = &self.features
+        cdef int i
+        c.row_scale = <float*>self.arena.take(padded(layer.n_out) * 4)
+        f.n_features = layer.n_in
+        f.n_units = layer.n_out
+        f.fan_out = layer.fan_out
+        f.connections = NULL
+        if layer.connections is not None:
+            f.connections = address(layer.connections)
+            f.wide = layer.connections.dtype == np.uint32
+        f.state = <float*>address(layer.state)
+        f.planes = layer.state.shape[1]
+        f.stride = layer.stride
+        f.table = <char*>address(layer.table)
+        f.row_bytes = layer.table.strides[0]
+        f.scale = NULL
+        if layer.scale is not None:
+            f.scale = <float*>address(layer.scale)
+        if layer.moments is not None:
+            for i in range(2):
+                c.moments[2 + i] = <float*>address(layer.moments[i])
+        self.net.features = f
+        return 0
+
     cdef int64_t widest(self):
-        cdef int64_t n = padded(self.net.layers[0].n_in)
+        """Rows of the largest panel; rows of sparse X make none."""
+        cdef int64_t n = 0
         cdef int l
+        if self.net.features == NULL:
+            n = padded(self.net.layers[0].n_in)
         for l in range(self.net.n_layers):
             n = max(n, padded(self.net.layers[l].n_out))
         return n
@@ -222,6 +274,8 @@ cdef class Engine:
                     panels[p].activations[l] = panels[p].activations[l - 2]
                     continue
                 rows = padded(self.net.layers[l].n_in) if training else self.widest()
+                if l == 0 and training and self.net.features != NULL:
+                    rows = 0
                 panels[p].activations[l] = arena.take(
                     rows * SN_LANES * ops.activation_size)
                 if training:
@@ -254,6 +308,78 @@ cdef class Engine:
             s[t].bias_gradient = <float*>arena.take((self.task_rows + PADDING) * 4)
             s[t].pointers = <const void**>arena.take(4 * n_panels * sizeof(void*))
         return s
+
+    cdef int take_feature_scratch(self, Arena arena, FeatureScratch *s,
+                                  int64_t n_terms, int64_t batch,
+                                  int64_t largest_range) except -1:
+        """Memory of a thread; `largest_range` is 0 for a prediction."""
+        cdef int64_t chunk = max(<int64_t>CHUNK, self.features.fan_out) + 2 * SN_LANES
+        n_terms = max(n_terms, batch) + 2 * SN_LANES
+        s.indices = <uint32_t*>arena.take(n_terms * 4)
+        s.values = <float*>arena.take(n_terms * 4)
+        s.terms = arena.take(n_terms * 4)
+        s.rows = <float*>arena.take((SN_LANES * self.features.n_units + 128) * 4)
+        if largest_range == 0:
+            return 0
+        s.counts = <uint32_t*>arena.take(largest_range * 4)
+        s.late = <uint32_t*>arena.take(largest_range * 4)
+        s.first = <int64_t*>arena.take(batch * 8)
+        s.last = <int64_t*>arena.take(batch * 8)
+        s.last_range = s.last_batch = -1
+        s.weights = <float*>arena.take(chunk * 4)
+        s.moments[0] = <float*>arena.take(chunk * 4)
+        s.moments[1] = <float*>arena.take(chunk * 4)
+        s.gradient = <float*>arena.take(chunk * 4)
+        s.missed = <int32_t*>arena.take(chunk * 4)
+        s.stored = arena.take(chunk * 4)
+        return 0
+
+    cdef int64_t take_ranges(self, Arena arena, Run *run, X, int n_threads) except -1:
+        """Cut the features into ranges of about the same work; returns the largest."""
+        cdef int64_t n = max(MIN_RANGES, RANGES_PER_THREAD * n_threads)
+        cdef int64_t n_features = self.features.n_features, size, largest = 0, i
+        cdef FeatureRange *part
+        if self.feature_work is None:
+            # Once for all passes: it decides who works on a feature, not on what.
+            rows = min(X.shape[0], SAMPLED_ROWS)
+            counts = np.bincount(X.indices[:X.indptr[rows]], minlength=n_features)
+            met = counts * (run.batch_size / rows)  # in a batch
+            work = met + UPDATE_COST * -np.expm1(-met) + 1e-3
+            self.feature_work = np.cumsum(work)
+        share = self.feature_work.max() * np.arange(1, n) / n
+        ends = np.unique([*np.searchsorted(self.feature_work, share), n_features])
+        ends = ends[ends > 0]
+        run.features.n_ranges = len(ends)
+        run.features.ranges = <FeatureRange*>arena.take(
+            len(ends) * sizeof(FeatureRange))
+        for i in range(len(ends)):
+            part = &run.features.ranges[i]
+            part.begin = 0 if i == 0 else ends[i - 1]
+            part.end = ends[i]
+            size = part.end - part.begin
+            part.touched = <uint32_t*>arena.take(size * 4)
+            part.offsets = <uint32_t*>arena.take((size + 1) * 4)
+            largest = max(largest, size)
+        return largest
+
+    cdef int start_features(self, Arena arena, Run *run, X, int n_threads) except -1:
+        """Memory of a pass over sparse rows, but for the threads'."""
+        cdef int64_t units = (self.features.n_units + 63) // 64 * 64
+        cdef int64_t steps = (run.n_rows + run.batch_size - 1) // run.batch_size
+        run.features.features = &self.features
+        run.features.seen = <uint32_t*>arena.take(self.features.n_features * 4)
+        run.features.learning_rate = <float*>arena.take(steps * 4)
+        run.features.inv_weight = <float*>arena.take(steps * 4)
+        run.features.delta_bytes = units * self.net.ops.row_size
+        run.features.deltas = <char*>arena.take(
+            run.batch_size * run.features.delta_bytes + 512)
+        run.features.delta_scale = <float*>arena.take(run.batch_size * 4)
+        largest = self.take_ranges(arena, run, X, n_threads)
+        longest = int(np.diff(X.indptr).max())
+        for t in range(n_threads):
+            self.take_feature_scratch(arena, &run.scratch[t].features, longest,
+                                      run.batch_size, largest)
+        return 0
 
     cdef int cut_into_tasks(self) except -1:
         """Cut all layers into rows of about TASK_CONNECTIONS connections."""
@@ -288,23 +414,22 @@ cdef class Engine:
         """
         cdef Arena arena = Arena()
         cdef Run run
-        cdef int64_t n_panels, steps_per_call, steps, done
+        cdef int64_t n_panels, steps_per_call, r
         cdef double work
         if order.shape[0] == 0:
             return 0.0, 0.0
+        memset(&run, 0, sizeof(Run))
         run.net = &self.net
         run.x = input_of(X)
         run.targets = address(y)
-        run.weights = NULL
         if sample_weight is not None:
             run.weights = <const float*>address(sample_weight)
         run.order = &order[0]
         run.n_rows = order.shape[0]
         run.batch_size = min(batch_size, run.n_rows)
         run.n_steps = self.n_steps
-        run.start = 0
+        run.planned = -1
         run.seed = seed
-        run.loss = run.total_weight = 0
         run.learning_rate = optimizer.learning_rate
         run.beta_1 = optimizer.beta_1
         run.beta_2 = optimizer.beta_2
@@ -320,25 +445,50 @@ cdef class Engine:
         run.tasks = self.tasks
         n_panels = (run.batch_size + SN_LANES - 1) // SN_LANES
         work = 3.0 * self.connections * n_panels * SN_LANES
+        if self.net.features != NULL:
+            work += (3 + UPDATE_COST) * self.features.fan_out * run.batch_size * (
+                X.nnz / X.shape[0])
         steps_per_call = max(1, <int64_t>(SIGNAL_WORK / work))
         if work < SERIAL_WORK:
             n_threads = 1
         run.panels = self.panels(arena, n_panels, True)
         run.scratch = self.scratches(arena, n_threads, n_panels)
+        if self.net.features != NULL:
+            self.start_features(arena, &run, X, n_threads)
+        try:
+            self.run_pass(&run, n_threads, steps_per_call, work)
+        finally:  # after Ctrl-C too
+            if self.net.features != NULL:
+                with nogil:
+                    settle_features(&run)
+                for r in range(run.features.n_ranges):
+                    free(run.features.ranges[r].samples)
+                    free(run.features.ranges[r].values)
+        if run.features.out_of_memory:
+            raise MemoryError("the non-zeros of a batch")
+        return run.loss, run.total_weight
+
+    cdef int run_pass(self, Run *run, int n_threads, int64_t steps_per_call,
+                      double work) except -1:
+        """Run steps until the rows are done, in calls short enough for signals."""
+        cdef int64_t done, steps
         while run.start < run.n_rows:
             done = run.n_steps
             begin = time.perf_counter()
             run.row_threads = self.governor.choose(n_threads)
-            run.panel_threads = min(run.row_threads, n_panels)
+            run.panel_threads = <int>min(
+                run.row_threads, (run.batch_size + SN_LANES - 1) // SN_LANES)
             steps = self.governor.limit(steps_per_call)
             with nogil:
-                run_steps(&run, steps)
+                run_steps(run, steps)
             self.n_steps = run.n_steps
             PyErr_CheckSignals()
             if run.n_steps > done:
                 self.governor.observe(
                     (time.perf_counter() - begin) / (run.n_steps - done) / work)
-        return run.loss, run.total_weight
+            if run.features.out_of_memory:
+                break
+        return 0
 
     def predict(self, X, float[:, ::1] out, int n_threads):
         """Output activations of all rows of X into `out`."""
@@ -352,6 +502,10 @@ cdef class Engine:
         n_threads = max(1, min(n_threads, (n_rows + SN_LANES - 1) // SN_LANES))
         panels = self.panels(arena, n_threads, False)
         scratch = self.scratches(arena, n_threads, 0)
+        if self.net.features != NULL:
+            longest = int(np.diff(X.indptr).max())
+            for t in range(n_threads):
+                self.take_feature_scratch(arena, &scratch[t].features, longest, 0, 0)
         with nogil:
             predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads,
                            &out[0, 0])

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from sparsenet._kernels._features cimport FeatureRun, Features, FeatureScratch
 from sparsenet._kernels._input cimport Input
 from sparsenet._kernels.kernels cimport sn_format_kernels, sn_matrix, sn_optimizer
 
@@ -46,6 +47,7 @@ cdef struct Scratch:         # of one thread
     float *gradient
     float *bias_gradient
     const void **pointers    # 4 arrays of n_panels
+    FeatureScratch features
 
 cdef struct Net:
     const sn_format_kernels *ops
@@ -53,6 +55,7 @@ cdef struct Net:
     int loss
     int n_layers
     CLayer *layers
+    const Features *features # of the first layer where rows are sparse, else NULL
 
 cdef struct Task:
     int layer
@@ -78,11 +81,15 @@ cdef struct Run:             # a pass over the training rows
     Task *tasks
     Panel *panels
     Scratch *scratch
+    FeatureRun features
+    int64_t planned          # the batch whose features are sorted; -1: none
+    int64_t steps_here       # steps of this pass
     int panel_threads
     int row_threads
     double loss
     double total_weight
 
 cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil
+cdef void settle_features(Run *run) noexcept nogil
 cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *panels,
                          Scratch *scratch, int n_threads, float *out) noexcept nogil

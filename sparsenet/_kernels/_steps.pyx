@@ -23,7 +23,9 @@ from sparsenet._kernels._dispatch cimport (
     denormals_restore,
     kernels_in_use,
 )
+from sparsenet._kernels._features cimport keep_rows, learn, plan, settle, sum_features
 from sparsenet._kernels._input cimport Input, pack
+from sparsenet._kernels._random cimport mix
 from sparsenet._kernels.kernels cimport (
     SN_ADAM,
     SN_BFLOAT16,
@@ -41,14 +43,6 @@ from sparsenet._kernels.kernels cimport (
 )
 
 cdef const sn_kernels *kernels = kernels_in_use()
-
-
-cdef inline uint64_t mix(uint64_t x, uint64_t y) noexcept nogil:
-    """SplitMix64's output function (Steele et al. 2014) over a combined counter."""
-    cdef uint64_t z = x * <uint64_t>0x9E3779B97F4A7C15 + y + 1
-    z = (z ^ (z >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
-    z = (z ^ (z >> 27)) * <uint64_t>0x94D049BB133111EB
-    return z ^ (z >> 31)
 
 
 # Region 1 --------------------------------------------------------------------------
@@ -70,57 +64,83 @@ cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile
     return s.tile - first * SN_LANES
 
 
-cdef void forward(const Net *net, Panel *panel, int lanes,
-                  Scratch *s) noexcept nogil:
-    """Packed inputs in s.z -> logits in s.z; inputs of all layers kept."""
+cdef void finish_rows(const Net *net, Panel *panel, int l, float *z, int64_t row,
+                      int64_t n_rows, const float *row_scale,
+                      const float *lane_scale) noexcept nogil:
+    """Bias, activation and 16-bit storage of some rows whose sums are complete."""
+    cdef CLayer *layer = &net.layers[l]
+    cdef bint last = l == net.n_layers - 1
+    kernels.activate(
+        SN_IDENTITY if last else layer.activation, z + row * SN_LANES, n_rows,
+        layer.bias + row, NULL if row_scale == NULL else row_scale + row, lane_scale)
+    # int8 needs the whole panel first, for its scales.
+    if not last and (net.precision == SN_FLOAT16 or net.precision == SN_BFLOAT16):
+        net.ops.encode(
+            z + row * SN_LANES, n_rows, 0,
+            <char*>panel.activations[l + 1] + row * SN_LANES * net.ops.activation_size,
+            NULL)
+
+
+cdef void multiply(const Net *net, Panel *panel, int l, int lanes, float *z,
+                   Scratch *s) noexcept nogil:
+    """Stored inputs of a layer -> its outputs in z."""
+    cdef const sn_format_kernels *ops = net.ops
+    cdef CLayer *layer = &net.layers[l]
+    cdef int64_t n_tiles = layer.forward.n_tiles
+    cdef int64_t step = ROWS // layer.forward.height
+    cdef int64_t tile, part, block, end, row, rows
+    cdef const void *x
+    for tile in range(n_tiles):
+        x = operand(net, &layer.forward, tile, panel.activations[l], s)
+        for part in range((layer.forward.n_blocks + step - 1) // step):
+            block = part * step
+            end = min(block + step, layer.forward.n_blocks)
+            row = block * layer.forward.height
+            rows = min(end * layer.forward.height, layer.n_out) - row
+            ops.spmm[layer.wide](&layer.forward, tile, block, end, x,
+                                 layer.input_offset, lanes, z + row * SN_LANES)
+            if tile == n_tiles - 1:
+                finish_rows(net, panel, l, z, row, rows,
+                            scale_of(net, layer.row_scale),
+                            scale_of(net, panel.input_scale + l * SN_LANES))
+
+
+cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
+                  Panel *panel, Scratch *s) noexcept nogil:
+    """Rows of X -> logits in s.z; inputs of all layers but sparse rows are kept."""
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer
     cdef int l
-    cdef int64_t tile, n_tiles, part, block, end, row, rows, step
-    cdef float *z = s.z
-    cdef char *kept
-    cdef float *row_scale
-    cdef const void *x
     cdef bint last
-    ops.encode(s.z, net.layers[0].n_in, net.layers[0].input_offset,
-               panel.activations[0], panel.input_scale)
+    cdef float *z
+    if net.features == NULL:
+        pack(x, rows, n, s.z)
+        ops.encode(s.z, net.layers[0].n_in, net.layers[0].input_offset,
+                   panel.activations[0], panel.input_scale)
     for l in range(net.n_layers):
         layer = &net.layers[l]
         last = l == net.n_layers - 1
-        kept = NULL if last else <char*>panel.activations[l + 1]
-        row_scale = scale_of(net, layer.row_scale)
         # fp32 results are their own storage.
-        z = <float*>kept if net.precision == SN_FLOAT32 and not last else s.z
-        n_tiles = layer.forward.n_tiles
-        step = ROWS // layer.forward.height
-        for tile in range(n_tiles):
-            x = operand(net, &layer.forward, tile, panel.activations[l], s)
-            for part in range((layer.forward.n_blocks + step - 1) // step):
-                block = part * step
-                end = min(block + step, layer.forward.n_blocks)
-                row = block * layer.forward.height
-                rows = min(end * layer.forward.height, layer.n_out) - row
-                ops.spmm[layer.wide](&layer.forward, tile, block, end, x,
-                                     layer.input_offset, lanes, z + row * SN_LANES)
-                if tile < n_tiles - 1:
-                    continue
-                kernels.activate(
-                    SN_IDENTITY if last else layer.activation, z + row * SN_LANES, rows,
-                    layer.bias + row, NULL if row_scale == NULL else row_scale + row,
-                    scale_of(net, panel.input_scale + l * SN_LANES))
-                # int8 needs the whole panel first, for its scales.
-                if not last and (net.precision == SN_FLOAT16
-                                 or net.precision == SN_BFLOAT16):
-                    ops.encode(z + row * SN_LANES, rows, 0,
-                               kept + row * SN_LANES * ops.activation_size, NULL)
+        z = s.z
+        if net.precision == SN_FLOAT32 and not last:
+            z = <float*>panel.activations[l + 1]
+        if l == 0 and net.features != NULL:
+            sum_features(net.features, ops, x, rows, n, &s.features, z)
+            finish_rows(net, panel, 0, z, 0, layer.n_out, NULL, NULL)
+        else:
+            multiply(net, panel, l, n, z, s)
         if not last and net.precision == SN_INT8:
-            ops.encode(z, layer.n_out, net.layers[l + 1].input_offset, kept,
+            ops.encode(z, layer.n_out, net.layers[l + 1].input_offset,
+                       panel.activations[l + 1],
                        panel.input_scale + (l + 1) * SN_LANES)
 
 
-cdef void backward(const Net *net, Panel *panel, int lanes, Scratch *s,
-                   uint64_t seed) noexcept nogil:
-    """Deltas of the logits in s.z -> deltas of all layers kept."""
+cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
+                     uint64_t seed) noexcept nogil:
+    """Deltas of the logits in s.z -> deltas of all layers kept.
+
+    Returns the first layer's before they were rounded.
+    """
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer
     cdef int l
@@ -138,7 +158,7 @@ cdef void backward(const Net *net, Panel *panel, int lanes, Scratch *s,
         ops.encode_deltas(z, layer.n_out, layer.row_scale, mix(seed, l),
                           panel.deltas[l], s.operand if l > 0 else NULL, scale)
         if l == 0:
-            return
+            break
         # Deltas that are kept in fp32 are written in place.
         z_next = s.z_next if z == s.z else s.z
         if ops.delta_size == sizeof(float):
@@ -169,6 +189,7 @@ cdef void backward(const Net *net, Panel *panel, int lanes, Scratch *s,
                 kernels.chain(net.layers[l - 1].activation, z_next + row * SN_LANES,
                               decoded, rows, scale)
         z = z_next
+    return z
 
 
 # Region 2 --------------------------------------------------------------------------
@@ -243,12 +264,17 @@ cdef void update_rows(const Net *net, const Task *task, Panel *panels,
 # Passes over the data --------------------------------------------------------------
 
 cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
-    """At most n_steps optimizer steps: two parallel regions each."""
-    cdef int64_t batch, n_panels, p, t, _step
+    """At most n_steps optimizer steps: two parallel regions each.
+
+    Where rows are sparse, a third comes between: features learn from this batch and
+    are made ready for the next.
+    """
+    cdef int64_t batch, n_panels, p, t, r, _step
+    cdef bint sparse = run.net.features != NULL
     cdef double batch_weight
     cdef uint64_t seed
     for _step in range(n_steps):
-        if run.start >= run.n_rows:
+        if run.start >= run.n_rows or run.features.out_of_memory:
             return
         batch = min(run.batch_size, run.n_rows - run.start)
         batch_weight = batch
@@ -266,9 +292,25 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
                     run.learning_rate * sqrt(1 - run.beta_2 ** run.n_steps)
                     / (1 - run.beta_1 ** run.n_steps))
             seed = mix(run.seed, run.n_steps)
+            if sparse:
+                run.features.learning_rate[run.steps_here] = run.step.learning_rate
+                run.features.inv_weight[run.steps_here] = run.step.inv_weight
+                if run.planned != run.start:
+                    for r in prange(run.features.n_ranges, schedule="static",
+                                    num_threads=run.row_threads):
+                        plan_batch(run, run.start, run.steps_here, r,
+                                   &run.scratch[threadid()])
+                    run.planned = run.start
+                    if run.features.out_of_memory:
+                        return
             for p in prange(n_panels, schedule="static", chunksize=1,
                             num_threads=run.panel_threads):
                 train_panel(run, batch, p, &run.scratch[threadid()], seed)
+            if sparse:
+                for r in prange(run.features.n_ranges, schedule="static",
+                                num_threads=run.row_threads):
+                    update_range(run, batch, r, &run.scratch[threadid()], seed)
+                run.planned = run.start + batch
             # Neighbouring rows to one thread: in the transpose their weights share
             # cache lines.
             for t in prange(run.n_tasks, schedule="static",
@@ -278,6 +320,7 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
             for p in range(n_panels):
                 run.loss += run.panels[p].loss
             run.total_weight += batch_weight
+            run.steps_here += 1
         run.start += batch
 
 
@@ -290,6 +333,7 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
     cdef int64_t n_outputs = net.layers[net.n_layers - 1].n_out
     cdef const float *targets = <const float*>run.targets
     cdef float *target = <float*>s.target
+    cdef float *deltas
     cdef int lane
     cdef int64_t o
     cdef uint32_t state = denormals_off()
@@ -305,10 +349,12 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
         for lane in range(n):
             for o in range(n_outputs):
                 target[o * SN_LANES + lane] = targets[rows[lane] * n_outputs + o]
-    pack(&run.x, rows, n, s.z)
-    forward(net, panel, n, s)
+    forward(net, &run.x, rows, n, panel, s)
     panel.loss = kernels.loss(net.loss, s.z, n_outputs, s.target, s.weight)
-    backward(net, panel, n, s, mix(seed, p))
+    deltas = backward(net, panel, n, s, mix(seed, p))
+    if net.features != NULL:
+        keep_rows(&run.features, net.ops, deltas, p * SN_LANES, n,
+                  mix(mix(seed, p), net.n_layers), &s.features)
     denormals_restore(state)
 
 
@@ -318,6 +364,40 @@ cdef void update_task(Run *run, const Task *task, int64_t n_panels, Scratch *s,
     # Complemented: region 1 counts panels where this counts layers.
     update_rows(run.net, task, run.panels, n_panels, &run.step,
                 mix(seed, ~<uint64_t>task.layer), s)
+    denormals_restore(state)
+
+
+cdef void plan_batch(Run *run, int64_t start, int64_t now, int64_t r,
+                     Scratch *s) noexcept nogil:
+    """Make a range of features ready for the batch that begins at row `start`."""
+    cdef uint32_t state = denormals_off()
+    plan(&run.features, run.net.ops, &run.step, &run.x, run.order + start,
+         min(run.batch_size, run.n_rows - start), now, start, r, &s.features)
+    denormals_restore(state)
+
+
+cdef void update_range(Run *run, int64_t batch, int64_t r, Scratch *s,
+                       uint64_t seed) noexcept nogil:
+    cdef uint32_t state = denormals_off()
+    # A seed that no layer of region 2 has.
+    learn(&run.features, run.net.ops, &run.step, run.steps_here, r,
+          mix(seed, ~<uint64_t>run.net.n_layers), &s.features)
+    if run.start + batch < run.n_rows:
+        plan_batch(run, run.start + batch, run.steps_here + 1, r, s)
+    denormals_restore(state)
+
+
+cdef void settle_features(Run *run) noexcept nogil:
+    """At the end of a pass: the steps that absent features still lack."""
+    cdef int64_t r
+    for r in prange(run.features.n_ranges, schedule="static",
+                    num_threads=run.row_threads):
+        settle_range(run, r, &run.scratch[threadid()])
+
+
+cdef void settle_range(Run *run, int64_t r, Scratch *s) noexcept nogil:
+    cdef uint32_t state = denormals_off()
+    settle(&run.features, run.net.ops, &run.step, run.steps_here, r, &s.features)
     denormals_restore(state)
 
 
@@ -342,8 +422,7 @@ cdef void predict_panel(const Net *net, const Input *x, int64_t p, int64_t n_row
     cdef uint32_t state = denormals_off()
     for lane in range(n):
         rows[lane] = p * SN_LANES + lane
-    pack(x, rows, n, s.z)
-    forward(net, panel, n, s)
+    forward(net, x, rows, n, panel, s)
     kernels.output(net.loss, s.z, n_outputs)
     for lane in range(n):
         for o in range(n_outputs):

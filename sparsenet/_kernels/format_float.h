@@ -22,6 +22,17 @@ static void F(decode)(const void *x, int64_t n_rows, int offset, const float *sc
     }
 }
 
+#ifdef DELTA_EXPONENT
+INLINE float F(delta_multiplier)(float maximum)
+{
+    if (!(maximum > 0.0f)) return 1.0f;
+    /* A power of two, so that scaling is exact; 126 keeps both it and its inverse normal numbers. */
+    int exponent = DELTA_EXPONENT - __builtin_ilogbf(maximum);
+    exponent = exponent > 126 ? 126 : exponent < -126 ? -126 : exponent;
+    return __builtin_ldexpf(1.0f, exponent);
+}
+#endif
+
 static void F(encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, uint64_t seed, void *kept,
                              void *operand, float *scale)
 {
@@ -34,10 +45,7 @@ static void F(encode_deltas)(const float *z, int64_t n_rows, const float *row_sc
     for (int64_t i = 0; i < n_rows * SN_LANES; i += WIDTH) largest = vmax(vabs(load(z + i)), largest);
     const float maximum = max_lanes(largest);
     if (maximum > 0.0f) {
-        /* A power of two, so that scaling is exact; 126 keeps both it and its inverse normal numbers. */
-        int exponent = DELTA_EXPONENT - __builtin_ilogbf(maximum);
-        exponent = exponent > 126 ? 126 : exponent < -126 ? -126 : exponent;
-        multiplier = __builtin_ldexpf(1.0f, exponent);
+        multiplier = F(delta_multiplier)(maximum);
         for (int lane = 0; lane < SN_LANES; lane++) scale[lane] = 1.0f / multiplier;
     }
 #endif
@@ -89,4 +97,47 @@ static void F(encode_weights)(const float *master, int64_t n, int64_t height, co
         F(copy_weights)(buffer, PAIR, i, m, n, height, transpose_position, f, t);
     }
 }
+static float F(encode_terms)(const float *x, int64_t n, int stochastic, uint64_t seed, void *terms)
+{
+    (void)stochastic, (void)seed;
+    for (int64_t i = 0; i < n; i += PAIR) {
+        STORE stored[PAIR];
+        F(store_pair)(stored, load(x + i), load(x + i + WIDTH));
+        F(store_terms)((F(wide) *)terms + i, stored);
+    }
+    return 1.0f;
+}
+
+static float F(encode_row)(const float *values, int64_t n, int stochastic, uint64_t seed, void *row)
+{
+    float multiplier = 1.0f;
+#ifdef DELTA_EXPONENT
+    float maximum = 0.0f;
+    for (int64_t i = 0; i < n; i++) maximum = __builtin_fabsf(values[i]) > maximum ? __builtin_fabsf(values[i]) : maximum;
+    multiplier = F(delta_multiplier)(maximum);
+#endif
+    for (int64_t i = 0; i < n; i += PAIR) {
+        STORE stored[PAIR];
+        F(store_pair)(stored, load(values + i) * multiplier, load(values + i + WIDTH) * multiplier);
+        F(store_terms)((F(row) *)row + i, stored);
+#ifdef DELTA_EXPONENT
+        float *r = (float *)row + i;
+        store(r, load(r) * (1.0f / multiplier)), store(r + WIDTH, load(r + WIDTH) * (1.0f / multiplier));
+#endif
+    }
+    (void)stochastic, (void)seed;
+    return 1.0f;
+}
+
+/* Products of a sparse row's weights with a term, PAIR at a time. */
+typedef float F(sum);
+enum { F(products_at_once) = PAIR };
+INLINE void F(multiply)(const STORE *weights, F(wide) term, float *products)
+{
+    vf a, b;
+    F(load_pair)(weights, &a, &b);
+    F(order_pair)(&a, &b);
+    store(products, a * F(term_value)(term)), store(products + WIDTH, b * F(term_value)(term));
+}
+INLINE void F(finish_sums)(float *sums, int64_t n) { (void)sums, (void)n; }
 #undef PAIR

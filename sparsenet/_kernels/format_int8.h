@@ -115,3 +115,54 @@ static void F(encode_weights)(const float *master, int64_t n, int64_t height, co
         F(copy_weights)(buffer, 16, i, m, n, height, transpose_position, f, t);
     }
 }
+
+/* n values with one scale for all of them, as signed bytes plus an offset. */
+INLINE float quantize_values(const float *x, int64_t n, int offset, int stochastic, uint64_t seed, uint8_t *bytes)
+{
+    vf largest = splat(0.0f);
+    for (int64_t i = 0; i < n; i += WIDTH) largest = vmax(vabs(load_partial(x + i, n - i)), largest);
+    const float scale = max_lanes(largest) * (1.0f / 127.0f), inverse = inverse_or_zero(scale);
+    const vf limit = splat(127.0f);
+    for (int64_t i = 0; i < n; i += WIDTH) {
+        const vf y = vmax(vmin(load_partial(x + i, n - i) * inverse, limit), -limit);
+        const vi q = stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)(i / SN_LANES), (int)(i % SN_LANES / WIDTH)))
+                                : round_to_int(y);
+        store_bytes(bytes + i, q + offset);
+    }
+    return scale;
+}
+
+static float F(encode_terms)(const float *x, int64_t n, int stochastic, uint64_t seed, void *terms)
+{
+    F(wide) *wide = terms;
+    if (sizeof *wide == 1) return quantize_values(x, n, 0, stochastic, seed, terms);
+    /* In place, from the last to the first: the bytes lie at the front. */
+    const float scale = quantize_values(x, n, 0, stochastic, seed, terms);
+    const int8_t *bytes = terms;
+    for (int64_t i = n - 1; i >= 0; i--) wide[i] = bytes[i];
+    return scale;
+}
+
+static float F(encode_row)(const float *values, int64_t n, int stochastic, uint64_t seed, void *row)
+{
+    return quantize_values(values, n, 128, stochastic, seed, row);
+}
+
+typedef int32_t F(sum);
+typedef uint8_t F(row);
+enum { F(products_at_once) = WIDTH };
+INLINE int32_t F(term_value)(int32_t term) { return term; }
+INLINE int32_t F(row_value)(uint8_t value) { return (int32_t)value - 128; }
+INLINE void F(multiply)(const uint8_t *weights, int32_t term, int32_t *products)
+{
+    const vi p = (widen_unsigned(weights) - 128) * term;
+    memcpy(products, &p, sizeof p);
+}
+INLINE void F(finish_sums)(float *sums, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int32_t sum;
+        memcpy(&sum, sums + i, sizeof sum);
+        sums[i] = (float)sum;
+    }
+}

@@ -54,6 +54,8 @@ typedef struct {
     int weight_size;     /* bytes of a weight's compute copy */
     int weight_group;    /* columns of a block whose weights are stored row by row (a product's step) */
     int tiled;           /* dense blocks read fp32 samples, a tile of columns at a time; else stored ones */
+    int term_size;       /* bytes of a term of sum_rows */
+    int row_size;        /* bytes of a value that encode_row writes */
 
     /* out[row][64] = sum over a row's non-zeros of weight * x[column][64], for the rows of blocks begin..end.
      * Index 0: uint16_t column indices, 1: uint32_t. In tiled formats the blocks of a dense matrix sum one tile,
@@ -87,6 +89,26 @@ typedef struct {
      * says where each goes in the transpose (NULL: the layer has none). int8 fills row_scale[height]. */
     void (*encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *transpose_position,
                            void *forward, void *transpose, float *row_scale);
+
+    /* Sparse inputs. A term is a non-zero of X; both products of the first layer sum rows of a table that the terms
+     * name: a sample's sum reads the weights of its features, a feature's gradient the deltas of its samples. A lane
+     * is a unit. Row arrays may be read past a row's end.
+     *
+     * n values, rounded to the format as the sums read them. int8: to the scale that is returned; stochastic: the
+     * rounding is random. */
+    float (*encode_terms)(const float *x, int64_t n, int stochastic, uint64_t seed, void *terms);
+    /* A row of n values likewise: the deltas of one sample, and in int8 the weights of one feature. */
+    float (*encode_row)(const float *values, int64_t n, int stochastic, uint64_t seed, void *row);
+    /* out[unit] = sum over the n terms of term * table[index][unit]. `encoded`: rows are encode_row's, else stored
+     * ones. Writes up to SN_LANES - 1 units too many. */
+    void (*sum_rows)(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
+                     int encoded, int64_t n_units, float *out);
+    /* The same where feature f reaches the units connections[f][fan_out] only (index 0: uint16_t, 1: uint32_t):
+     * forward from its stored weights; and its gradient, from rows of deltas. */
+    void (*sum_sparse_rows[2])(const uint32_t *indices, const void *terms, int64_t n, const void *table,
+                               int64_t row_bytes, const void *connections, int64_t fan_out, int64_t n_units, float *out);
+    void (*sum_at_connections[2])(const uint32_t *indices, const void *terms, int64_t n, const void *table,
+                                  int64_t row_bytes, const void *connections, int64_t fan_out, float *out);
 } sn_format_kernels;
 
 /* Kernels on fp32 values, whatever the number format. */
@@ -107,6 +129,10 @@ typedef struct {
     /* Optimizer step for n parameters: `first` is Adam's m or SGD's velocity, `second` Adam's v. */
     void (*update)(const sn_optimizer *o, int64_t n, float *parameter, const float *gradient, float *first,
                    float *second);
+    /* The steps that parameter i missed, the last missed[i] before step `now`, as `update` would have done them
+     * with a gradient of zero. n is a multiple of SN_LANES. */
+    void (*replay)(const sn_optimizer *o, const float *learning_rate, const float *inv_weight, int64_t now,
+                   const int32_t *missed, int64_t n, float *parameter, float *first, float *second);
 } sn_kernels;
 
 /* dispatch.c */

@@ -50,6 +50,8 @@ cdef extern from "kernels.h" nogil:
         int weight_size
         int weight_group
         int tiled
+        int term_size
+        int row_size
         void (**spmm)(const sn_matrix *w, int64_t tile, int64_t begin,
                       int64_t end, const void *x, int offset, int lanes,
                       float *out) noexcept nogil
@@ -72,6 +74,21 @@ cdef extern from "kernels.h" nogil:
         void (*encode_weights)(const float *master, int64_t n, int64_t height,
                                const uint32_t *transpose_position, void *forward,
                                void *transpose, float *row_scale) noexcept nogil
+        float (*encode_terms)(const float *x, int64_t n, int stochastic,
+                              uint64_t seed, void *terms) noexcept nogil
+        float (*encode_row)(const float *values, int64_t n, int stochastic,
+                            uint64_t seed, void *row) noexcept nogil
+        void (*sum_rows)(const uint32_t *indices, const void *terms, int64_t n,
+                         const void *table, int64_t row_bytes, int encoded,
+                         int64_t n_units, float *out) noexcept nogil
+        void (**sum_sparse_rows)(const uint32_t *indices, const void *terms,
+                                 int64_t n, const void *table, int64_t row_bytes,
+                                 const void *connections, int64_t fan_out,
+                                 int64_t n_units, float *out) noexcept nogil
+        void (**sum_at_connections)(const uint32_t *indices, const void *terms,
+                                    int64_t n, const void *table, int64_t row_bytes,
+                                    const void *connections, int64_t fan_out,
+                                    float *out) noexcept nogil
 
     ctypedef struct sn_kernels:
         const char *name
@@ -86,6 +103,10 @@ cdef extern from "kernels.h" nogil:
                        const float *weight) noexcept nogil
         void (*update)(const sn_optimizer *o, int64_t n, float *parameter,
                        const float *gradient, float *first,
+                       float *second) noexcept nogil
+        void (*replay)(const sn_optimizer *o, const float *learning_rate,
+                       const float *inv_weight, int64_t now, const int32_t *missed,
+                       int64_t n, float *parameter, float *first,
                        float *second) noexcept nogil
 
     const sn_kernels *sn_kernels_best()

@@ -24,6 +24,7 @@
 #define TILE_ONE_FLOAT 4
 #define TILE_BLOCK_FLOAT 4
 #define JOINT_FLOAT 4
+#define ROW_TILE_INT8 8
 #define TILE_ONE_INT8 4
 #define TILE_BLOCK_INT8 4
 #define JOINT_INT8 4
@@ -32,6 +33,7 @@
 #define TILE_ONE_FLOAT 8
 #define TILE_BLOCK_FLOAT 2
 #define JOINT_FLOAT 4
+#define ROW_TILE_INT8 4
 #define TILE_ONE_INT8 (VECTOR_BYTES == 32 ? 4 : 8)
 #define TILE_BLOCK_INT8 4
 #define JOINT_INT8 2
@@ -58,6 +60,7 @@ INLINE int64_t group_position(int64_t k, int64_t h, int64_t n, int64_t height, i
 #define TILE_ONE TILE_ONE_FLOAT
 #define TILE_BLOCK TILE_BLOCK_FLOAT
 #define JOINT JOINT_FLOAT
+#define ROW_TILE 8
 /* Weights of neighbouring columns lie far apart in the transpose: without prefetching so many weights ahead, each
  * store waits for its cache line. Positions carry that much padding. */
 #define SCATTER_AHEAD 32
@@ -71,8 +74,12 @@ INLINE void F(order_pair)(vf *a, vf *b) { (void)a, (void)b; }
 INLINE void F(store_pair)(float *x, vf a, vf b) { store(x, a), store(x + WIDTH, b); }
 enum { F(stores_master) = 1 };
 #include "product_parts_float.h"
-#include "products.h"
+#define BODY "products_body.h"
+#include "both_indices.h"
 #include "format_float.h"
+#include "row_sums.h"
+#define BODY "row_sums_body.h"
+#include "both_indices.h"
 enum { F(weight_group) = GROUP, F(tiled) = TILED };
 #include "format_end.h"
 
@@ -82,8 +89,12 @@ enum { F(weight_group) = GROUP, F(tiled) = TILED };
 #include "float16.h"
 enum { F(stores_master) = 0 };
 #include "product_parts_float.h"
-#include "products.h"
+#define BODY "products_body.h"
+#include "both_indices.h"
 #include "format_float.h"
+#include "row_sums.h"
+#define BODY "row_sums_body.h"
+#include "both_indices.h"
 enum { F(weight_group) = GROUP, F(tiled) = TILED };
 #include "format_end.h"
 
@@ -96,33 +107,45 @@ enum { F(stores_master) = 0 };
 #else
 #include "product_parts_float.h"
 #endif
-#include "products.h"
+#define BODY "products_body.h"
+#include "both_indices.h"
 #include "format_float.h"
+#include "row_sums.h"
+#define BODY "row_sums_body.h"
+#include "both_indices.h"
 enum { F(weight_group) = GROUP, F(tiled) = TILED };
 #include "format_end.h"
 
 #undef TILE_ONE
 #undef TILE_BLOCK
 #undef JOINT
+#undef ROW_TILE
+#define ROW_TILE ROW_TILE_INT8
 #define TILE_ONE TILE_ONE_INT8
 #define TILE_BLOCK TILE_BLOCK_INT8
 #define JOINT JOINT_INT8
 #define FORMAT int8
 #define STORE uint8_t
 #include "product_parts_int8.h"
-#include "products.h"
+#define BODY "products_body.h"
+#include "both_indices.h"
 #include "format_int8.h"
+#include "row_sums.h"
+#define BODY "row_sums_body.h"
+#include "both_indices.h"
 enum { F(weight_group) = GROUP, F(tiled) = TILED };
 #include "format_end.h"
 
 #define FORMAT_TABLE(name, activation, delta, operand, weight)                                                      \
-    {activation, delta, operand, weight, name##_weight_group, name##_tiled, {name##_spmm_u16, name##_spmm_u32},                   \
-     {name##_sddmm_u16, name##_sddmm_u32}, name##_encode, name##_decode, name##_encode_deltas, name##_prepare,      \
-     name##_encode_weights}
+    {activation, delta, operand, weight, name##_weight_group, name##_tiled, sizeof(name##_wide), sizeof(name##_row), \
+     {name##_spmm_u16, name##_spmm_u32}, {name##_sddmm_u16, name##_sddmm_u32}, name##_encode, name##_decode,        \
+     name##_encode_deltas, name##_prepare, name##_encode_weights, name##_encode_terms, name##_encode_row,           \
+     name##_sum_rows, {name##_sum_sparse_rows_u16, name##_sum_sparse_rows_u32},                                     \
+     {name##_sum_at_connections_u16, name##_sum_at_connections_u32}}
 
 const sn_kernels PASTE(sn_kernels_, ISA, ) = {
     STRING(ISA),
     {FORMAT_TABLE(float32, 4, 4, 4, 4), FORMAT_TABLE(float16, 2, 2, 4, 2),
      FORMAT_TABLE(bfloat16, 2, 2, sizeof(bfloat16_operand), 2), FORMAT_TABLE(int8, 1, 4, 1, 1)},
-    activate, chain, output, loss_and_deltas, update,
+    activate, chain, output, loss_and_deltas, update, replay,
 };

@@ -62,6 +62,19 @@ INLINE vf F(sum_dots)(const vf *acc, const int32_t *correction)
     (void)correction;
     return sum_all(acc);
 }
+INLINE float F(row_value)(uint16_t value)
+{
+    const uint32_t bits = (uint32_t)value << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+INLINE float F(term_value)(uint16_t term) { return F(row_value)(term); }
+typedef uint16_t F(row);
+INLINE void F(store_terms)(uint16_t *terms, const uint16_t *stored)
+{
+    memcpy(terms, stored, 2 * WIDTH * sizeof(uint16_t));
+}
 INLINE void F(set_delta)(uint16_t *operand, const uint16_t *stored, vf a, vf b)
 {
     (void)a, (void)b;

@@ -1,4 +1,4 @@
-/* What products.h asks of a format whose values widen to fp32 (float32, float16, bfloat16 by shifts).
+/* What products_body.h asks of a format whose values widen to fp32 (float32, float16, bfloat16 by shifts).
  * The including file has defined STORE, load_pair and order_pair.
  *
  * Dense blocks read fp32 samples from a tile of columns that stays in L1: 16-bit samples are widened once a tile,
@@ -78,6 +78,16 @@ INLINE vf F(sum_dots)(const vf *acc, const int32_t *correction)
 {
     (void)correction;
     return sum_all(acc);
+}
+INLINE float F(term_value)(float term) { return term; }
+typedef float F(row); /* what encode_row writes: fp32 values that the format has, no conversion per sum */
+INLINE float F(row_value)(float value) { return value; }
+INLINE void F(store_terms)(float *terms, const STORE *stored)
+{
+    vf a, b;
+    F(load_pair)(stored, &a, &b);
+    F(order_pair)(&a, &b);
+    store(terms, a), store(terms + WIDTH, b);
 }
 INLINE void F(set_delta)(float *operand, const STORE *stored, vf a, vf b)
 {

@@ -1,0 +1,220 @@
+"""The first layer of a network that is trained on sparse rows: weights by feature."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from sparsenet._formats import (
+    STORED_DTYPE,
+    from_stored,
+    quantization_scale,
+    to_stored,
+)
+from sparsenet._kernels._dispatch import BLOCK_HEIGHT
+from sparsenet._layer import dense_weights, glorot_bound, padded
+from sparsenet._topology import (
+    connection_dtype,
+    index_dtype,
+    random_connections,
+)
+
+#: What is added to the bytes of an int8 table, which the sums read as unsigned.
+TABLE_OFFSET = 128
+# How many weights are drawn at a time.
+DRAWN = 1 << 22
+
+
+class FeatureLayer:
+    """Weights of a first layer, W of shape (n_in, n_out), stored feature by feature.
+
+    A sample that holds few features reads few rows, and an update writes them only.
+    Every feature has the same number of connections, its fan-out. The value and the
+    moments of a feature's weights lie side by side.
+
+    Attributes
+    ----------
+    connections : uint16 or uint32 array of shape (n_in, fan_out), or None
+        The units that each feature reaches, ascending; None: all of them.
+    state : float32 array of shape (n_in, n_planes, stride)
+        Plane 0 holds the weights, the others the optimizer's moments, where it has
+        started. What is behind a plane's first `fan_out` values has no meaning.
+    table : array of shape (n_in, stride)
+        The weights in the number format, as the forward product reads them. For
+        float32 it is `state` itself.
+    scale : float32 array of shape (n_in,), or None
+        int8 only: weight = scale * (byte - 128).
+    bias : float32 array of shape (n_out,)
+    moments : tuple of two float32 arrays, or None
+        Moments of the biases, where the optimizer has started.
+
+    Notes
+    -----
+    Between two calls of the engine all features have had all steps.
+    """
+
+    def __init__(self, n_in, n_out, precision, connections, weights, bias):
+        self.n_in, self.n_out, self.precision = n_in, n_out, precision
+        self.connections, self.bias = connections, bias
+        self.fan_out = weights.shape[1]
+        # Whole cache lines, where a row is not much shorter than one.
+        line = min(16, 1 << (self.fan_out - 1).bit_length())
+        self.stride = -(-self.fan_out // line) * line
+        self.state = padded((n_in, 1, self.stride), np.float32)
+        self.weights[...] = weights
+        self.moments = None
+        self.scale, self.table = None, self.state
+        if precision != "float32":
+            dtype = np.uint8 if precision == "int8" else STORED_DTYPE[precision]
+            self.table = padded((n_in, self.stride), dtype)
+        if precision == "int8":
+            self.scale = np.zeros(n_in, np.float32)
+        self._set_stored(self._round_weights())
+
+    @classmethod
+    def random(cls, n_in, n_out, fan_in, precision, activation, rng):
+        """Draw connections and weights, as `Layer.random`.
+
+        Units have `fan_in` inputs on average, and features the same fan-out. A dense
+        layer gets the weights that `Layer.random` gives it.
+        """
+        fan_out = -(-fan_in * n_out // n_in)
+        bound = glorot_bound(fan_out * n_in / n_out, fan_out, activation)
+        weights = np.empty((n_in, fan_out), np.float32)
+        connections = None
+        if fan_out == n_out:
+            for block, drawn in enumerate(dense_weights(n_in, n_out, bound, rng)):
+                begin = block * BLOCK_HEIGHT
+                weights[:, begin : begin + drawn.shape[1]] = drawn
+        else:
+            connections = random_connections(n_out, n_in, fan_out, rng)
+            rows = max(1, DRAWN // fan_out)
+            for begin in range(0, n_in, rows):
+                part = weights[begin : begin + rows]
+                part[...] = rng.uniform(-bound, bound, part.shape)
+        bias = rng.uniform(-bound, bound, n_out).astype(np.float32)
+        return cls(n_in, n_out, precision, connections, weights, bias)
+
+    @property
+    def weights(self):
+        """What the optimizer owns: a float32 view of shape (n_in, fan_out)."""
+        return self.state[:, 0, : self.fan_out]
+
+    @property
+    def n_connections(self):
+        return self.n_in * self.fan_out
+
+    def start_optimizer(self, n_moments):
+        """Make room for the optimizer's state, and forget what was there."""
+        weights = self.weights
+        self.state = padded((self.n_in, 1 + n_moments, self.stride), np.float32)
+        self.weights[...] = weights
+        if self.precision == "float32":
+            self.table = self.state
+        self.moments = tuple(
+            np.zeros(self.n_out if moment < n_moments else 0, np.float32)
+            for moment in range(2)
+        )
+
+    def stop_optimizer(self):
+        """Forget the optimizer's state."""
+        self.moments = None
+
+    def sum_of_squares(self):
+        """Of the weights, for the L2 term of the loss."""
+        squares = np.einsum("ij,ij->i", self.weights, self.weights)
+        return float(squares.sum(dtype=np.float64))
+
+    def to_csc(self):
+        """The weights that products use, as a float32 csc_array (n_in, n_out)."""
+        data = self._from_stored(self._stored()).ravel()
+        indptr = np.arange(self.n_in + 1, dtype=np.int64) * self.fan_out
+        if self.connections is None:
+            indices = np.tile(np.arange(self.n_out), self.n_in)
+        else:
+            indices = self.connections.ravel()
+        # int32 unless the size forbids: what other libraries expect of a csc_array.
+        wide = np.int64 if max(indptr[-1], self.n_in) >= 2**31 else np.int32
+        rows = sp.csr_array(
+            (data, indices.astype(wide), indptr.astype(wide)),
+            shape=(self.n_in, self.n_out),
+        )
+        return rows.tocsc()
+
+    def parameters(self):
+        """Arrays that a training step changes, but for the optimizer's state."""
+        arrays = [self.weights, self.bias]
+        if self.precision != "float32":
+            arrays.append(self.table)
+        if self.scale is not None:
+            arrays.append(self.scale)
+        return arrays
+
+    # Stored values -----------------------------------------------------------------
+
+    def _round_weights(self):
+        """The float32 weights in the number format, (n_in, fan_out)."""
+        if self.precision != "int8":
+            return to_stored(self.weights, self.precision)
+        largest = np.abs(self.weights).max(axis=1)
+        self.scale[:] = quantization_scale(largest)
+        return to_stored(self.weights, "int8", self.scale[:, np.newaxis])
+
+    def _from_stored(self, stored):
+        if self.precision != "int8":
+            return from_stored(stored, self.precision)
+        return from_stored(stored, "int8", self.scale[:, np.newaxis])
+
+    def _set_stored(self, stored):
+        if self.precision == "int8":
+            stored = stored.astype(np.int16) + TABLE_OFFSET
+        if self.precision != "float32":
+            self.table[:, : self.fan_out] = stored
+
+    def _stored(self):
+        """The weights as the products read them, (n_in, fan_out)."""
+        if self.precision == "float32":
+            return np.ascontiguousarray(self.weights)
+        stored = self.table[:, : self.fan_out]
+        if self.precision == "int8":
+            return (stored.astype(np.int16) - TABLE_OFFSET).astype(np.int8)
+        return np.ascontiguousarray(stored)
+
+    # Pickling ----------------------------------------------------------------------
+
+    def to_state(self):
+        """Weights in their own format and narrow indices; no optimizer state."""
+        state = {
+            "n_in": self.n_in,
+            "n_out": self.n_out,
+            "precision": self.precision,
+            "bias": self.bias,
+            "connections": None,
+            "by_feature": self._stored(),
+        }
+        if self.connections is not None:
+            narrow = connection_dtype(self.n_out)
+            state["connections"] = self.connections.astype(narrow)
+        if self.precision == "int8":
+            state["scale"] = self.scale
+        return state
+
+    @classmethod
+    def from_state(cls, state):
+        """The layer that `to_state` described."""
+        n_out, connections = state["n_out"], state["connections"]
+        if connections is not None:
+            connections = connections.astype(index_dtype(n_out))
+        stored = state["by_feature"]
+        weights = np.zeros(stored.shape, np.float32)
+        layer = cls(
+            state["n_in"],
+            n_out,
+            state["precision"],
+            connections,
+            weights,
+            np.array(state["bias"]),
+        )
+        if layer.scale is not None:
+            layer.scale[:] = state["scale"]
+        layer.weights[...] = layer._from_stored(stored)
+        layer._set_stored(stored)
+        return layer
