@@ -323,6 +323,7 @@ cdef class Engine:
             return 0
         s.counts = <uint32_t*>arena.take(largest_range * 4)
         s.late = <uint32_t*>arena.take(largest_range * 4)
+        s.sorted = <uint32_t*>arena.take(largest_range * 4)
         s.first = <int64_t*>arena.take(batch * 8)
         s.last = <int64_t*>arena.take(batch * 8)
         s.last_range = s.last_batch = -1

@@ -9,6 +9,8 @@ cdef enum:
     # Parameters that are updated together: their values, moments and gradients, and
     # how long they were absent, stay in L1 (20 bytes each).
     CHUNK = 1024
+    # Absences of so many steps or more are not told apart when they are sorted.
+    ABSENCES = 64
 
 cdef struct Features:
     int64_t n_features
@@ -43,7 +45,8 @@ cdef struct FeatureScratch:  # of one thread
     int64_t *last            # and leaves it
     int64_t last_range       # of which range and batch `last` is; range -1: none
     int64_t last_batch
-    uint32_t *late           # [features of a range]
+    uint32_t *late           # [features of a range] those that lack steps
+    uint32_t *sorted         # and the same by how many they lack
     float *weights           # the parameters of a chunk, feature after feature
     float *moments[2]
     float *gradient

@@ -56,6 +56,22 @@ cdef inline float value_at(const Input *x, int64_t k) noexcept nogil:
     return (<const float*>x.data)[k]
 
 
+cdef inline void read_row(const Input *x, int64_t begin, int64_t n,
+                          FeatureScratch *s) noexcept nogil:
+    """n entries as the sums read them: uint32 indices, float32 values."""
+    cdef int64_t k
+    if x.wide:
+        for k in range(n):
+            s.indices[k] = <uint32_t>(<const int64_t*>x.indices)[begin + k]
+    else:
+        memcpy(s.indices, <const int32_t*>x.indices + begin, n * sizeof(int32_t))
+    if x.double_precision:
+        for k in range(n):
+            s.values[k] = <float>(<const double*>x.data)[begin + k]
+    else:
+        memcpy(s.values, <const float*>x.data + begin, n * sizeof(float))
+
+
 cdef inline int64_t lower_bound(const Input *x, int64_t begin, int64_t end,
                                 int64_t feature) noexcept nogil:
     """The first entry of a row whose feature is not below `feature`."""
@@ -82,9 +98,7 @@ cdef void sum_features(const Features *f, const sn_format_kernels *ops,
     for lane in range(n):
         begin = row_begin(x, rows[lane])
         n_terms = row_begin(x, rows[lane] + 1) - begin
-        for k in range(n_terms):
-            s.indices[k] = <uint32_t>index_at(x, begin + k)
-            s.values[k] = value_at(x, begin + k)
+        read_row(x, begin, n_terms, s)
         if f.scale != NULL:
             for k in range(n_terms):
                 s.values[k] *= f.scale[s.indices[k]]
@@ -126,11 +140,13 @@ cdef void keep_rows(const FeatureRun *run, const sn_format_kernels *ops,
 
 
 cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
-               const sn_optimizer *optimizer, const Input *x, const int64_t *rows,
+               const sn_optimizer *optimizer, const Input *of, const int64_t *rows,
                int64_t n_rows, int64_t now, int64_t batch, int64_t r,
                FeatureScratch *s) noexcept nogil:
     """Sort a batch's non-zeros in one range by feature, and bring those up to date."""
     cdef FeatureRange *part = &run.ranges[r]
+    cdef Input rows_of_x = of[0]  # a copy, which no store in the loops can change
+    cdef const Input *x = &rows_of_x
     cdef int64_t b, k, begin, end, n_entries = 0, n_touched = 0, n_late = 0, feature, i
     cdef uint32_t offset = 0, count, place
     cdef bint go_on = s.last_batch == batch and s.last_range == r - 1
@@ -202,8 +218,12 @@ cdef void learn(FeatureRun *run, const sn_format_kernels *ops,
     for number in range((part.n_touched + at_once - 1) // at_once):
         chunk = number * at_once
         n = min(at_once, part.n_touched - chunk)
-        prefetch(f, part.touched + chunk, n)
+        if chunk == 0:
+            prefetch(f, part.touched, n)
         for i in range(n):
+            # The next chunk's parameters arrive while this one's gradients are summed.
+            if chunk + at_once + i < part.n_touched:
+                prefetch(f, part.touched + chunk + at_once + i, 1)
             gradient(run, ops, part, chunk + i, seed, s, s.gradient + i * f.fan_out)
             run.seen[part.touched[chunk + i]] = <uint32_t>(now + 1)
         load(f, part.touched + chunk, n, s)
@@ -255,6 +275,26 @@ cdef void settle(FeatureRun *run, const sn_format_kernels *ops,
 
 # Parameters ------------------------------------------------------------------------
 
+cdef inline void sort_by_absence(const FeatureRun *run, int64_t n_late, int64_t now,
+                                 FeatureScratch *s) noexcept nogil:
+    """s.late -> s.sorted: features that were absent for as long lie together.
+
+    A vector of parameters takes as long as its longest absence.
+    """
+    cdef int64_t[ABSENCES + 1] begin
+    cdef int64_t i, absence
+    memset(begin, 0, sizeof(begin))
+    for i in range(n_late):
+        absence = min(now - run.seen[s.late[i]], <int64_t>ABSENCES) - 1
+        begin[absence + 1] += 1
+    for i in range(ABSENCES):
+        begin[i + 1] += begin[i]
+    for i in range(n_late):
+        absence = min(now - run.seen[s.late[i]], <int64_t>ABSENCES) - 1
+        s.sorted[begin[absence]] = s.late[i]
+        begin[absence] += 1
+
+
 cdef void catch_up(FeatureRun *run, const sn_format_kernels *ops,
                    const sn_optimizer *optimizer, int64_t n_late, int64_t now,
                    FeatureScratch *s) noexcept nogil:
@@ -264,10 +304,11 @@ cdef void catch_up(FeatureRun *run, const sn_format_kernels *ops,
     cdef int64_t number, chunk, n, i, k, padded
     cdef const uint32_t *late
     cdef int32_t missed
+    sort_by_absence(run, n_late, now, s)
     for number in range((n_late + at_once - 1) // at_once):
         chunk = number * at_once
         n = min(at_once, n_late - chunk)
-        late = s.late + chunk
+        late = s.sorted + chunk
         prefetch(f, late, n)
         for i in range(n):
             missed = <int32_t>(now - run.seen[late[i]])

