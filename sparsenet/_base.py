@@ -181,6 +181,7 @@ class BaseSparseMLP(BaseEstimator):
         X = self._canonical(X)
         if resume and self._network.sparse_rows and not issparse(X):
             X = csr_array(X)
+            _validation.check_row_lengths(self, X)
         if y.ndim == 2 and y.shape[1] == 1 and not issparse(y):
             y = column_or_1d(y, warn=True)
         sample_weight = _validation.check_sample_weight(sample_weight, X.shape[0])
@@ -238,6 +239,8 @@ class BaseSparseMLP(BaseEstimator):
         check_is_fitted(self)
         _validation.check_sparse(self, X)
         X = self._canonical(validate_data(self, X, reset=False, **INPUT))
+        if self._network.sparse_rows and not issparse(X):
+            _validation.check_row_lengths(self, X)
         output = self._network.predict(X, effective_n_threads(self.n_threads))
         if np.isnan(output).any():
             raise ValueError(
@@ -250,6 +253,8 @@ class BaseSparseMLP(BaseEstimator):
         """Sort sparse rows and add up entries given more than once, in a copy."""
         if not issparse(X):
             return X
+        # Without the flags that SciPy keeps: arrays may have been put in their place.
+        X = csr_array((X.data, X.indices, X.indptr), shape=X.shape)
         if not X.has_canonical_format:
             X = X.copy()
             X.sum_duplicates()

@@ -300,22 +300,28 @@ def check_sparse(estimator, X):
 
 
 def check_row_lengths(estimator, X):
-    """Refuse sparse rows whose sums of int8 products would not fit 32 bits.
+    """Refuse rows whose sums of int8 products over non-zeros would not fit 32 bits.
 
     Parameters
     ----------
     estimator : object
         Its parameter `precision` decides.
-    X : CSR matrix
+    X : ndarray or CSR matrix
+        The input of a network for sparse rows.
 
     Raises
     ------
     ValueError
         A row has too many non-zeros.
     """
-    if estimator.precision != "int8" or not X.nnz:
+    if estimator.precision != "int8" or min(X.shape) == 0:
         return
-    longest = int(np.diff(X.indptr).max())
+    if issparse(X):
+        longest = int(np.diff(X.indptr).max())
+    elif X.shape[1] > INT8_MAX_TERMS:
+        longest = int(np.count_nonzero(X, axis=1).max())
+    else:
+        return
     if longest > INT8_MAX_TERMS:
         raise ValueError(
             f"{type(estimator).__name__}: X has a row of {longest:,} non-zeros; "
@@ -350,9 +356,12 @@ def check_network_size(estimator, layer_sizes, fan_ins, *, sparse_rows=False):
         raise ValueError(
             f"{name}: layer sizes {tuple(layer_sizes)}; allowed: {units.description}"
         )
-    n_connections = sum(
+    connections = [
         fan_in * n_out for fan_in, n_out in zip(fan_ins, layer_sizes[1:], strict=True)
-    )
+    ]
+    if sparse_rows:  # each feature has as many, and at least one
+        connections[0] = -(-connections[0] // layer_sizes[0]) * layer_sizes[0]
+    n_connections = sum(connections)
     n_bytes, available = n_connections * BYTES_PER_CONNECTION, _physical_memory()
     if n_bytes > available:
         raise ValueError(
@@ -362,9 +371,7 @@ def check_network_size(estimator, layer_sizes, fan_ins, *, sparse_rows=False):
             f"training them takes {n_bytes / 2**30:,.0f} GiB; allowed: at most the "
             f"{available / 2**30:,.0f} GiB of this machine"
         )
-    largest = max(
-        fan_in * n_out for fan_in, n_out in zip(fan_ins, layer_sizes[1:], strict=True)
-    )
+    largest = max(connections)
     if largest >= MAX_CONNECTIONS:
         raise ValueError(
             f"{name}: density={_shown(estimator.density)} gives a layer {largest:,} "

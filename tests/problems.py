@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sparsenet._feature_layer import FeatureLayer
 from sparsenet._network import Network, Optimizer
 
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
@@ -62,6 +63,13 @@ def train(network, X, y, sample_weight=None, order=None, **options):
 
 def dense(layer, values):
     """(n_out, n_in) from one value for each of the layer's connections."""
+    if isinstance(layer, FeatureLayer):
+        matrix = np.zeros((layer.n_in, layer.n_out), values.dtype)
+        units = np.arange(layer.n_out)[np.newaxis]
+        if layer.connections is not None:
+            units = layer.connections.astype(np.int64)
+        np.put_along_axis(matrix, units, values, axis=1)
+        return matrix.T
     matrix = np.zeros((layer.n_blocks, layer.height, layer.n_in), values.dtype)
     block = np.repeat(np.arange(layer.n_blocks), np.diff(layer.indptr))
     matrix[block, :, layer.indices] = values
@@ -90,4 +98,6 @@ def state(network, moments=True):
     arrays = []
     for layer in network.layers:
         arrays += [*layer.parameters(), *(layer.moments if moments else ())]
+        if moments and isinstance(layer, FeatureLayer):
+            arrays.append(layer.state[:, 1:, : layer.fan_out])
     return np.concatenate([array.ravel().view(np.uint8) for array in arrays])

@@ -138,6 +138,25 @@ def encode_weights(master, precision):
     return quantize(master, row_scale).astype(np.int8), row_scale
 
 
+def encode_terms(x, precision, seed=None):
+    """Values that the sums of rows read, and their scale; at random with a seed."""
+    if precision != "int8":
+        return from_bits(to_bits(x, precision), precision), 1.0
+    scale, bits = scale_of(np.abs(np.append(x, np.float32(0)))), None
+    if seed is not None:
+        bits = [random_bits(seed, row) for row in range(len(x) // LANES + 1)]
+        bits = np.concatenate(bits)[: len(x)]
+    return quantize(x, scale, bits), scale
+
+
+def encode_row(x, precision, seed=None):
+    """Likewise; float16 scales by a power of two, and back."""
+    if precision == "int8":
+        return encode_terms(x, precision, seed)
+    kept, _, scale = encode_deltas(x, precision, None, 0)
+    return from_bits(kept, precision) * scale[0], 1.0
+
+
 def lay_out(block, group):
     """(n, height) weights in the order of a compute copy.
 
@@ -160,6 +179,22 @@ def spmm(weights, x):
 def sddmm(deltas, panels):
     """Dense weight gradient (rows, features): over all panels and lanes."""
     return sum(d @ x.T for d, x in zip(deltas, panels, strict=True))
+
+
+def sum_rows(terms, rows):
+    """Rows (terms, units), each times its term."""
+    return terms @ rows
+
+
+def sum_sparse_rows(terms, rows, connections, n_units):
+    """Rows (terms, fan_out), whose values belong to the units `connections`."""
+    out = np.zeros(n_units, rows.dtype)
+    np.add.at(out, connections, terms[:, np.newaxis] * rows)
+    return out
+
+
+def sum_at_connections(terms, rows, connections):
+    return sum_rows(terms, rows[:, connections])
 
 
 # --- functions ---------------------------------------------------------------------

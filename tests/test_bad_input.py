@@ -289,3 +289,148 @@ def test_training_that_diverges_says_so_and_leaves_the_estimator_as_it_was(
     np.testing.assert_array_equal(fitted.predict(X), expected)
     assert fitted.loss_curve_ == loss_curve
     assert fitted.partial_fit(X, y).t_ == 90
+
+
+# --- sparse X ----------------------------------------------------------------------
+
+
+def damaged_sparse(kind, damage):
+    """X with a damage that making a matrix would have found; no row is empty."""
+    matrix = kind(X)
+    assert matrix.nnz == 120
+    if damage == "negative":
+        matrix.indices[7] = -1
+    elif damage == "too large":
+        matrix.indices[7] = matrix.shape[1 if matrix.format == "csr" else 0]
+    elif damage == "decreasing":
+        matrix.indptr[2] = matrix.indptr[1] - 1
+    else:
+        matrix.indptr[-1] += 5
+    return matrix
+
+
+def train_on(estimator, method, bad, y):
+    classifier = isinstance(estimator, SparseMLPClassifier)
+    known = {"classes": [0, 1, 2]} if classifier and method == "partial_fit" else {}
+    return getattr(estimator, method)(bad, y, **known)
+
+
+each_container = pytest.mark.parametrize(
+    "kind",
+    [sparse.csr_array, sparse.csr_matrix, sparse.csc_array, sparse.csc_matrix],
+)
+
+
+@each_container
+@pytest.mark.parametrize("damage", ["negative", "too large", "decreasing", "beyond"])
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_sparse_X_out_of_bounds_is_refused(kind, damage, estimator, y):
+    name = kind.__name__[:3].upper()
+    message = rf"{estimator.__name__}: X is not a valid {name} matrix of shape"
+    for method in ("fit", "partial_fit"):
+        fresh = small(estimator)
+        before = vars(fresh).copy()
+        with pytest.raises(ValueError, match=message):
+            train_on(fresh, method, damaged_sparse(kind, damage), y)
+        assert same_state(before, vars(fresh))
+    for first in (X, sparse.csr_array(X)):
+        fitted = small(estimator).fit(first, y)
+        expected = fitted.predict(X)
+        with pytest.raises(ValueError, match=message):
+            fitted.predict(damaged_sparse(kind, damage))
+        with pytest.raises(ValueError, match=message):
+            train_on(fitted, "partial_fit", damaged_sparse(kind, damage), y)
+        np.testing.assert_array_equal(fitted.predict(X), expected)
+
+
+@each_container
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+def test_sparse_X_that_is_not_finite_is_refused(kind, bad, estimator, y):
+    matrix = kind(X)
+    matrix.data[50] = bad
+    message = "X contains (NaN|infinity)"
+    for method in ("fit", "partial_fit"):
+        fresh = small(estimator)
+        with pytest.raises(ValueError, match=message):
+            train_on(fresh, method, matrix, y)
+        assert not hasattr(fresh, "coefs_")
+    fitted = small(estimator).fit(sparse.csr_array(X), y)
+    with pytest.raises(ValueError, match=message):
+        fitted.predict(matrix)
+
+
+def in_disorder(X):
+    """CSR with every entry in two parts, in random order within its row."""
+    coo = sparse.coo_array(X)
+    row, column = np.tile(coo.row, 2), np.tile(coo.col, 2)
+    order = np.lexsort((np.random.default_rng(0).random(len(row)), row))
+    data = np.tile(coo.data / 2, 2)[order]
+    indptr = np.searchsorted(row[order], np.arange(X.shape[0] + 1))
+    return sparse.csr_array((data, column[order], indptr), shape=X.shape)
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_unsorted_and_repeated_entries_are_those_of_canonical_X(
+    estimator, y, precision
+):
+    canonical = sparse.csr_array(np.where(X > 0.3, X, 0))
+    disorder = in_disorder(canonical)
+    arrays = (disorder.data, disorder.indices, disorder.indptr)
+    copies = [array.copy() for array in arrays]
+    assert (np.diff(disorder.indices[: disorder.indptr[1]]) <= 0).any()
+    settings = {"precision": precision, "hidden_layer_sizes": (8, 8)}
+    expected = small(estimator, **settings).fit(canonical, y).partial_fit(canonical, y)
+    actual = small(estimator, **settings).fit(disorder, y).partial_fit(disorder, y)
+    for a, e in zip(actual.coefs_, expected.coefs_, strict=True):
+        np.testing.assert_array_equal(a.toarray(), e.toarray())
+    np.testing.assert_array_equal(actual.predict(disorder), expected.predict(canonical))
+    # Not a byte of what the user passed has changed, or moved.
+    for array, copy, now in zip(
+        arrays, copies, (disorder.data, disorder.indices, disorder.indptr), strict=True
+    ):
+        assert np.shares_memory(array, now)
+        np.testing.assert_array_equal(now, copy)
+
+
+def test_int8_refuses_a_row_too_long_for_its_sums():
+    n, y = 2**16 + 1, np.arange(3.0)
+    X = sparse.csr_array(np.eye(3, n))
+    longest, too_long = np.ones((3, n)), np.ones((3, n))
+    longest[:, 0] = 0
+    too_long[:2, 5:] = 0  # the last row only
+    longest, too_long = sparse.csr_array(longest), sparse.csr_array(too_long)
+    message = r"X has a row of 65,537 non-zeros; allowed: at most 65,536 with .*int8"
+    settings = {"hidden_layer_sizes": (2,), "max_iter": 1}
+    for method in ("fit", "partial_fit"):
+        fresh = small(SparseMLPRegressor, precision="int8", **settings)
+        with pytest.raises(ValueError, match=message):
+            getattr(fresh, method)(too_long, y)
+        assert not hasattr(fresh, "coefs_")
+    fitted = small(SparseMLPRegressor, precision="int8", **settings).fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        fitted.predict(too_long)
+    # A network of sparse rows takes dense ones, too, and sums their non-zeros.
+    for X_dense in (too_long.toarray(), np.ones((3, n))):
+        with pytest.raises(ValueError, match=message):
+            fitted.partial_fit(X_dense, y)
+        with pytest.raises(ValueError, match=message):
+            fitted.predict(X_dense)
+    fitted.partial_fit(longest, y).predict(longest)
+    fitted.partial_fit(longest.toarray(), y).predict(longest.toarray())
+    small(SparseMLPRegressor, **settings).fit(too_long, y).predict(too_long)
+
+
+def test_arrays_put_in_the_place_of_sparse_ones_are_looked_at_anew():
+    rng = np.random.default_rng(0)
+    columns = rng.permutation(2000)
+    X = sparse.random_array((300, 2000), density=0.02, format="csr", rng=rng)
+    y = rng.random(300)
+    assert X.has_canonical_format  # SciPy remembers
+    X.indices = columns[X.indices].astype(np.int32)
+    expected = X.toarray()
+    network = small(SparseMLPRegressor, hidden_layer_sizes=(32,), density=1.0)
+    np.testing.assert_allclose(
+        network.fit(X, y).predict(X), network.fit(expected, y).predict(expected), 1e-4
+    )

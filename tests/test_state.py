@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import subprocesses
 from problems import PRECISIONS, SIZES, random_data, random_network, state, train
+from scipy import sparse
 
 from sparsenet._kernels import available_isas
 from sparsenet._network import Optimizer
@@ -19,6 +20,23 @@ def trained(precision="float32", **options):
     network = random_network(precision=precision, **options)
     train(network, *random_data(100), optimizer=ADAM, batch_size=50)
     return network
+
+
+def random_rows(n, n_features=SIZES[0], n_outputs=SIZES[-1], density=0.3):
+    """CSR X and targets."""
+    X, y = random_data(n, n_features, n_outputs)
+    kept = np.random.default_rng(1).random(X.shape) < density
+    return sparse.csr_array(np.where(kept, X, 0)), y
+
+
+def trained_on_rows(precision="float32", **options):
+    """Whose first layer is stored by feature."""
+    network = random_network(precision=precision, sparse_rows=True, **options)
+    train(network, *random_rows(100), optimizer=ADAM, batch_size=50)
+    return network
+
+
+each_kind = pytest.mark.parametrize("kind", [trained, trained_on_rows])
 
 
 def copied(network):
@@ -41,10 +59,25 @@ def test_bytes_of_a_pickle(precision, bytes_per_connection):
     assert len(pickle.dumps(network)) <= limit
 
 
+@pytest.mark.parametrize(
+    ("precision", "bytes_per_connection"),
+    [("float32", 6.2), ("bfloat16", 4.2), ("float16", 4.2), ("int8", 3.2)],
+)
+def test_bytes_of_a_pickle_of_a_layer_by_feature(precision, bytes_per_connection):
+    sizes, density = (20_000, 100, 10), (0.1, 1.0)
+    network = random_network(sizes, density, precision=precision, sparse_rows=True)
+    train(network, *random_rows(64, 20_000, 10, density=0.001), optimizer=ADAM)
+    assert network.n_connections == 20_000 * 10 + 100 * 10
+    limit = bytes_per_connection * network.n_connections + 4096
+    assert len(pickle.dumps(network)) <= limit
+
+
 @each_precision
-def test_predictions_survive_bit_by_bit(precision):
-    network = trained(precision)
+@each_kind
+def test_predictions_survive_bit_by_bit(precision, kind):
+    network = kind(precision)
     loaded = copied(network)
+    assert loaded.sparse_rows == (kind is trained_on_rows)
     X, _ = random_data(130)
     np.testing.assert_array_equal(loaded.predict(X, 1), network.predict(X, 1))
     for ours, theirs in zip(loaded.coefs, network.coefs, strict=True):
@@ -54,11 +87,12 @@ def test_predictions_survive_bit_by_bit(precision):
 
 
 @each_precision
-def test_training_goes_on_after_loading(precision):
+@each_kind
+def test_training_goes_on_after_loading(precision, kind):
     """As in a network that forgot its optimizer's state."""
-    network = trained(precision)
+    network = kind(precision)
     loaded, again = copied(network), copied(network)
-    X, y = random_data(130)
+    X, y = random_data(130) if kind is trained else random_rows(130)
     before = loaded.predict(X, 1)
     first_loss = train(loaded, X, y, optimizer=ADAM)
     assert loaded.n_steps == 1
@@ -105,7 +139,11 @@ np.save(sys.argv[2], [network.predict(X, 1) for network in networks])
 
 @pytest.mark.parametrize("isa", available_isas())
 def test_a_pickle_travels_between_instruction_sets(isa, tmp_path):
-    networks = [trained(precision) for precision in PRECISIONS]
+    networks = [
+        kind(precision)
+        for kind in (trained, trained_on_rows)
+        for precision in PRECISIONS
+    ]
     path, result = tmp_path / "networks.pickle", tmp_path / "predictions.npy"
     path.write_bytes(pickle.dumps(networks))
     subprocesses.run(LOADED, path, result, SPARSENET_ISA=isa)
@@ -135,8 +173,9 @@ def assert_refused(network, change, message):
 
 
 @each_precision
-def test_each_field_must_be_there(precision):
-    network = trained(precision)
+@each_kind
+def test_each_field_must_be_there(precision, kind):
+    network = kind(precision)
     saved = network.__getstate__()
     optional = {"n_steps"}
     for field in saved.keys() - optional:
@@ -191,19 +230,18 @@ def test_content_that_is_no_network(content):
 
 
 ARRAYS = [
-    (precision, number, field)
+    (kind, precision, number, field)
+    # A sparse layer and a dense one; a layer by feature.
+    for kind, number in ((trained, 0), (trained, 2), (trained_on_rows, 0))
     for precision in PRECISIONS
-    for number in (0, 2)  # a sparse layer and a dense one
-    for field, value in random_network(precision=precision)
-    .__getstate__()["layers"][number]
-    .items()
+    for field, value in kind(precision).__getstate__()["layers"][number].items()
     if isinstance(value, np.ndarray)
 ]
 
 
-@pytest.mark.parametrize(("precision", "number", "field"), ARRAYS)
-def test_wrong_arrays(precision, number, field):
-    network = trained(precision)
+@pytest.mark.parametrize(("kind", "precision", "number", "field"), ARRAYS)
+def test_wrong_arrays(kind, precision, number, field):
+    network = kind(precision)
     array = network.__getstate__()["layers"][number][field]
     wrong = {
         "a list": array.tolist(),
@@ -217,6 +255,11 @@ def test_wrong_arrays(precision, number, field):
     }
     if array.itemsize == 1:
         del wrong["another byte order"]  # which one byte does not have
+    if array.ndim == 2:
+        wrong["narrow"] = array[:, :-1]
+        wrong["wide"] = np.concatenate([array, array[:, :1]], axis=1)
+        if number == 0:  # a layer by feature that is not dense
+            wrong["without columns"] = array[:, :0]
     for value in wrong.values():
 
         def replace(s, _, value=value):
@@ -250,9 +293,91 @@ def test_indices_must_be_in_range_and_ascend():
         assert_refused(network, change, "do not ascend")
 
 
+def test_connections_must_be_in_range_and_ascend():
+    network = trained_on_rows()
+    assert network.layers[0].fan_out == 9 and SIZES[1] == 18
+
+    def last_out_of_range(_, layer):
+        layer["connections"][-1, -1] = 18
+
+    def far_out_of_range(_, layer):
+        layer["connections"][3, 8] = 255
+
+    def repeated(_, layer):
+        layer["connections"][5, 1] = layer["connections"][5, 0]
+
+    def swapped(_, layer):
+        layer["connections"][2, [3, 4]] = layer["connections"][2, [4, 3]]
+
+    for change in (last_out_of_range, far_out_of_range):
+        assert_refused(network, change, "out of range")
+    for change in (repeated, swapped):
+        assert_refused(network, change, "do not ascend")
+
+
+@each_precision
+def test_a_feature_has_connections_and_no_more_than_units(precision):
+    network = trained_on_rows(precision)
+
+    def none_left(_, layer):
+        for field in ("by_feature", "connections"):
+            layer[field] = layer[field][:, :0]
+
+    def more_than_units(_, layer):
+        layer["by_feature"] = np.zeros((20, 19), layer["by_feature"].dtype)
+        layer["connections"] = np.tile(np.arange(19, dtype=np.uint8), (20, 1))
+
+    def fewer_than_all(_, layer):
+        layer["connections"] = None
+
+    assert_refused(network, none_left, "fan-out 0")
+    assert_refused(network, more_than_units, "fan-out 19")
+    assert_refused(network, fewer_than_all, "has shape (20, 9), not (20, 18)")
+
+
+def test_connections_are_in_the_narrowest_type():
+    wide = trained_on_rows().__getstate__()["layers"][0]["connections"]
+    assert wide.dtype == np.uint8
+    for dtype in (np.uint16, np.uint32, np.int8, np.int64):
+
+        def widen(_, layer, dtype=dtype):
+            layer["connections"] = layer["connections"].astype(dtype)
+
+        assert_refused(trained_on_rows(), widen, f"not {np.dtype(np.uint8)}")
+
+
+@each_precision
+def test_only_the_first_layer_may_be_stored_by_feature(precision):
+    network = trained(precision)
+    sizes = (SIZES[1], SIZES[2], SIZES[2])
+    other = random_network(sizes, (0.5, 1.0), precision=precision, sparse_rows=True)
+    layer = other.__getstate__()["layers"][0]
+    assert (layer["n_in"], layer["n_out"]) == SIZES[1:3]
+
+    def second_by_feature(s, _):
+        s["layers"][1] = layer
+
+    assert_refused(network, second_by_feature, "layer 1 is stored by feature")
+
+
+@each_precision
+def test_states_of_version_1_still_load(precision):
+    """They have no layers by feature; the rest of their layout is the same."""
+    network = trained(precision)
+    saved = network.__getstate__()
+    assert saved["version"] == 2
+    saved["version"] = 1
+    loaded = network.__class__.__new__(network.__class__)
+    loaded.__setstate__(pickle.loads(pickle.dumps(saved)))
+    X, _ = random_data(100)
+    np.testing.assert_array_equal(loaded.predict(X, 1), network.predict(X, 1))
+    assert loaded.__getstate__()["version"] == 2
+
+
+@each_kind
 @pytest.mark.parametrize("field", ["n_in", "n_out", "precision"])
-def test_a_layer_must_be_its_networks(field):
-    network = trained()
+def test_a_layer_must_be_its_networks(kind, field):
+    network = kind()
     assert_refused(network, lambda _, layer: layer.update({field: 5}), "layer 0")
 
 
@@ -267,8 +392,9 @@ def test_a_failed_load_leaves_the_network_alone():
 
 
 @each_precision
-def test_truncated_bytes(precision):
-    whole = pickle.dumps(trained(precision))
+@each_kind
+def test_truncated_bytes(precision, kind):
+    whole = pickle.dumps(kind(precision))
     for size in np.linspace(0, len(whole) - 1, 60).astype(int):
         with pytest.raises((pickle.UnpicklingError, EOFError, ValueError)):
             pickle.loads(whole[:size])
@@ -283,13 +409,15 @@ FLIPPED = """
 import pickle, warnings
 import numpy as np
 from problems import random_data, random_network, train
+from scipy import sparse
 from sparsenet._network import Network
 
 warnings.simplefilter("ignore")
 X, y = random_data(64)
+rows = sparse.csr_array(np.where(X > 0.5, X, 0))
 rng = np.random.default_rng(0)
-for precision in ("float32", "int8"):
-    whole = pickle.dumps(random_network(precision=precision))
+for precision, by_feature in [(p, s) for p in ("float32", "int8") for s in (0, 1)]:
+    whole = pickle.dumps(random_network(precision=precision, sparse_rows=by_feature))
     for _ in range(400):
         changed = bytearray(whole)
         changed[rng.integers(len(whole))] = rng.integers(256)
@@ -298,7 +426,8 @@ for precision in ("float32", "int8"):
         except Exception:
             continue
         if isinstance(network, Network):
-            network.predict(X, 1)
-            train(network, X, y)
+            inputs = rows if by_feature else X
+            network.predict(inputs, 1)
+            train(network, inputs, y)
 print("alive")
 """

@@ -40,6 +40,14 @@ cdef class Kernels:
     def operand_size(self):
         return self.ops.operand_size
 
+    @property
+    def term_size(self):
+        return self.ops.term_size
+
+    @property
+    def row_size(self):
+        return self.ops.row_size
+
     def spmm(self, indptr, indices, weights, int64_t height, x, int offset, out,
              int64_t tile_columns=0, int lanes=SN_LANES, int repeat=1):
         """`x` [n_columns][64] as stored; `tile_columns` for dense blocks, 0: all."""
@@ -128,6 +136,39 @@ cdef class Kernels:
             <const uint32_t*>address(transpose_position), <void*>address(forward),
             <void*>address(transpose), <float*>address(row_scale))
 
+    def encode_terms(self, x, int64_t n, int stochastic, uint64_t seed, terms):
+        """-> the scale, as `encode_row`."""
+        return self.ops.encode_terms(<const float*>address(x), n, stochastic, seed,
+                                     <void*>address(terms))
+
+    def encode_row(self, values, int64_t n, int stochastic, uint64_t seed, row):
+        return self.ops.encode_row(<const float*>address(values), n, stochastic, seed,
+                                   <void*>address(row))
+
+    def sum_rows(self, indices, terms, table, int64_t row_bytes, int encoded,
+                 int64_t n_units, out):
+        self.ops.sum_rows(<const uint32_t*>address(indices), address(terms),
+                          len(indices), address(table), row_bytes, encoded, n_units,
+                          <float*>address(out))
+
+    def sum_sparse_rows(self, indices, terms, table, int64_t row_bytes, connections,
+                        int64_t n_units, out):
+        """`connections` [n_features][fan_out]."""
+        cdef int wide = connections.dtype == np.uint32
+        self.ops.sum_sparse_rows[wide](
+            <const uint32_t*>address(indices), address(terms), len(indices),
+            address(table), row_bytes, address(connections), connections.shape[1],
+            n_units, <float*>address(out))
+
+    def sum_at_connections(self, indices, terms, table, int64_t row_bytes, connections,
+                           out):
+        """`connections` [fan_out]."""
+        cdef int wide = connections.dtype == np.uint32
+        self.ops.sum_at_connections[wide](
+            <const uint32_t*>address(indices), address(terms), len(indices),
+            address(table), row_bytes, address(connections), len(connections),
+            <float*>address(out))
+
     def activate(self, int activation, z, bias, row_scale, lane_scale):
         cdef const float *rows = NULL
         cdef const float *lanes = NULL
@@ -151,16 +192,31 @@ cdef class Kernels:
 
     def update(self, optimizer, double alpha, double inv_weight, parameter, gradient,
                first, second):
-        cdef sn_optimizer o
-        o.solver = SN_ADAM if optimizer.solver == "adam" else SN_SGD
-        o.nesterov = optimizer.nesterovs_momentum
-        o.learning_rate = optimizer.learning_rate
-        o.beta_1 = optimizer.beta_1
-        o.beta_2 = optimizer.beta_2
-        o.epsilon = optimizer.epsilon
-        o.momentum = optimizer.momentum
-        o.alpha = alpha
-        o.inv_weight = inv_weight
+        cdef sn_optimizer o = step_of(optimizer, alpha, inv_weight)
         self.table.update(&o, len(parameter), <float*>address(parameter),
                           <const float*>address(gradient), <float*>address(first),
                           <float*>address(second))
+
+    def replay(self, optimizer, double alpha, learning_rate, inv_weight, int64_t now,
+               missed, parameter, first, second):
+        """`learning_rate` and `inv_weight` of each step; missed int32[n]."""
+        cdef sn_optimizer o = step_of(optimizer, alpha, 0)
+        self.table.replay(
+            &o, <const float*>address(learning_rate), <const float*>address(inv_weight),
+            now, <const int32_t*>address(missed), len(missed),
+            <float*>address(parameter), <float*>address(first),
+            <float*>address(second))
+
+
+cdef sn_optimizer step_of(optimizer, double alpha, double inv_weight):
+    cdef sn_optimizer o
+    o.solver = SN_ADAM if optimizer.solver == "adam" else SN_SGD
+    o.nesterov = optimizer.nesterovs_momentum
+    o.learning_rate = optimizer.learning_rate
+    o.beta_1 = optimizer.beta_1
+    o.beta_2 = optimizer.beta_2
+    o.epsilon = optimizer.epsilon
+    o.momentum = optimizer.momentum
+    o.alpha = alpha
+    o.inv_weight = inv_weight
+    return o

@@ -249,16 +249,18 @@ INLINE void replay_by(const sn_optimizer *o, const int adam, const float *learni
                 v[j] = select_float(active, v_next, v[j]);
             }
         for (; t < now; t++) {
-            if ((now - t) % 8 == 0) {
+            /* What L2 moves a weight by in one step, at most, relative to the weight. */
+            const float pull = o->alpha * inv_weight[t] * learning_rate[t] / (adam ? o->epsilon : 1.0f);
+            if ((now - t) % 8 == 0 && pull < 1.0f) {
                 /* At most so much drift is left in the moments, whatever v becomes; and in L2, the weight itself. */
                 const float drift = decay / (1.0f - decay) * (adam ? learning_rate[t] / o->epsilon : 1.0f);
-                vf largest = splat(0.0f);
+                vi settled = splat_int(-1); /* NaN is not */
                 UNROLL for (int j = 0; j < REPLAYED; j++)
                 {
-                    largest = vmax(vabs(m[j] * drift), largest);
-                    if (o->alpha > 0.0f) largest = vmax(vabs(w[j]), largest);
+                    settled &= vabs(m[j] * drift) < SETTLED;
+                    if (o->alpha > 0.0f) settled &= vabs(w[j]) < SETTLED;
                 }
-                if (max_lanes(largest) < SETTLED) break; /* not so for NaN or a momentum of 1 */
+                if (max_lanes(select_float(settled, splat(0.0f), splat(1.0f))) == 0.0f) break;
             }
             UNROLL for (int j = 0; j < REPLAYED; j++)
                 step_vector(o, adam, learning_rate[t], inv_weight[t], splat(0.0f), &w[j], &m[j], &v[j]);

@@ -1,0 +1,394 @@
+"""The kernels of sparse inputs, of every instruction set, against their NumPy twins.
+
+Bits and bounds as in test_kernels.py.
+"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import reference
+from reference import LANES, UNIT_ROUNDOFF
+from test_kernels import (
+    SEEDS,
+    bits_of,
+    each_index,
+    each_isa,
+    each_precision,
+    random_floats,
+    random_stored,
+    values,
+)
+
+from sparsenet._kernels._single import Kernels
+from sparsenet._network import Optimizer
+
+# Around the vectors (16), their tiles (64, 128) and what two tiles leave over.
+N_UNITS = (1, 7, 16, 63, 64, 65, 100, 129, 200)
+# Around the groups in which terms are summed (2, 4) and the rows fetched early (8).
+N_TERMS = (0, 1, 2, 3, 4, 5, 17)
+N_ROWS = 20
+# So many units that the last ones need all bits of their index.
+MANY = {np.uint16: 2**16, np.uint32: 2**16 + 1000}
+GUARD = np.float32(-12345)
+
+each_size = pytest.mark.parametrize("n_units", N_UNITS)
+
+
+def dtype_of(size, precision, signed=True):
+    """Of terms or encoded rows."""
+    if precision == "int8":
+        return np.dtype(f"{'i' if signed else 'u'}{size}")
+    return np.dtype(np.float32 if size == 4 else np.uint16)
+
+
+def meaning(stored, precision, offset=0):
+    """Values of terms or rows, whatever they are stored in."""
+    if precision != "int8" and stored.dtype == np.float32:
+        precision = "float32"
+    return values(stored, precision, offset)
+
+
+def random_terms(n, kernels, precision, rng):
+    """Terms of random rows of a table, some of them more than once."""
+    indices = rng.integers(0, N_ROWS, n).astype(np.uint32)
+    indices[-1:] = N_ROWS - 1
+    indices[n // 2 : n // 2 + 1] = indices[-1:]
+    dtype = dtype_of(kernels.term_size, precision)
+    if precision == "int8":
+        terms = rng.integers(-127, 128, n)
+        return indices, np.where(rng.random(n) < 0.1, 127, terms).astype(dtype)
+    terms = random_stored(n, precision, rng)
+    if dtype != terms.dtype:
+        terms = reference.from_bits(terms, precision)
+    return indices, terms
+
+
+def random_table(width, kernels, precision, rng, encoded=False):
+    """N_ROWS random rows, and garbage between them and behind the last."""
+    rows = random_stored((N_ROWS, width), precision, rng)
+    if encoded and rows.itemsize != kernels.row_size:
+        rows = reference.from_bits(rows, precision)
+    garbage = 255 if precision == "int8" else np.nan
+    if rows.dtype == np.uint16:
+        garbage = reference.to_bits(np.nan, precision)
+    stride = width + 3
+    table = np.full(N_ROWS * stride + LANES, garbage, rows.dtype)
+    table[: N_ROWS * stride].reshape(N_ROWS, stride)[:, :width] = rows
+    return table, stride * rows.itemsize, rows
+
+
+def assert_sums(actual, expected, magnitude, n_terms, precision):
+    if precision == "int8":
+        np.testing.assert_array_equal(actual, expected.astype(np.float32))
+    else:
+        bound = (n_terms + 2) * UNIT_ROUNDOFF * magnitude
+        assert np.all(np.abs(actual - expected) <= bound)
+
+
+# --- sums --------------------------------------------------------------------------
+
+
+@each_isa
+@each_precision
+@each_size
+@pytest.mark.parametrize("encoded", [False, True])
+def test_sum_rows(isa, precision, n_units, encoded):
+    rng = np.random.default_rng(n_units)
+    kernels = Kernels(isa, precision)
+    table, row_bytes, rows = random_table(n_units, kernels, precision, rng, encoded)
+    x = meaning(rows, precision, 128)
+    for n in N_TERMS:
+        indices, terms = random_terms(n, kernels, precision, rng)
+        out = np.full(n_units + 2 * LANES, GUARD)
+        kernels.sum_rows(indices, terms, table, row_bytes, encoded, n_units, out)
+        np.testing.assert_array_equal(out[n_units + LANES - 1 :], GUARD)
+        w, named = meaning(terms, precision), x[indices]
+        expected = reference.sum_rows(w, named)
+        magnitude = reference.sum_rows(abs(w), abs(named))
+        assert_sums(out[:n_units], expected, magnitude, n, precision)
+
+
+@each_isa
+@each_precision
+@each_index
+@pytest.mark.parametrize("fan_out", N_UNITS)
+def test_sum_sparse_rows(isa, precision, index, fan_out):
+    rng = np.random.default_rng(fan_out)
+    kernels = Kernels(isa, precision)
+    table, row_bytes, rows = random_table(fan_out, kernels, precision, rng)
+    x, n_units = meaning(rows, precision, 128), MANY[index]
+    # Features share most of their units, the very last of all among them.
+    units = [rng.permutation(fan_out + 5)[:fan_out] for _ in range(N_ROWS)]
+    connections = (n_units - 1 - np.array(units)).astype(index)
+    for n in N_TERMS:
+        indices, terms = random_terms(n, kernels, precision, rng)
+        out = np.full(n_units + LANES, GUARD)
+        kernels.sum_sparse_rows(
+            indices, terms, table, row_bytes, connections, n_units, out
+        )
+        np.testing.assert_array_equal(out[n_units:], GUARD)
+        w, named, reached = meaning(terms, precision), x[indices], connections[indices]
+        expected = reference.sum_sparse_rows(w, named, reached, n_units)
+        magnitude = reference.sum_sparse_rows(abs(w), abs(named), reached, n_units)
+        assert_sums(out[:n_units], expected, magnitude, n, precision)
+
+
+@each_isa
+@each_precision
+@each_index
+@pytest.mark.parametrize("fan_out", N_UNITS)
+def test_sum_at_connections(isa, precision, index, fan_out):
+    rng = np.random.default_rng(fan_out)
+    kernels = Kernels(isa, precision)
+    tail, _, rows = random_table(fan_out + 5, kernels, precision, rng, encoded=True)
+    # Rows so long that only their ends can be filled.
+    n_units = MANY[index]
+    table = np.zeros((N_ROWS, n_units), tail.dtype)
+    table[:, -rows.shape[1] :] = rows
+    units = rng.permutation(rows.shape[1])[:fan_out]
+    connections = (n_units - rows.shape[1] + units).astype(index)
+    x = meaning(rows, precision, 128)
+    for n in N_TERMS:
+        indices, terms = random_terms(n, kernels, precision, rng)
+        out = np.full(fan_out + LANES, GUARD)
+        kernels.sum_at_connections(
+            indices, terms, table, table.strides[0], connections, out
+        )
+        np.testing.assert_array_equal(out[fan_out:], GUARD)
+        w, named = meaning(terms, precision), x[indices]
+        expected = reference.sum_at_connections(w, named, units)
+        magnitude = reference.sum_at_connections(abs(w), abs(named), units)
+        assert_sums(out[:fan_out], expected, magnitude, n, precision)
+
+
+@each_isa
+@pytest.mark.parametrize("term", [-127, 127])
+@pytest.mark.parametrize("byte", [0, 255])
+def test_int8_sums_hold_65536_extreme_products(isa, term, byte):
+    n, n_units = 2**16, 65
+    kernels = Kernels(isa, "int8")
+    indices = np.zeros(n, np.uint32)
+    terms = np.full(n, term, dtype_of(kernels.term_size, "int8"))
+    table = np.full(n_units + LANES, byte, np.uint8)
+    units = np.arange(n_units, dtype=np.uint16)
+    outs = np.zeros((4, n_units + LANES), np.float32)
+    for encoded in (0, 1):
+        kernels.sum_rows(indices, terms, table, 0, encoded, n_units, outs[encoded])
+    kernels.sum_sparse_rows(indices, terms, table, 0, units[None], n_units, outs[2])
+    kernels.sum_at_connections(indices, terms, table, 0, units, outs[3])
+    np.testing.assert_array_equal(
+        outs[:, :n_units], np.float32(n * term * (byte - 128))
+    )
+
+
+# --- encoding ----------------------------------------------------------------------
+
+
+def run_encode(kernels, precision, what, x, stochastic=0, seed=0):
+    """Values that "terms" or a "row" of x mean, and the scale."""
+    n, row = len(x), what == "row"
+    size = kernels.row_size if row else kernels.term_size
+    padded = np.append(x, np.full(LANES, np.nan, np.float32))
+    stored = np.full(n + 2 * LANES, 77, dtype_of(size, precision, signed=not row))
+    kernel = kernels.encode_row if row else kernels.encode_terms
+    scale = kernel(padded, n, stochastic, seed, stored)
+    np.testing.assert_array_equal(stored[n + LANES - 1 :], 77)
+    if precision == "int8":
+        return stored[:n].astype(np.int64) - 128 * row, scale
+    if size == 2:
+        return reference.from_bits(stored[:n], precision), scale
+    return stored[:n], scale
+
+
+each_kind = pytest.mark.parametrize("what", ["terms", "row"])
+
+
+@each_isa
+@each_precision
+@each_kind
+@pytest.mark.parametrize("seed", [None, *SEEDS])
+def test_encode_terms_and_rows(isa, precision, what, seed):
+    kernels = Kernels(isa, precision)
+    twin = reference.encode_row if what == "row" else reference.encode_terms
+    rng = np.random.default_rng(0)
+    for n in (0, *N_UNITS):
+        x = random_floats(n, rng)
+        x[n // 2 :: 7] = 0
+        for factor in (0, 1, 1e-7, -1e-30, 1e5):
+            scaled = x * np.float32(factor)
+            stochastic = seed is not None
+            actual = run_encode(kernels, precision, what, scaled, stochastic, seed or 0)
+            expected = twin(scaled, precision, seed)
+            np.testing.assert_array_equal(bits_of(actual[0]), bits_of(expected[0]))
+            assert actual[1] == expected[1]
+
+
+@each_isa
+@each_precision
+@each_kind
+def test_encode_rounds_at_random_only_when_told(isa, precision, what):
+    kernels = Kernels(isa, precision)
+    x = random_floats(200, np.random.default_rng(0))
+    plain = [run_encode(kernels, precision, what, x, 0, seed)[0] for seed in SEEDS]
+    drawn = [run_encode(kernels, precision, what, x, 1, seed)[0] for seed in SEEDS]
+    assert (np.array(plain) == plain[0]).all()
+    others = [*plain[:1], *drawn]
+    distinct = {encoded.tobytes() for encoded in others}
+    assert len(distinct) == (len(others) if precision == "int8" else 1)
+
+
+@each_isa
+@each_kind
+def test_stochastic_rounding_depends_on_seed_and_element_alone(isa, what):
+    """And on none of the other values, nor on how many there are."""
+    kernels = Kernels(isa, "int8")
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, 200).astype(np.float32)
+    x[0] = 1  # the scale of all
+    whole, scale = run_encode(kernels, "int8", what, x, 1, 5)
+    for n in N_UNITS:
+        part, of_part = run_encode(kernels, "int8", what, x[:n], 1, 5)
+        np.testing.assert_array_equal(part, whole[:n])
+        assert of_part == scale
+    other = x.copy()
+    changed = rng.random(200) < 0.5
+    changed[0] = False
+    other[changed] *= -0.5
+    mixed, _ = run_encode(kernels, "int8", what, other, 1, 5)
+    np.testing.assert_array_equal(mixed[~changed], whole[~changed])
+    assert (mixed[changed] != whole[changed]).any()
+    # Equal values fall to both sides, as each element draws for itself.
+    halves, _ = run_encode(kernels, "int8", what, np.append(x[:1], x[1:] * 0 + 0.5), 1)
+    assert set(halves[1:]) == {63, 64}
+    np.testing.assert_allclose(halves[1:].mean(), 63.5, atol=5 * 0.5 / np.sqrt(199))
+
+
+@each_isa
+@pytest.mark.parametrize("largest", [1e-30, 1e-12, 6e-8, 1, 65504, 1e30])
+def test_float16_rows_keep_tiny_and_huge_deltas(isa, largest):
+    x = np.linspace(-largest, largest, 100).astype(np.float32)
+    kernels = Kernels(isa, "float16")
+    row, scale = run_encode(kernels, "float16", "row", x)
+    assert scale == 1
+    np.testing.assert_allclose(row, x, rtol=2.0**-11, atol=0)
+
+
+# --- replay ------------------------------------------------------------------------
+
+OPTIMIZERS = {
+    "adam": Optimizer("adam", 1e-3),
+    "sgd": Optimizer("sgd", 0.1, nesterovs_momentum=False),
+    "nesterov": Optimizer("sgd", 0.1, nesterovs_momentum=True),
+}
+each_optimizer = pytest.mark.parametrize(
+    "optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS
+)
+
+
+def random_steps(optimizer, n, rng):
+    """Learning rate and inverse of the batch's weight of each step."""
+    learning_rate = optimizer.learning_rate * rng.uniform(0.5, 1, n)
+    return learning_rate.astype(np.float32), rng.uniform(0.01, 1, n).astype(np.float32)
+
+
+def eager(kernels, optimizer, alpha, steps, missed, arrays):
+    """Every missed step by `update`, with a gradient of zero."""
+    arrays, zeros = np.array(arrays), np.zeros(len(missed), np.float32)
+    now = len(steps[0])
+    for t in range(now - missed.max(), now):
+        step = dataclasses.replace(optimizer, learning_rate=steps[0][t])
+        after = arrays.copy()
+        kernels.update(step, alpha, steps[1][t], after[0], zeros, after[1], after[2])
+        arrays = np.where(missed >= now - t, after, arrays)
+    return arrays
+
+
+def run_replay(kernels, optimizer, alpha, steps, missed, arrays):
+    n = len(missed)
+    padded = np.full((3, n + LANES), GUARD)
+    padded[:, :n] = arrays
+    # Steps that are yet to come do not matter.
+    steps = [np.append(of_steps, np.float32(np.nan)) for of_steps in steps]
+    kernels.replay(optimizer, alpha, *steps, len(steps[0]) - 1, missed, *padded)
+    np.testing.assert_array_equal(padded[:, n:], GUARD)
+    return padded[:, :n]
+
+
+@each_isa
+@each_optimizer
+@pytest.mark.parametrize("alpha", [0, 0.1])
+def test_replay_is_update_without_gradient(isa, optimizer, alpha):
+    rng = np.random.default_rng(0)
+    kernels, n = Kernels(isa, "float32"), 8 * LANES
+    missed = rng.integers(0, 41, (8, LANES)).astype(np.int32)
+    missed[1] = rng.integers(20, 41, LANES)
+    missed[2], missed[3], missed[4] = 40, 0, 7
+    missed[5] = 0
+    missed[5, 37] = 40
+    arrays = random_floats((3, 8, LANES), rng)
+    arrays[2] **= 2
+    arrays[:, 6] = 0
+    # One that moves keeps the settled ones beside it going (16: portable's group).
+    missed[7] = 40
+    arrays[1, 7] = 0
+    arrays[1, 7, 15::16] = 1
+    missed, arrays = missed.ravel(), arrays.reshape(3, n)
+    steps = random_steps(optimizer, 45, rng)
+    for of_steps in steps:
+        of_steps[:5] = np.nan  # before anything was missed
+
+    expected = eager(kernels, optimizer, alpha, steps, missed, arrays)
+    actual = run_replay(kernels, optimizer, alpha, steps, missed, arrays)
+    np.testing.assert_array_equal(bits_of(actual), bits_of(expected))
+    moved = actual[0] != arrays[0]
+    assert moved.sum() > n / 3 and not moved[missed == 0].any()
+
+
+@each_isa
+@each_optimizer
+@pytest.mark.parametrize("alpha", [0, 0.01])
+def test_replay_stops_where_parameters_have_settled(isa, optimizer, alpha):
+    rng = np.random.default_rng(1)
+    n_steps, n = 6000, 2 * LANES
+    kernels = Kernels(isa, "float32")
+    missed = rng.integers(n_steps - 500, n_steps + 1, n).astype(np.int32)
+    arrays = random_floats((3, n), rng) * np.float32(1e-3)
+    arrays[2] **= 2
+    steps = random_steps(optimizer, n_steps, rng)
+    if alpha > 0:  # so much of it that nothing is left
+        optimizer = dataclasses.replace(optimizer, epsilon=1e-3)
+        steps[1][:] *= 20
+    expected = eager(kernels, optimizer, alpha, steps, missed, arrays)
+    steps[0][-7:] = np.nan  # steps that nobody takes
+    actual = run_replay(kernels, optimizer, alpha, steps, missed, arrays)
+    np.testing.assert_allclose(actual[0], expected[0], rtol=0, atol=2.0**-32)
+    np.testing.assert_allclose(actual[1], expected[1], rtol=0, atol=2.0**-33)
+    if alpha > 0:
+        assert np.abs(actual[0]).max() < 2.0**-32
+    if optimizer.solver == "adam":
+        # Up to the roundings of all steps.
+        decayed = arrays[2] * 0.999 ** missed.astype(np.float64)
+        wanted = decayed if alpha == 0 else expected[2]
+        np.testing.assert_allclose(actual[2], wanted, rtol=n_steps * UNIT_ROUNDOFF)
+    else:
+        np.testing.assert_array_equal(actual[2], arrays[2])
+
+
+@each_isa
+def test_replay_does_not_stop_where_little_is_not_settled(isa):
+    # Adam with a strong L2 leaves a tiny weight again: its steps do not shrink.
+    kernels, n = Kernels(isa, "float32"), LANES
+    missed = np.full(n, 16, np.int32)
+    arrays = np.zeros((3, n), np.float32)
+    arrays[0] = 1e-11
+    optimizer = Optimizer("adam", 1e-3)
+    steps = np.full((2, 16), [[1e-3], [1 / 64]], np.float32)
+    expected = eager(kernels, optimizer, 0.1, steps, missed, arrays)
+    actual = run_replay(kernels, optimizer, 0.1, steps, missed, arrays)
+    assert np.abs(expected[0]).min() > 1e-5
+    np.testing.assert_array_equal(bits_of(actual), bits_of(expected))
+    # What is not a number is not little.
+    arrays[:], arrays[1, 3] = 0, np.nan
+    actual = run_replay(kernels, optimizer, 0.0, steps, missed, arrays)
+    assert np.isnan(actual[0][3]) and np.isfinite(np.delete(actual[0], 3)).all()
