@@ -1,10 +1,11 @@
-"""Training on sparse rows (text, one-hot), against scikit-learn.
+r"""Training on sparse rows (text, one-hot), against scikit-learn.
 
 One hidden layer, ReLU, Adam, batches of 200, one thread:
 
     python benchmarks/sparse_rows.py                           made-up text
     python benchmarks/sparse_rows.py --rows X.npz --labels y.npy
-    python benchmarks/sparse_rows.py --columns 1048576 --hidden 256 --no-peer
+    python benchmarks/sparse_rows.py --columns 1048576 --hidden 256 \
+        --density 0.1 --no-peer
 
 Made-up text has rows of about 130 words, whose columns follow Zipf's law,
 with random labels: for times only. With ``--rows`` (scipy.sparse.save_npz) and
@@ -77,6 +78,7 @@ def main():
     parser.add_argument("--columns", type=int, default=55_512, help="of made-up text")
     parser.add_argument("--hidden", type=int, default=100)
     parser.add_argument("--batch", type=int, default=200)
+    parser.add_argument("--density", type=float, help="only networks of this density")
     parser.add_argument("--alpha", type=float, default=1e-4)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--threads", type=int, default=1)
@@ -101,6 +103,7 @@ def main():
             density=density, precision=precision, n_threads=args.threads, **shared
         )
         for density, precision in NETWORKS
+        if args.density in (None, density)
     }
     peer = None
     if not args.no_peer:
