@@ -107,3 +107,18 @@ def test_a_grid_search_over_texts_chooses_a_density():
         model = clone(pipeline).set_params(sparsemlpclassifier__density=density)
         coef = model.fit(texts, y)[-1].coefs_[0]
         assert (coef.nnz == 60 * 40) == (density == 1.0)
+
+
+@pytest.mark.parametrize("hidden", [(), (5,)])
+def test_rows_without_non_zeros_teach_the_biases(hidden):
+    X_empty, y = sparse.csr_array((30, 7)), np.repeat([0, 1, 2], (15, 10, 5))
+    model = SparseMLPClassifier(
+        hidden,
+        learning_rate_init=0.05,
+        max_iter=300,
+        n_iter_no_change=np.inf,
+        random_state=0,
+    )
+    model.fit(X_empty, y)
+    shares = model.predict_proba(X_empty)[0]
+    np.testing.assert_allclose(shares, [1 / 2, 1 / 3, 1 / 6], atol=0.02)

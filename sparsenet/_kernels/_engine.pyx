@@ -449,6 +449,7 @@ cdef class Engine:
         if self.net.features != NULL:
             work += (3 + UPDATE_COST) * self.features.fan_out * run.batch_size * (
                 X.nnz / X.shape[0])
+            work = max(work, 1.0)  # a linear model of rows without non-zeros
         steps_per_call = max(1, <int64_t>(SIGNAL_WORK / work))
         if work < SERIAL_WORK:
             n_threads = 1
