@@ -78,8 +78,10 @@ setup(
         [
             extension("_dispatch", *sorted(C_SOURCES)),
             extension("_input"),
+            extension("_memory"),
             extension("_features"),
             extension("_steps"),
+            extension("_rewire"),
             extension("_engine"),
             extension("_single"),
         ],

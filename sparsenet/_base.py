@@ -7,6 +7,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsenet import _topology, _training, _validation
+from sparsenet._connectivity import LayerTopology, Topology
 from sparsenet._network import Network
 from sparsenet._threads import effective_n_threads
 
@@ -18,6 +19,7 @@ OUT_ACTIVATIONS = {
     "squared_error": "identity",
     "poisson": "exp",
 }
+LOSSES = {activation: loss for loss, activation in OUT_ACTIVATIONS.items()}
 
 
 class BaseSparseMLP(BaseEstimator):
@@ -56,7 +58,12 @@ class BaseSparseMLP(BaseEstimator):
         n_iter_no_change=10,
         max_fun=15000,
         density="auto",
-        sparse_training="static",
+        density_distribution="erdos_renyi",
+        sparse_training="set",
+        rewire_interval=100,
+        rewire_fraction=0.3,
+        rewire_until=0.75,
+        initial_density=1.0,
         precision="float32",
         n_threads=None,
     ):
@@ -84,7 +91,12 @@ class BaseSparseMLP(BaseEstimator):
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.density = density
+        self.density_distribution = density_distribution
         self.sparse_training = sparse_training
+        self.rewire_interval = rewire_interval
+        self.rewire_fraction = rewire_fraction
+        self.rewire_until = rewire_until
+        self.initial_density = initial_density
         self.precision = precision
         self.n_threads = n_threads
 
@@ -122,6 +134,13 @@ class BaseSparseMLP(BaseEstimator):
         check_is_fitted(self)
         return self._network.intercepts
 
+    @property
+    def topology_(self):
+        """Connections of each layer, and how training has changed them."""
+        check_is_fitted(self)
+        layers = [LayerTopology.of(weights) for weights in self._network.coefs]
+        return Topology(layers, list(self._history.rewiring.rounds))
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_network")
 
@@ -140,13 +159,16 @@ class BaseSparseMLP(BaseEstimator):
             )
         attributes = vars(self).copy()
         try:
-            data, network = self._prepare(X, y, sample_weight, incremental, classes)
+            data, network, fan_ins = self._prepare(
+                X, y, sample_weight, incremental, classes
+            )
             history = _training.train(
                 network,
                 data,
                 self,
                 self._history,
                 self._random_state,
+                fan_ins=fan_ins,
                 n_threads=effective_n_threads(self.n_threads),
                 incremental=incremental,
             )
@@ -155,6 +177,10 @@ class BaseSparseMLP(BaseEstimator):
             vars(self).update(attributes)
             raise
         self._network = network
+        self._set_history(history)
+        return self
+
+    def _set_history(self, history):
         self._history = history
         self.loss_ = history.loss_curve[-1] if history.loss_curve else np.nan
         self.best_loss_ = history.best_loss
@@ -163,10 +189,11 @@ class BaseSparseMLP(BaseEstimator):
         self.best_validation_score_ = history.best_validation_score
         self.n_iter_ = history.n_iter
         self.t_ = history.t
-        return self
 
     def _prepare(self, X, y, sample_weight, incremental, classes):
-        """Return the training set, and the network to go on with or a new one."""
+        """Return the training set, the network to go on with or a new one, and its
+        fan-ins before and after training.
+        """
         resume = hasattr(self, "_network") and (incremental or self.warm_start)
         _validation.check_sparse(self, X)
         X, y = validate_data(
@@ -193,21 +220,20 @@ class BaseSparseMLP(BaseEstimator):
             "hidden_layer_sizes": _validation.hidden_layer_sizes(self),
             "activation": self.activation,
             "density": _validation.density(self),
+            "density_distribution": self.density_distribution,
             "precision": self.precision,
             "loss": loss,
             "n_outputs": n_outputs,
         }
         if not incremental or not resume:
             self._random_state = check_random_state(self.random_state)
+        layer_sizes = (X.shape[1], *structure["hidden_layer_sizes"], n_outputs)
+        fan_ins = self._fan_ins(layer_sizes)
         if resume:
             self._check_same_structure(structure)
-            return data, self._network
-        layer_sizes = (X.shape[1], *structure["hidden_layer_sizes"], n_outputs)
+            return data, self._network, fan_ins
         _validation.check_network_size(
-            self,
-            layer_sizes,
-            _topology.fan_ins(structure["density"], layer_sizes),
-            sparse_rows=issparse(X),
+            self, layer_sizes, fan_ins["initial"], sparse_rows=issparse(X)
         )
         self._structure = structure
         self._history = None
@@ -219,11 +245,22 @@ class BaseSparseMLP(BaseEstimator):
             activation=self.activation,
             loss=loss,
             precision=self.precision,
-            density=structure["density"],
+            fan_ins=fan_ins["initial"],
             sparse_rows=issparse(X),
             random_state=self._random_state,
         )
-        return data, network
+        return data, network, fan_ins
+
+    def _fan_ins(self, layer_sizes):
+        """Connections of a unit in each layer, at the start and the end of training."""
+        distribution = self.density_distribution
+        final = _topology.fan_ins(_validation.density(self), layer_sizes, distribution)
+        initial = final
+        if self.sparse_training == "gradual":
+            first = float(self.initial_density)
+            initial = _topology.fan_ins(first, layer_sizes, distribution)
+            initial = list(map(max, initial, final))
+        return {"initial": tuple(initial), "final": tuple(final)}
 
     def _check_same_structure(self, structure):
         for name, value in structure.items():

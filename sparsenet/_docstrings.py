@@ -56,8 +56,8 @@ verbose : bool or int, default=False
     Whether to print the progress of training.
 
 warm_start : bool, default=False
-    Whether `fit` goes on from the weights of the last call, with the same connections
-    and a new optimizer, or starts anew.
+    Whether `fit` goes on from the weights and connections of the last call, with a new
+    optimizer, or starts anew.
 
 momentum : float, default=0.9
     Momentum of the updates, in [0, 1]. Used only with ``solver='sgd'``.
@@ -67,8 +67,8 @@ nesterovs_momentum : bool, default=True
 
 early_stopping : bool, default=False
     Whether to set validation samples aside, to stop when their score no longer
-    improves, and to keep the weights with the best score. Not available in
-    `partial_fit`.
+    improves, and to keep the connections and weights with the best score. Not
+    available in `partial_fit`.
 
 validation_fraction : float, default=0.1
     Share of the samples that `early_stopping` sets aside, in [0, 1).
@@ -97,8 +97,42 @@ density : 'auto', float or array-like of float, default='auto'
       its inputs. The output layer is dense.
     - a sequence: density of each weight matrix, that of the output layer last.
 
-sparse_training : {'static'}, default='static'
-    How the connections change during training: not at all.
+density_distribution : {'erdos_renyi', 'uniform'}, default='erdos_renyi'
+    How a number given as `density` is spread over the hidden layers.
+
+    - 'erdos_renyi': a layer's density is proportional to
+      ``(n_in + n_out) / (n_in * n_out)``, so that narrow layers are denser [2]_.
+    - 'uniform': each has that density.
+
+sparse_training : {'static', 'set', 'rigl', 'gradual'}, default='set'
+    How the connections of sparse layers change during training. Their number does not,
+    but with 'gradual'.
+
+    - 'static': not at all; they are drawn at random.
+    - 'set': in each round, every unit drops the connections with the smallest weights
+      and draws as many new ones at random [2]_.
+    - 'rigl': it draws those where the gradient of the last mini-batch is largest
+      instead [3]_. Rows of a sparse X that are not in that mini-batch tell nothing, and
+      neither does a unit without gradient: those connections stay.
+    - 'gradual': training starts with `initial_density` and every round prunes the
+      smallest weights of each unit, until `density` is reached [4]_. Time and memory
+      are those of the denser network at first.
+
+rewire_interval : int, default=100
+    Steps (mini-batches) from one round to the next, >= 1.
+
+rewire_fraction : float, default=0.3
+    Share of the connections that are replaced, in (0, 1]. It falls with each round, to
+    0 along half a cosine wave. Used only with 'set' and 'rigl'.
+
+rewire_until : float, default=0.75
+    Share of training after which connections stay as they are, in (0, 1]. Training is
+    meant to take `max_iter` epochs, of which `partial_fit` is one; a warm start adds
+    `max_iter` epochs to those before. Steps are counted over all calls.
+
+initial_density : float, default=1.0
+    Density of the hidden layers before the first round of 'gradual', in (0, 1]; layers
+    start with at least what `density` gives them.
 
 precision : {'float32', 'bfloat16', 'float16', 'int8'}, default='float32'
     Number format of weights, activations and deltas in the forward and backward pass.
@@ -132,6 +166,11 @@ coefs_ : list of scipy.sparse.csc_array
 
 intercepts_ : list of ndarray
     Biases of each layer, of shape (n_out,), float32. Made when asked for.
+
+topology_ : Topology
+    Connections of each layer (`layers`: `n_connections`, `density`, and `fan_in` and
+    `fan_out` of each unit) and of each round of rewiring (`rounds`); ``print`` shows a
+    table. Made when asked for.
 
 n_features_in_ : int
     Number of features.
@@ -169,7 +208,17 @@ an optimizer in use starts anew. Ctrl-C ends training with a warning, and what w
 learned stays.""",
     "references": """\
 .. [1] Kingma, D. P., & Ba, J. (2015). "Adam: A method for stochastic optimization."
-       ICLR. https://arxiv.org/abs/1412.6980""",
+       ICLR. https://arxiv.org/abs/1412.6980
+
+.. [2] Mocanu, D. C., et al. (2018). "Scalable training of artificial neural networks
+       with adaptive sparse connectivity inspired by network science." Nature
+       Communications 9, 2383. https://doi.org/10.1038/s41467-018-04316-3
+
+.. [3] Evci, U., et al. (2020). "Rigging the lottery: Making all tickets winners."
+       ICML. https://arxiv.org/abs/1911.11134
+
+.. [4] Zhu, M., & Gupta, S. (2017). "To prune, or not to prune: Exploring the efficacy
+       of pruning for model compression." https://arxiv.org/abs/1710.01878""",
 }
 
 

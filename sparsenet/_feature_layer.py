@@ -1,5 +1,7 @@
 """The first layer of a network that is trained on sparse rows: weights by feature."""
 
+import copy
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -10,10 +12,11 @@ from sparsenet._formats import (
     to_stored,
 )
 from sparsenet._kernels._dispatch import BLOCK_HEIGHT
-from sparsenet._layer import dense_weights, glorot_bound, padded
+from sparsenet._layer import copy_arrays, dense_weights, glorot_bound, padded
 from sparsenet._topology import (
     connection_dtype,
     index_dtype,
+    largest_connections,
     random_connections,
 )
 
@@ -21,6 +24,11 @@ from sparsenet._topology import (
 TABLE_OFFSET = 128
 # How many weights are drawn at a time.
 DRAWN = 1 << 22
+
+
+def average_fan_out(fan_in, n_in, n_out):
+    """Fan-out of n_in features with which n_out units have that fan-in, or more."""
+    return -(-fan_in * n_out // n_in)
 
 
 class FeatureLayer:
@@ -45,6 +53,8 @@ class FeatureLayer:
     bias : float32 array of shape (n_out,)
     moments : tuple of two float32 arrays, or None
         Moments of the biases, where the optimizer has started.
+    cohort : uint16 array of shape (n_in, fan_out), or None
+        As `Layer.cohort`.
 
     Notes
     -----
@@ -60,7 +70,7 @@ class FeatureLayer:
         self.stride = -(-self.fan_out // line) * line
         self.state = padded((n_in, 1, self.stride), np.float32)
         self.weights[...] = weights
-        self.moments = None
+        self.moments = self.cohort = None
         self.scale, self.table = None, self.state
         if precision != "float32":
             dtype = np.uint8 if precision == "int8" else STORED_DTYPE[precision]
@@ -76,7 +86,7 @@ class FeatureLayer:
         Units have `fan_in` inputs on average, and features the same fan-out. A dense
         layer gets the weights that `Layer.random` gives it.
         """
-        fan_out = -(-fan_in * n_out // n_in)
+        fan_out = average_fan_out(fan_in, n_in, n_out)
         bound = glorot_bound(fan_out * n_in / n_out, fan_out, activation)
         weights = np.empty((n_in, fan_out), np.float32)
         connections = None
@@ -92,6 +102,66 @@ class FeatureLayer:
                 part[...] = rng.uniform(-bound, bound, part.shape)
         bias = rng.uniform(-bound, bound, n_out).astype(np.float32)
         return cls(n_in, n_out, precision, connections, weights, bias)
+
+    @classmethod
+    def dense(cls, weights, bias, precision):
+        """The dense layer with the given float32 weights (n_in, n_out) and biases."""
+        return cls(*weights.shape, precision, None, weights, bias)
+
+    def pruned(self, fan_in):
+        """The layer whose features keep their largest weights, with their state.
+
+        As many as units then have `fan_in` inputs on average. No unit loses its last
+        one.
+        """
+        fan_out = average_fan_out(fan_in, self.n_in, self.n_out)
+        if fan_out >= self.fan_out:
+            return self
+        units = self.connections
+        if units is None:
+            units = np.arange(self.n_out, dtype=index_dtype(self.n_out))[np.newaxis]
+        weights = self.weights
+        kept = largest_connections(weights, fan_out, units, self.n_out)
+        layer = FeatureLayer(
+            self.n_in,
+            self.n_out,
+            self.precision,
+            np.take_along_axis(np.broadcast_to(units, weights.shape), kept, 1),
+            np.take_along_axis(weights, kept, 1),
+            self.bias,
+        )
+        if self.moments is not None:
+            n_moments = self.state.shape[1] - 1
+            layer.start_optimizer(n_moments)
+            for plane in range(1, n_moments + 1):
+                moments = self.state[:, plane, : self.fan_out]
+                layer.state[:, plane, :fan_out] = np.take_along_axis(moments, kept, 1)
+            layer.moments = self.moments
+        return layer
+
+    def copy(self):
+        """A copy without the optimizer's state."""
+        layer = copy.copy(self)
+        layer.state = self.state[:, :1]
+        if self.precision == "float32":
+            layer.table = layer.state
+        return copy_arrays(layer)
+
+    def in_format(self, precision):
+        """A copy in a number format, without the optimizer's state."""
+        units = None if self.connections is None else self.connections.copy()
+        sizes = self.n_in, self.n_out
+        return FeatureLayer(*sizes, precision, units, self.weights, self.bias.copy())
+
+    @property
+    def is_sparse(self):
+        """Whether connections are missing."""
+        return self.connections is not None
+
+    @property
+    def fan_in(self):
+        """Connections of a unit, on average."""
+        return self.fan_out * self.n_in / self.n_out
 
     @property
     def weights(self):
@@ -116,7 +186,11 @@ class FeatureLayer:
 
     def stop_optimizer(self):
         """Forget the optimizer's state."""
-        self.moments = None
+        self.moments = self.cohort = None
+
+    def start_cohorts(self):
+        """Make room for the weights' cohorts; all weights are of the first one."""
+        self.cohort = padded((self.n_in, self.fan_out), np.uint16)
 
     def sum_of_squares(self):
         """Of the weights, for the L2 term of the loss."""
@@ -138,15 +212,6 @@ class FeatureLayer:
             shape=(self.n_in, self.n_out),
         )
         return rows.tocsc()
-
-    def parameters(self):
-        """Arrays that a training step changes, but for the optimizer's state."""
-        arrays = [self.weights, self.bias]
-        if self.precision != "float32":
-            arrays.append(self.table)
-        if self.scale is not None:
-            arrays.append(self.scale)
-        return arrays
 
     # Stored values -----------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """One layer: its connections, its parameters and the copies that kernels read."""
 
+import copy
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -11,7 +13,8 @@ from sparsenet._formats import (
 )
 from sparsenet._kernels._dispatch import BLOCK_HEIGHT, weight_group
 from sparsenet._kernels._engine import PADDING
-from sparsenet._topology import index_dtype, random_connections
+from sparsenet._kernels._rewire import transpose
+from sparsenet._topology import index_dtype, largest_connections, random_connections
 
 
 def padded(shape, dtype):
@@ -21,6 +24,19 @@ def padded(shape, dtype):
     memory = np.zeros((size + PADDING) * dtype.itemsize + 64, np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + size * dtype.itemsize].view(dtype).reshape(shape)
+
+
+def copy_arrays(layer):
+    """Copy a layer, without its optimizer's state; arrays that are one stay one."""
+    other, copies = copy.copy(layer), {}
+    other.moments = other.cohort = None
+    for name, array in vars(other).items():
+        if isinstance(array, np.ndarray):
+            if id(array) not in copies:
+                copies[id(array)] = padded(array.shape, array.dtype)
+                copies[id(array)][...] = array
+            setattr(other, name, copies[id(array)])
+    return other
 
 
 def glorot_bound(fan_in, fan_out, activation):
@@ -36,6 +52,21 @@ def dense_weights(n_in, n_out, bound, rng):
     for begin in range(0, n_out, BLOCK_HEIGHT):
         units = min(BLOCK_HEIGHT, n_out - begin)
         yield rng.uniform(-bound, bound, (n_in, units))
+
+
+def dense_blocks(n_in, n_out, columns):
+    """Blocks of a dense layer: indptr, indices and padded float32 weights.
+
+    `columns` yields weights of shape (n_in, at most BLOCK_HEIGHT).
+    """
+    n_blocks = -(-n_out // BLOCK_HEIGHT)
+    weights = padded((n_blocks * n_in, BLOCK_HEIGHT), np.float32)
+    for block, of_units in enumerate(columns):
+        rows = slice(block * n_in, (block + 1) * n_in)
+        weights[rows, : of_units.shape[1]] = of_units
+    indptr = np.arange(n_blocks + 1, dtype=np.int64) * n_in
+    indices = np.tile(np.arange(n_in, dtype=index_dtype(n_in)), n_blocks)
+    return indptr, indices, weights
 
 
 class Layer:
@@ -63,6 +94,9 @@ class Layer:
     bias : float32 array of shape (n_out,)
     moments : tuple of four float32 arrays, or None
         Optimizer state: first and second moment of weights and of biases.
+    cohort : uint16 array of shape (n_columns,), or None
+        When each weight came into being: a number of the network's `births`. None: all
+        are as old as the network.
     """
 
     def __init__(
@@ -72,7 +106,7 @@ class Layer:
         self.indptr, self.indices = indptr, indices
         self.weights, self.bias = weights, bias
         self.height = weights.shape[1]
-        self.moments = None
+        self.moments = self.cohort = None
         self.row_scale = np.zeros(self.n_blocks * self.height, np.float32)
         stored = np.zeros(1, STORED_DTYPE[precision])
         self.forward = (
@@ -90,20 +124,77 @@ class Layer:
         """Draw connections and weights (Glorot & Bengio 2010, by actual fan-in)."""
         bound = glorot_bound(fan_in, fan_in * n_out / n_in, activation)
         if fan_in == n_in:
-            n_blocks = -(-n_out // BLOCK_HEIGHT)
-            weights = padded((n_blocks * n_in, BLOCK_HEIGHT), np.float32)
-            for block, drawn in enumerate(dense_weights(n_in, n_out, bound, rng)):
-                rows = slice(block * n_in, (block + 1) * n_in)
-                weights[rows, : drawn.shape[1]] = drawn
-            indices = np.tile(np.arange(n_in, dtype=index_dtype(n_in)), n_blocks)
+            drawn = dense_weights(n_in, n_out, bound, rng)
+            indptr, indices, weights = dense_blocks(n_in, n_out, drawn)
         else:
-            n_blocks = n_out
             weights = padded((n_out * fan_in, 1), np.float32)
             weights[:, 0] = rng.uniform(-bound, bound, n_out * fan_in)
             indices = random_connections(n_in, n_out, fan_in, rng).ravel()
-        indptr = np.arange(n_blocks + 1, dtype=np.int64) * fan_in
+            indptr = np.arange(n_out + 1, dtype=np.int64) * fan_in
         bias = rng.uniform(-bound, bound, n_out).astype(np.float32)
         return cls(n_in, n_out, precision, indptr, indices, weights, bias, first=first)
+
+    @classmethod
+    def dense(cls, weights, bias, precision, *, first=False):
+        """The dense layer with the given float32 weights (n_in, n_out) and biases."""
+        n_in, n_out = weights.shape
+        columns = (
+            weights[:, begin : begin + BLOCK_HEIGHT]
+            for begin in range(0, n_out, BLOCK_HEIGHT)
+        )
+        blocks = dense_blocks(n_in, n_out, columns)
+        return cls(n_in, n_out, precision, *blocks, bias, first=first)
+
+    def pruned(self, fan_in):
+        """The layer that keeps each unit's `fan_in` largest weights, with their state.
+
+        No input loses its last connection, unless it is one of the network's.
+        """
+        weights, inputs = self._by_output(self.weights), self._inputs()
+        alive = 0 if self.transpose is None else self.n_in
+        kept = largest_connections(weights, fan_in, inputs, alive)
+
+        def take(values):
+            taken = padded((self.n_out * fan_in, 1), np.float32)
+            taken[:, 0] = np.take_along_axis(self._by_output(values), kept, 1).ravel()
+            return taken
+
+        layer = Layer(
+            self.n_in,
+            self.n_out,
+            self.precision,
+            np.arange(self.n_out + 1, dtype=np.int64) * fan_in,
+            np.take_along_axis(np.broadcast_to(inputs, weights.shape), kept, 1).ravel(),
+            take(self.weights),
+            self.bias,
+            first=self.transpose is None,
+        )
+        if self.moments is not None:
+            of_weights = (take(m) if m.size else m for m in self.moments[:2])
+            layer.moments = (*of_weights, *self.moments[2:])
+        return layer
+
+    def copy(self):
+        """A copy without the optimizer's state."""
+        return copy_arrays(self)
+
+    def in_format(self, precision):
+        """A copy in a number format, without the optimizer's state."""
+        weights = padded(self.weights.shape, np.float32)
+        weights[...] = self.weights
+        arrays = self.indptr, self.indices.copy(), weights, self.bias.copy()
+        first = self.transpose is None
+        return Layer(self.n_in, self.n_out, precision, *arrays, first=first)
+
+    @property
+    def is_sparse(self):
+        """Whether connections are missing."""
+        return self.height == 1
+
+    @property
+    def fan_in(self):
+        """Connections of a unit."""
+        return int(self.indptr[1])
 
     @property
     def n_blocks(self):
@@ -123,7 +214,11 @@ class Layer:
 
     def stop_optimizer(self):
         """Forget the optimizer's state."""
-        self.moments = None
+        self.moments = self.cohort = None
+
+    def start_cohorts(self):
+        """Make room for the weights' cohorts; all weights are of the first one."""
+        self.cohort = padded(len(self.indices), np.uint16)
 
     def sum_of_squares(self):
         """Of the weights, for the L2 term of the loss."""
@@ -135,11 +230,9 @@ class Layer:
         if self.height == 1:
             indptr, indices, data = self.indptr, self.indices, values[:, 0]
         else:
-            by_output = values.reshape(self.n_blocks, self.n_in, self.height)
-            data = by_output.transpose(0, 2, 1).reshape(-1, self.n_in)[: self.n_out]
             indptr = np.arange(self.n_out + 1, dtype=np.int64) * self.n_in
             indices = np.tile(np.arange(self.n_in), self.n_out)
-            data = data.ravel()
+            data = self._by_output(values).ravel()
         # int32 unless the size forbids: what other libraries expect of a csc_array.
         wide = np.int64 if max(indptr[-1], self.n_in) >= 2**31 else np.int32
         return sp.csc_array(
@@ -147,23 +240,36 @@ class Layer:
             shape=(self.n_in, self.n_out),
         )
 
+    def _by_output(self, values):
+        """Values of (n_columns, height) as (n_out, fan_in)."""
+        if self.height == 1:
+            return values.reshape(self.n_out, -1)
+        rows = values.reshape(self.n_blocks, self.n_in, self.height).transpose(0, 2, 1)
+        return rows.reshape(-1, self.n_in)[: self.n_out]
+
+    def _inputs(self):
+        """The inputs of each unit, (n_out, fan_in); of a dense layer (1, n_in)."""
+        if self.height == 1:
+            return self.indices.reshape(self.n_out, -1)
+        return self.indices[np.newaxis, : self.n_in]
+
     # The transpose -----------------------------------------------------------------
 
     def _build_transpose(self):
         """The same non-zeros in the order of the inputs, in O(connections)."""
         if self.height == 1:
-            order = np.argsort(self.indices, kind="stable")  # a radix sort for uint16
-            outputs = np.repeat(
-                np.arange(self.n_out, dtype=index_dtype(self.n_out)),
-                np.diff(self.indptr),
-            )
+            size = self._transpose_size = len(self.indices)
             self.transpose_height = 1
-            self.transpose_indices = outputs[order]
-            counts = np.bincount(self.indices, minlength=self.n_in)
-            self.transpose_indptr = np.concatenate([[0], np.cumsum(counts)])
-            self.transpose_position = padded((len(order), 1), np.uint32)
-            self.transpose_position[order, 0] = np.arange(len(order), dtype=np.uint32)
-            self._transpose_size = len(order)
+            self.transpose_indptr = np.empty(self.n_in + 1, np.int64)
+            self.transpose_indices = np.empty(size, index_dtype(self.n_out))
+            self.transpose_position = padded((size, 1), np.uint32)
+            transpose(
+                self.indptr,
+                self.indices,
+                self.transpose_indptr,
+                self.transpose_indices,
+                self.transpose_position,
+            )
             return
         height = self.transpose_height = BLOCK_HEIGHT
         n_blocks = -(-self.n_in // height)
@@ -230,17 +336,6 @@ class Layer:
         shape, position = self._forward_position()
         return self.forward.reshape(shape)[:, position].reshape(self.weights.shape)
 
-    # State -----------------------------------------------------------------------
-
-    def parameters(self):
-        """Arrays that a training step changes, but for the optimizer's state."""
-        arrays = [self.weights, self.bias, self.row_scale]
-        if self.precision != "float32":  # else the weights themselves
-            arrays.append(self.forward)
-        if self.transpose is not None:
-            arrays.append(self.transpose)
-        return arrays
-
     # Pickling ----------------------------------------------------------------------
 
     def to_state(self):
@@ -257,9 +352,7 @@ class Layer:
             state["indices"] = self.indices
             state["stored"] = stored[:, 0]
         else:
-            rows = stored.reshape(self.n_blocks, self.n_in, self.height)
-            rows = rows.transpose(0, 2, 1).reshape(-1, self.n_in)
-            state["stored"] = np.ascontiguousarray(rows[: self.n_out])
+            state["stored"] = np.ascontiguousarray(self._by_output(stored))
         if self.precision == "int8":
             state["row_scale"] = self.row_scale[: self.n_out]
         return state

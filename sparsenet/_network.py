@@ -1,5 +1,6 @@
 """A multi-layer perceptron's parameters and number format: all that a pickle holds."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,13 +10,15 @@ from scipy.sparse import csr_array
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._kernels._engine import Engine
 from sparsenet._layer import Layer
+from sparsenet._rewiring import Rewiring
 from sparsenet._state import check_state
-from sparsenet._topology import fan_ins
 
 #: Raised when the pickled layout changes: 1 lacks layers stored by feature.
 STATE_VERSION, READABLE_VERSIONS = 2, (1, 2)
 # How many dense rows are made sparse at a time, where a network predicts sparse ones.
 CHUNK = 1024
+# Cohorts that 16 bits can tell apart.
+MAX_COHORTS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,15 @@ class Optimizer:
 
     "adam": Kingma & Ba 2015, arXiv:1412.6980. "sgd": with momentum, Nesterov's where
     `nesterovs_momentum` is true.
+
+    With "adam", the learning rate of a connection that grew t steps ago is
+    ``1 + (young_rate - 1) * beta_2 ** t`` times that of the others. New weights start
+    at zero; without it most of them are still the smallest when the next round drops
+    some, so the same places are replaced again and again, and the connections that
+    were drawn first stay for ever. Fashion-MNIST, 1024-1024, 20 epochs, mean of 3 seeds
+    and of the last 5 epochs: at density 0.02 88.5 % without rewiring, 88.6, 88.8, 89.2,
+    89.4 and 88.1 with 1, 3, 10, 30 and 100 times; at 0.1 89.7, 89.9 and 89.2 with 3, 10
+    and 30.
     """
 
     solver: str
@@ -33,6 +45,7 @@ class Optimizer:
     epsilon: float = 1e-8
     momentum: float = 0.9
     nesterovs_momentum: bool = True
+    young_rate: float = 12.0
 
 
 class Network:
@@ -47,7 +60,8 @@ class Network:
     loss : {"softmax", "logistic", "squared_error", "poisson"}
         Fixes the output activation too: softmax, logistic, identity or exp.
     precision : {"float32", "bfloat16", "float16", "int8"}
-    density : "auto", float or sequence of float
+    fan_ins : sequence of int
+        Connections of a unit, for each weight matrix.
     sparse_rows : bool
         Whether X will be sparse: the first layer is then stored feature by feature,
         and what a step costs there goes with the non-zeros of the batch.
@@ -63,19 +77,17 @@ class Network:
         activation,
         loss,
         precision,
-        density,
+        fan_ins,
         sparse_rows=False,
         random_state,
     ):
         self.layer_sizes = tuple(int(n) for n in layer_sizes)
         self.activation, self.loss, self.precision = activation, loss, precision
         self.seed = int(random_state.randint(np.iinfo(np.int32).max))
-        self.n_steps = 0
+        self.n_steps, self.births = 0, np.zeros(1, np.int64)
         rng = np.random.default_rng(self.seed)
         self.layers = []
-        for shape, fan_in in zip(
-            pairwise(self.layer_sizes), fan_ins(density, self.layer_sizes), strict=True
-        ):
+        for shape, fan_in in zip(pairwise(self.layer_sizes), fan_ins, strict=True):
             settings = (*shape, fan_in, precision, activation, rng)
             first = not self.layers
             self.layers.append(
@@ -84,6 +96,26 @@ class Network:
                 else Layer.random(*settings, first=first)
             )
         self._engine = None
+
+    @classmethod
+    def of_layers(cls, layers, activation, loss, seed):
+        """The network that consists of the given layers."""
+        network = cls.__new__(cls)
+        network.layers = layers
+        network.layer_sizes = (layers[0].n_in, *(layer.n_out for layer in layers))
+        network.activation, network.loss = activation, loss
+        network.precision, network.seed = layers[0].precision, seed
+        network.reset_optimizer()
+        return network
+
+    def converted(self, fan_ins, precision):
+        """A copy in a number format, pruned like `prune`, with a new optimizer."""
+        layers = [
+            layer.pruned(fan_in) if fan_in < layer.fan_in else layer
+            for layer, fan_in in zip(self.layers, fan_ins, strict=True)
+        ]
+        layers = [layer.in_format(precision) for layer in layers]
+        return Network.of_layers(layers, self.activation, self.loss, self.seed)
 
     @property
     def sparse_rows(self):
@@ -114,13 +146,23 @@ class Network:
 
     def reset_optimizer(self):
         """Forget the moments and the count of steps."""
-        self.n_steps = 0
+        self.n_steps, self.births = 0, np.zeros(1, np.int64)
         for layer in self.layers:
             layer.stop_optimizer()
         self._engine = None
 
     def train_epoch(
-        self, X, y, sample_weight, order, *, batch_size, alpha, optimizer, n_threads
+        self,
+        X,
+        y,
+        sample_weight,
+        order,
+        *,
+        batch_size,
+        alpha,
+        optimizer,
+        n_threads,
+        rewiring=None,
     ):
         """Train on the rows `order` once, in mini-batches.
 
@@ -136,6 +178,8 @@ class Network:
             L2 penalty, divided by the weight of a batch as in scikit-learn.
         optimizer : Optimizer
         n_threads : int
+        rewiring : Rewiring, default=None
+            Says when connections change, and is told. None: not at all.
 
         Returns
         -------
@@ -146,26 +190,98 @@ class Network:
             for layer in self.layers:
                 layer.start_optimizer(1 if optimizer.solver == "sgd" else 2)
             self._engine = None
-        engine = self._get_engine()
-        engine.n_steps = before = self.n_steps
-        try:
-            loss, weight = engine.train(
-                X,
-                y,
-                sample_weight,
-                np.ascontiguousarray(order, np.int64),
-                batch_size,
-                optimizer,
-                alpha,
-                self.seed,
-                n_threads,
-            )
-        finally:  # steps before a Ctrl-C count too
-            self.n_steps = engine.n_steps
+        rewiring = rewiring or Rewiring()
+        data = X, y, sample_weight
+        order = np.ascontiguousarray(order, np.int64)
+        n_steps, begin, loss, weight = self.n_steps, 0, 0.0, 0.0
+        while begin < len(order):
+            steps = rewiring.steps_to_round()
+            end = len(order) if steps is None else begin + steps * batch_size
+            rows = order[begin:end]
+            engine = self._get_engine()
+            engine.n_steps = self.n_steps
+            try:
+                sums = engine.train(
+                    *data,
+                    rows,
+                    batch_size,
+                    optimizer,
+                    alpha,
+                    self.seed,
+                    self.births,
+                    n_threads,
+                )
+            finally:  # steps before a Ctrl-C count too
+                self.n_steps = engine.n_steps
+            loss, weight = loss + sums[0], weight + sums[1]
+            begin += len(rows)
+            n_batches = math.ceil(len(rows) / batch_size)
+            rewiring.n_steps += n_batches
+            if n_batches == steps:
+                last = rows[-batch_size:]
+                n_changed = self._rewire(data, last, optimizer, rewiring, n_threads)
+                rewiring.rounds.append((rewiring.n_steps, n_changed))
         if weight == 0:
             return 0.0
         squares = sum(layer.sum_of_squares() for layer in self.layers)
-        return (loss + 0.5 * alpha * squares * (self.n_steps - before)) / weight
+        return (loss + 0.5 * alpha * squares * (self.n_steps - n_steps)) / weight
+
+    def prune(self, fan_ins):
+        """Keep each unit's largest weights, where it has more than `fan_ins`.
+
+        Returns how many each layer has lost.
+        """
+        before = self.layers
+        self.layers = [
+            layer.pruned(fan_in) if fan_in < layer.fan_in else layer
+            for layer, fan_in in zip(before, fan_ins, strict=True)
+        ]
+        self._engine = None
+        return tuple(
+            old.n_connections - new.n_connections
+            for old, new in zip(before, self.layers, strict=True)
+        )
+
+    def _rewire(self, data, batch, optimizer, rewiring, n_threads):
+        """Change connections by a round; returns how many, for each layer."""
+        if rewiring.method == "gradual":
+            return self.prune(rewiring.fan_ins_now())
+        cohort = self._start_cohort(optimizer) if optimizer.solver == "adam" else 0
+        n_changed = self._get_engine().rewire(
+            *data,
+            batch,
+            optimizer,
+            self.seed ^ rewiring.n_steps << 32,
+            rewiring.fraction_now(),
+            rewiring.method == "rigl",
+            cohort,
+            n_threads,
+        )
+        return tuple(n_changed.tolist())
+
+    def _start_cohort(self, optimizer):
+        """Number of the weights that come into being now.
+
+        Cohorts whose moments have no bias left (less than float32 can tell) join the
+        first one.
+        """
+        for layer in self.layers:
+            if layer.is_sparse and layer.cohort is None:
+                layer.start_cohorts()
+                self._engine = None
+        slowest = max(optimizer.beta_1, optimizer.beta_2)
+        mature = 1 if slowest == 0 else math.log(2.0**-24) / math.log(slowest)
+        joins = self.n_steps - self.births > mature
+        if len(self.births) == MAX_COHORTS:
+            joins[1] = True
+        joins[0] = False
+        if joins.any():
+            number = np.where(joins, 0, np.cumsum(~joins) - 1).astype(np.uint16)
+            for layer in self.layers:
+                if layer.cohort is not None:
+                    layer.cohort[...] = number[layer.cohort]
+        self.births = np.append(self.births[~joins], self.n_steps)
+        return len(self.births) - 1
 
     def predict(self, X, n_threads):
         """Output activations of the rows of X, float32 (n, n_outputs)."""
@@ -180,14 +296,13 @@ class Network:
         return out
 
     def snapshot(self):
-        """Copies of the parameters, for `restore`."""
-        return [[array.copy() for array in lay.parameters()] for lay in self.layers]
+        """Copies of the layers, connections and all, for `restore`."""
+        return [layer.copy() for layer in self.layers]
 
     def restore(self, snapshot):
-        """Put a snapshot's parameters back."""
-        for layer, copies in zip(self.layers, snapshot, strict=True):
-            for array, copy in zip(layer.parameters(), copies, strict=True):
-                array[...] = copy
+        """Put a snapshot back; the optimizer starts anew."""
+        self.layers = [layer.copy() for layer in snapshot]
+        self.reset_optimizer()
 
     def _get_engine(self):
         if self._engine is None:
@@ -211,16 +326,15 @@ class Network:
 
     def __setstate__(self, state):
         check_state(state, READABLE_VERSIONS)
-        self.layer_sizes = tuple(state["layer_sizes"])
-        self.activation, self.loss = state["activation"], state["loss"]
-        self.precision, self.seed = state["precision"], state["seed"]
-        # The moments are gone, so Adam's bias correction has to start again.
-        self.n_steps = 0
-        self.layers = []
+        layers = []
         for layer in state["layers"]:
-            self.layers.append(
+            layers.append(
                 FeatureLayer.from_state(layer)
                 if "by_feature" in layer
-                else Layer.from_state(layer, first=not self.layers)
+                else Layer.from_state(layer, first=not layers)
             )
-        self._engine = None
+        # The moments are gone, so Adam's bias correction has to start again.
+        network = Network.of_layers(
+            layers, state["activation"], state["loss"], state["seed"]
+        )
+        vars(self).update(vars(network))

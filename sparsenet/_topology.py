@@ -60,7 +60,7 @@ def erdos_renyi_densities(density, shapes):
     return [1.0] * len(shapes)
 
 
-def fan_ins(density, layer_sizes):
+def fan_ins(density, layer_sizes, distribution="erdos_renyi"):
     """Fan-in of each layer's units.
 
     Parameters
@@ -69,6 +69,8 @@ def fan_ins(density, layer_sizes):
         As the estimators' parameter `density`.
     layer_sizes : sequence of int
         Widths of the input, hidden and output layers.
+    distribution : {"erdos_renyi", "uniform"}
+        How a single number is spread over the hidden layers.
 
     Returns
     -------
@@ -81,6 +83,8 @@ def fan_ins(density, layer_sizes):
             max(AUTO_DENSITY * n_in, AUTO_MIN_FAN_IN) / n_in for n_in, _ in shapes
         ]
         densities = [*hidden[:-1], 1.0]
+    elif np.ndim(density) == 0 and distribution == "uniform":
+        densities = [*[float(density)] * (len(shapes) - 1), 1.0]
     elif np.ndim(density) == 0:
         densities = [*erdos_renyi_densities(float(density), shapes[:-1]), 1.0]
     else:
@@ -120,3 +124,49 @@ def random_connections(n_inputs, n_outputs, fan_in, rng):
         dealt = dealt.reshape(-1, fan_in)[:rows]
         connections[begin : begin + rows] = np.sort(dealt, axis=1)
     return connections
+
+
+def largest_connections(weights, n_kept, columns, n_columns=0):
+    """Choose each row's largest weights.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_rows, length)
+    n_kept : int
+        Connections of a row that stay, at most `length`.
+    columns : integer ndarray of shape (n_rows, length) or (1, length)
+        The column that each connection leads to.
+    n_columns : int, default=0
+        If not 0, each of so many columns keeps a connection at least: the largest it
+        has, in the place of the smallest of that row whose column keeps others.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_kept)
+        Places in the rows, ascending.
+    """
+    n_rows, length = weights.shape
+    kept = np.empty((n_rows, n_kept), np.int64)
+    rows_at_once = max(1, PERMUTED // length)
+    for begin in range(0, n_rows, rows_at_once):
+        rows = slice(begin, begin + rows_at_once)
+        order = np.argpartition(np.abs(weights[rows]), length - n_kept, axis=1)
+        kept[rows] = np.sort(order[:, length - n_kept :], axis=1)
+    columns = np.broadcast_to(columns, weights.shape)
+    counts = np.bincount(
+        np.take_along_axis(columns, kept, axis=1).ravel(), minlength=n_columns
+    )
+    for column in np.flatnonzero(counts[:n_columns] == 0):
+        rows, places = np.nonzero(columns == column)
+        for i in np.argsort(-np.abs(weights[rows, places]), kind="stable"):
+            row, place = rows[i], places[i]
+            magnitudes = np.abs(weights[row, kept[row]])
+            magnitudes[counts[columns[row, kept[row]]] < 2] = np.inf
+            smallest = magnitudes.argmin()
+            if np.isfinite(magnitudes[smallest]):
+                counts[columns[row, kept[row, smallest]]] -= 1
+                counts[column] += 1
+                kept[row, smallest] = place
+                kept[row] = np.sort(kept[row])
+                break
+    return kept

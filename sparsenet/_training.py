@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from sparsenet._network import Optimizer
+from sparsenet._rewiring import Rewiring
 
 # How many rows of X are copied at a time when validation rows are predicted.
 CHUNK = 1024
@@ -108,6 +109,7 @@ class History:
     best_validation_score: float | None = None
     no_improvement_count: int = 0
     learning_rate_factor: float = 1.0
+    rewiring: Rewiring = field(default_factory=Rewiring)
 
     def resume(self, *, solver, early_stopping):
         """Return a copy to go on with; what is new about it starts afresh."""
@@ -129,9 +131,14 @@ class History:
         self.loss_curve.append(loss)
 
     def add_score(self, score, tol):
-        """Record a validation score; return whether it is the best so far."""
+        """Record a validation score; return whether it is the best so far.
+
+        While connections are pruned, none is: the network is not yet what it will be.
+        """
         best = self.best_validation_score
         self.validation_scores.append(score)
+        if self.rewiring.is_pruning:
+            return False
         self.best_validation_score = max(score, best)
         self._count(score < best + tol)
         return score > best
@@ -144,12 +151,22 @@ class History:
 
     def _count(self, no_improvement):
         self.no_improvement_count = (
-            self.no_improvement_count + 1 if no_improvement else 0
+            self.no_improvement_count + 1
+            if no_improvement and not self.rewiring.is_pruning
+            else 0
         )
 
 
 def train(
-    network, data, parameters, history, random_state, *, n_threads, incremental=False
+    network,
+    data,
+    parameters,
+    history,
+    random_state,
+    *,
+    fan_ins,
+    n_threads,
+    incremental=False,
 ):
     """Train a network until it converges, or for one epoch.
 
@@ -165,6 +182,8 @@ def train(
         Where the network has come to; None for a new network.
     random_state : RandomState
         Splits off the validation rows and shuffles the others.
+    fan_ins : dict
+        `initial` and `final` of `Rewiring`.
     n_threads : int
         Number of OpenMP threads.
     incremental : bool, default=False
@@ -209,6 +228,13 @@ def train(
                 parameters.validation_fraction, random_state
             )
         batch_size = _batch_size(parameters.batch_size, len(rows))
+        history.rewiring = _rewiring(
+            parameters,
+            history.rewiring,
+            parameters.max_iter * math.ceil(len(rows) / batch_size),
+            incremental,
+            fan_ins,
+        )
         try:
             for _ in range(1 if incremental else parameters.max_iter):
                 loss = network.train_epoch(
@@ -220,6 +246,7 @@ def train(
                     alpha=float(parameters.alpha),
                     optimizer=_optimizer(parameters, history),
                     n_threads=n_threads,
+                    rewiring=history.rewiring,
                 )
                 if not math.isfinite(loss):
                     raise _divergence(f"the loss of epoch {history.n_iter + 1} is")
@@ -286,6 +313,25 @@ def _optimizer(parameters, history):
         epsilon=float(parameters.epsilon),
         momentum=float(parameters.momentum),
         nesterovs_momentum=bool(parameters.nesterovs_momentum),
+    )
+
+
+def _rewiring(parameters, before, n_steps, incremental, fan_ins):
+    """Plan the rounds of a training of so many steps, `before` continued.
+
+    `partial_fit` is taken for an epoch out of `max_iter`, a warm start for more epochs
+    after those before.
+    """
+    if not incremental:
+        n_steps += before.n_steps
+    return Rewiring(
+        method=parameters.sparse_training,
+        interval=int(parameters.rewire_interval),
+        fraction=float(parameters.rewire_fraction),
+        end=int(parameters.rewire_until * n_steps),
+        n_steps=before.n_steps,
+        rounds=[*before.rounds],
+        **fan_ins,
     )
 
 

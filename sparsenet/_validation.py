@@ -156,7 +156,12 @@ CONSTRAINTS = {
         Constraint(lambda v: isinstance(v, Real) and v == math.inf, "numpy.inf"),
     ),
     "max_fun": integer(1),
-    "sparse_training": choice("static"),
+    "density_distribution": choice("erdos_renyi", "uniform"),
+    "sparse_training": choice("static", "set", "rigl", "gradual"),
+    "rewire_interval": integer(1),
+    "rewire_fraction": fraction,
+    "rewire_until": fraction,
+    "initial_density": fraction,
     "precision": choice("float32", "bfloat16", "float16", "int8"),
     "n_threads": either(none, integer(1, 1024)),
 }

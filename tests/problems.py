@@ -4,6 +4,7 @@ import numpy as np
 
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._network import Network, Optimizer
+from sparsenet._topology import fan_ins
 
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 #: Two sparse layers (fan-ins 10 and 8) and a dense one; none a multiple of a vector.
@@ -28,7 +29,7 @@ def random_network(
         activation=activation,
         loss=loss,
         precision=precision,
-        density=density,
+        fan_ins=fan_ins(density, sizes),
         sparse_rows=sparse_rows,
         random_state=np.random.RandomState(seed),
     )
@@ -97,7 +98,18 @@ def state(network, moments=True):
     """All bits that training changes, to be compared exactly."""
     arrays = []
     for layer in network.layers:
-        arrays += [*layer.parameters(), *(layer.moments if moments else ())]
-        if moments and isinstance(layer, FeatureLayer):
+        by_feature = isinstance(layer, FeatureLayer)
+        # What lies behind a feature's weights has no meaning.
+        meaningless = ("state", "table") if by_feature else ()
+        arrays.append(layer.weights)
+        if by_feature and layer.precision != "float32":
+            arrays.append(layer.table[:, : layer.fan_out])
+        arrays += [
+            value
+            for name, value in sorted(vars(layer).items())
+            if isinstance(value, np.ndarray) and name not in (*meaningless, "cohort")
+        ]
+        arrays += layer.moments if moments else ()
+        if moments and by_feature:
             arrays.append(layer.state[:, 1:, : layer.fan_out])
     return np.concatenate([array.ravel().view(np.uint8) for array in arrays])

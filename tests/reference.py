@@ -8,7 +8,6 @@ sum.
 """
 
 import dataclasses
-import math
 
 import numpy as np
 from scipy import sparse, special
@@ -276,6 +275,37 @@ def update(optimizer, alpha, inv_weight, parameter, gradient, first, second):
     return parameter + first, first, second
 
 
+# --- rewiring ----------------------------------------------------------------------
+
+
+def mix(x, y):
+    """SplitMix64's output function over a combined counter."""
+    mask = 2**64 - 1
+    z = (x * 0x9E3779B97F4A7C15 + y + 1) & mask
+    z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ z >> 27) * 0x94D049BB133111EB) & mask
+    return z ^ z >> 31
+
+
+def rewire_at_random(columns, weights, n_columns, fraction, seed):
+    """Columns of each row after a round that grows at random, not sorted."""
+    rewired = columns.copy()
+    for row, length in enumerate([columns.shape[1]] * len(columns)):
+        row_seed = mix(seed, row)
+        n = int(fraction * length + (row_seed >> 40) / 2**24)
+        n = min(n, length, n_columns - length)
+        dropped = np.argsort(np.abs(weights[row]), kind="stable")[:n]
+        taken, grown, draw = set(columns[row].tolist()), [], 0
+        while len(grown) < n:
+            column = (mix(row_seed, draw) >> 32) * n_columns >> 32
+            draw += 1
+            if column not in taken:
+                taken.add(column)
+                grown.append(column)
+        rewired[row, dropped] = grown
+    return rewired
+
+
 # --- the whole network -------------------------------------------------------------
 
 
@@ -289,6 +319,7 @@ class DenseNetwork:
         self.masks = [pattern(coef).toarray().T for coef in network.coefs]
         self.biases = [bias.astype(dtype) for bias in network.intercepts]
         self.moments = [[(0, 0), (0, 0)] for _ in self.weights]
+        self.births = None  # of each weight; None: all are as old as the network
 
     def layer_inputs(self, X):
         """What each layer reads, and the logits at the end."""
@@ -327,15 +358,11 @@ def reference_step(network, X, y, sample_weight, optimizer, alpha):
     """One optimizer step of a DenseNetwork on one mini-batch."""
     total = len(X) if sample_weight is None else float(sample_weight.sum())
     network.n_steps += 1
-    if optimizer.solver == "adam":
-        t = network.n_steps
-        correction = math.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
-        learning_rate = optimizer.learning_rate * correction
-        optimizer = dataclasses.replace(optimizer, learning_rate=learning_rate)
     for layer, gradients in enumerate(network.gradients(X, y, sample_weight)):
         for kind, parameters in enumerate((network.weights, network.biases)):
+            born = network.births[layer] if network.births and kind == 0 else 0
             parameters[layer], *moments = update(
-                optimizer,
+                at_age(optimizer, network.n_steps - born, born > 0),
                 alpha if kind == 0 else 0,
                 1 / total,
                 parameters[layer],
@@ -343,6 +370,19 @@ def reference_step(network, X, y, sample_weight, optimizer, alpha):
                 *network.moments[layer][kind],
             )
             network.moments[layer][kind] = moments
+
+
+def at_age(optimizer, t, young):
+    """Fold the bias corrections of parameters of age t into the learning rate."""
+    if optimizer.solver != "adam":
+        return optimizer
+    correction = np.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
+    longer = (optimizer.young_rate - 1) * optimizer.beta_2**t
+    correction = correction * np.where(young, 1 + longer, 1)
+    learning_rate = optimizer.learning_rate * correction
+    if np.ndim(learning_rate) == 0:  # a number does not change the twin's type
+        learning_rate = float(learning_rate)
+    return dataclasses.replace(optimizer, learning_rate=learning_rate)
 
 
 def pattern(coef):

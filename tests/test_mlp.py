@@ -27,7 +27,17 @@ needs_loss = pytest.mark.skipif(
 )
 
 PRECISIONS = ["float32", "bfloat16", "float16", "int8"]
-NEW_PARAMETERS = ["density", "sparse_training", "precision", "n_threads"]
+NEW_PARAMETERS = {
+    "density": "auto",
+    "density_distribution": "erdos_renyi",
+    "sparse_training": "set",
+    "rewire_interval": 100,
+    "rewire_fraction": 0.3,
+    "rewire_until": 0.75,
+    "initial_density": 1.0,
+    "precision": "float32",
+    "n_threads": None,
+}
 
 
 def split_digits():
@@ -54,13 +64,14 @@ def small(estimator, **parameters):
     ("ours", "theirs"),
     [(SparseMLPClassifier, MLPClassifier), (SparseMLPRegressor, MLPRegressor)],
 )
-def test_parameters_are_those_of_scikit_learn_and_four_more(ours, theirs):
+def test_parameters_are_those_of_scikit_learn_and_some_more(ours, theirs):
     signature, expected = inspect.signature(ours), inspect.signature(theirs)
     parameters = list(signature.parameters.values())
-    assert parameters[:-4] == list(expected.parameters.values())
-    assert [parameter.name for parameter in parameters[-4:]] == NEW_PARAMETERS
-    assert all(p.kind is p.KEYWORD_ONLY for p in parameters[-4:])
-    assert [p.default for p in parameters[-4:]] == ["auto", "static", "float32", None]
+    n_shared = len(expected.parameters)
+    assert parameters[:n_shared] == list(expected.parameters.values())
+    new = parameters[n_shared:]
+    assert all(p.kind is p.KEYWORD_ONLY for p in new)
+    assert {p.name: p.default for p in new} == NEW_PARAMETERS
 
 
 @pytest.mark.parametrize(

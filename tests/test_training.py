@@ -22,11 +22,24 @@ class ScriptedNetwork:
         self.outputs = iter(outputs)
         self.weight = 0
         self.orders, self.batch_sizes, self.optimizers = [], [], []
+        self.rewirings = []
         self.n_resets = 0
 
     def train_epoch(
-        self, X, y, sample_weight, order, *, batch_size, alpha, optimizer, n_threads
+        self,
+        X,
+        y,
+        sample_weight,
+        order,
+        *,
+        batch_size,
+        alpha,
+        optimizer,
+        n_threads,
+        rewiring,
     ):
+        rewiring.n_steps += math.ceil(len(order) / batch_size)
+        self.rewirings.append(rewiring)
         self.weight += 1
         self.orders.append(order)
         self.batch_sizes.append(batch_size)
@@ -76,6 +89,10 @@ def parameters(**changes):
         "beta_2": 0.999,
         "epsilon": 1e-8,
         "n_iter_no_change": 3,
+        "sparse_training": "static",
+        "rewire_interval": 100,
+        "rewire_fraction": 0.3,
+        "rewire_until": 0.75,
     }
     return SimpleNamespace(**defaults | changes)
 
@@ -94,6 +111,7 @@ def run(network, history=None, data=None, incremental=False, **changes):
         parameters(**changes),
         history,
         np.random.RandomState(0),
+        fan_ins={},
         n_threads=1,
         incremental=incremental,
     )

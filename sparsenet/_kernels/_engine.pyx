@@ -1,8 +1,8 @@
 """Owns the memory of training and prediction, and enters the compiled passes."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
@@ -13,6 +13,15 @@ from sparsenet._kernels._features cimport (
     FeatureScratch,
 )
 from sparsenet._kernels._input cimport Input, address, input_of
+from sparsenet._kernels._memory cimport Arena
+from sparsenet._kernels._random cimport mix
+from sparsenet._kernels._rewire cimport (
+    Growth,
+    RowScratch,
+    rewire_features,
+    rewire_layer,
+    row_scratches,
+)
 from sparsenet._kernels._steps cimport (
     ROWS,
     SN_TILE_COLUMNS,
@@ -22,7 +31,9 @@ from sparsenet._kernels._steps cimport (
     Run,
     Scratch,
     Task,
+    plan_first_batch,
     predict_panels,
+    run_panels,
     run_steps,
     settle_features,
 )
@@ -106,36 +117,6 @@ cdef inline int64_t padded(int64_t rows) noexcept nogil:
     return (rows + ROWS - 1) // ROWS * ROWS
 
 
-# Memory ----------------------------------------------------------------------------
-
-cdef class Arena:
-    """Zeroed memory in 64-byte aligned pieces, freed with the object."""
-    cdef void **pieces
-    cdef int n_pieces
-    cdef int capacity
-
-    def __dealloc__(self):
-        cdef int i
-        for i in range(self.n_pieces):
-            free(self.pieces[i])
-        free(self.pieces)
-
-    cdef void *take(self, size_t size) except NULL:
-        cdef void *more
-        if self.n_pieces == self.capacity:
-            more = realloc(self.pieces, (2 * self.capacity + 16) * sizeof(void*))
-            if more == NULL:
-                raise MemoryError
-            self.pieces = <void**>more
-            self.capacity = 2 * self.capacity + 16
-        cdef void *piece = calloc(size + 64, 1)
-        if piece == NULL:
-            raise MemoryError(f"{size} bytes for training or prediction")
-        self.pieces[self.n_pieces] = piece
-        self.n_pieces += 1
-        return <void*>((<size_t>piece + 63) // 64 * 64)
-
-
 cdef sn_matrix matrix_of(indptr, indices, weights, int64_t height, int64_t n_columns,
                          bint tiled):
     cdef sn_matrix m
@@ -215,6 +196,7 @@ cdef class Engine:
             c.input_offset = 128 if l == 0 or signed else 0
             c.weights = <float*>address(layer.weights)
             c.row_scale = <float*>address(layer.row_scale)
+            c.cohort = <const uint16_t*>address(layer.cohort)
             if layer.moments is not None:
                 for i in range(4):
                     c.moments[i] = <float*>address(layer.moments[i])
@@ -229,18 +211,15 @@ cdef class Engine:
         f.n_features = layer.n_in
         f.n_units = layer.n_out
         f.fan_out = layer.fan_out
-        f.connections = NULL
-        if layer.connections is not None:
-            f.connections = address(layer.connections)
-            f.wide = layer.connections.dtype == np.uint32
+        f.connections = address(layer.connections)
+        f.wide = layer.connections is not None and layer.connections.dtype == np.uint32
         f.state = <float*>address(layer.state)
         f.planes = layer.state.shape[1]
         f.stride = layer.stride
         f.table = <char*>address(layer.table)
         f.row_bytes = layer.table.strides[0]
-        f.scale = NULL
-        if layer.scale is not None:
-            f.scale = <float*>address(layer.scale)
+        f.scale = <float*>address(layer.scale)
+        f.cohort = <const uint16_t*>address(layer.cohort)
         if layer.moments is not None:
             for i in range(2):
                 c.moments[2 + i] = <float*>address(layer.moments[i])
@@ -332,6 +311,8 @@ cdef class Engine:
         s.moments[1] = <float*>arena.take(chunk * 4)
         s.gradient = <float*>arena.take(chunk * 4)
         s.missed = <int32_t*>arena.take(chunk * 4)
+        if self.features.cohort != NULL:
+            s.cohort = <uint16_t*>arena.take(chunk * 2)
         s.stored = arena.take(chunk * 4)
         return 0
 
@@ -369,7 +350,6 @@ cdef class Engine:
         cdef int64_t steps = (run.n_rows + run.batch_size - 1) // run.batch_size
         run.features.features = &self.features
         run.features.seen = <uint32_t*>arena.take(self.features.n_features * 4)
-        run.features.learning_rate = <float*>arena.take(steps * 4)
         run.features.inv_weight = <float*>arena.take(steps * 4)
         run.features.delta_bytes = units * self.net.ops.row_size
         run.features.deltas = <char*>arena.take(
@@ -407,33 +387,24 @@ cdef class Engine:
 
     def train(self, X, y, sample_weight, const int64_t[::1] order,
               int64_t batch_size, optimizer, double alpha, uint64_t seed,
-              int n_threads):
+              const int64_t[::1] births, int n_threads):
         """One pass over the rows `order`, in mini-batches of `batch_size`.
 
+        `births` has the number of steps before each cohort of weights, 0 first.
         Returns the sum of weight * loss and the sum of the weights, and counts
         `n_steps` on. Signals are handled between steps, every 0.2 seconds or so.
         """
         cdef Arena arena = Arena()
         cdef Run run
-        cdef int64_t n_panels, steps_per_call, r
-        cdef double work
+        cdef int64_t steps_per_call, rows_of_rates = 1
         if order.shape[0] == 0:
             return 0.0, 0.0
         memset(&run, 0, sizeof(Run))
-        run.net = &self.net
-        run.x = input_of(X)
-        run.targets = address(y)
-        if sample_weight is not None:
-            run.weights = <const float*>address(sample_weight)
-        run.order = &order[0]
-        run.n_rows = order.shape[0]
-        run.batch_size = min(batch_size, run.n_rows)
         run.n_steps = self.n_steps
-        run.planned = -1
-        run.seed = seed
         run.learning_rate = optimizer.learning_rate
         run.beta_1 = optimizer.beta_1
         run.beta_2 = optimizer.beta_2
+        run.young_rate = optimizer.young_rate
         run.step.solver = SOLVERS[optimizer.solver]
         run.step.nesterov = optimizer.nesterovs_momentum
         run.step.momentum = optimizer.momentum
@@ -441,37 +412,114 @@ cdef class Engine:
         run.step.beta_2 = optimizer.beta_2
         run.step.epsilon = optimizer.epsilon
         run.step.alpha = alpha
-
-        run.n_tasks = self.n_tasks
-        run.tasks = self.tasks
-        n_panels = (run.batch_size + SN_LANES - 1) // SN_LANES
-        work = 3.0 * self.connections * n_panels * SN_LANES
+        run.step.n_cohorts = births.shape[0]
+        run.births = &births[0]
+        n_threads = self.start(arena, &run, X, y, sample_weight, order, batch_size,
+                               seed, n_threads)
         if self.net.features != NULL:
-            work += (3 + UPDATE_COST) * self.features.fan_out * run.batch_size * (
-                X.nnz / X.shape[0])
-            work = max(work, 1.0)  # a linear model of rows without non-zeros
-        steps_per_call = max(1, <int64_t>(SIGNAL_WORK / work))
-        if work < SERIAL_WORK:
-            n_threads = 1
-        run.panels = self.panels(arena, n_panels, True)
-        run.scratch = self.scratches(arena, n_threads, n_panels)
-        if self.net.features != NULL:
-            self.start_features(arena, &run, X, n_threads)
+            rows_of_rates = (run.n_rows + run.batch_size - 1) // run.batch_size
+        run.rates = <float*>arena.take(rows_of_rates * run.step.n_cohorts * 4)
+        run.features.rates = run.rates
+        steps_per_call = max(1, <int64_t>(SIGNAL_WORK / run.work))
         try:
-            self.run_pass(&run, n_threads, steps_per_call, work)
+            self.run_pass(&run, n_threads, steps_per_call)
         finally:  # after Ctrl-C too
             if self.net.features != NULL:
                 with nogil:
                     settle_features(&run)
-                for r in range(run.features.n_ranges):
-                    free(run.features.ranges[r].samples)
-                    free(run.features.ranges[r].values)
+            self.finish(&run)
         if run.features.out_of_memory:
             raise MemoryError("the non-zeros of a batch")
         return run.loss, run.total_weight
 
-    cdef int run_pass(self, Run *run, int n_threads, int64_t steps_per_call,
-                      double work) except -1:
+    def rewire(self, X, y, sample_weight, const int64_t[::1] batch, optimizer,
+               uint64_t seed, double fraction, bint by_gradient, uint16_t cohort,
+               int n_threads):
+        """Replace a fraction of the connections of all sparse layers.
+
+        New ones are of that cohort. They grow at random, or where the gradient of a
+        mini-batch of training rows is largest. No signal is handled before all is
+        consistent again. Returns how many are new in each layer.
+        """
+        cdef Arena arena = Arena()
+        cdef Run run
+        cdef Growth growth
+        cdef RowScratch *scratch
+        cdef int l
+        cdef int64_t n_panels = (batch.shape[0] + SN_LANES - 1) // SN_LANES
+        memset(&run, 0, sizeof(Run))
+        run.step.solver = SOLVERS[optimizer.solver]
+        n_threads = self.start(arena, &run, X, y, sample_weight, batch, len(batch),
+                               seed, n_threads)
+        run.row_threads = self.governor.choose(n_threads)
+        run.panel_threads = <int>min(<int64_t>run.row_threads, n_panels)
+        longest = max([max(a["n_in"], a["n_out"]) for a in self.arrays])
+        scratch = row_scratches(arena, &run, n_threads, longest)
+        growth.fraction = fraction
+        growth.by_gradient = by_gradient
+        growth.cohort = cohort
+        counts = np.zeros(self.net.n_layers, np.int64)
+        cdef int64_t[::1] n_new = counts
+        with nogil:
+            if by_gradient:
+                if self.net.features != NULL:
+                    plan_first_batch(&run)
+                if not run.features.out_of_memory:
+                    run_panels(&run, run.batch_size, seed)
+            for l in range(self.net.n_layers):
+                growth.seed = mix(seed, ~<uint64_t>l)
+                if run.features.out_of_memory:
+                    break
+                if l == 0 and self.net.features != NULL:
+                    if self.features.connections != NULL:
+                        n_new[l] = rewire_features(&run, &growth, scratch)
+                elif self.net.layers[l].forward.height == 1:
+                    n_new[l] = rewire_layer(&run, l, n_panels, &growth, scratch)
+        self.finish(&run)
+        if run.features.out_of_memory:
+            raise MemoryError("the non-zeros of a batch")
+        return counts
+
+    cdef int start(self, Arena arena, Run *run, X, y, sample_weight,
+                   const int64_t[::1] order, int64_t batch_size, uint64_t seed,
+                   int n_threads) except -1:
+        """Take the rows and the memory of a run; returns the threads worth using."""
+        cdef int64_t n_panels
+        run.net = &self.net
+        run.x = input_of(X)
+        run.targets = address(y)
+        run.weights = <const float*>address(sample_weight)
+        run.order = &order[0]
+        run.n_rows = order.shape[0]
+        run.batch_size = min(batch_size, run.n_rows)
+        run.planned = -1
+        run.seed = seed
+        run.n_tasks = self.n_tasks
+        run.tasks = self.tasks
+        n_panels = (run.batch_size + SN_LANES - 1) // SN_LANES
+        run.work = 3.0 * self.connections * n_panels * SN_LANES
+        if self.net.features != NULL:
+            run.work += (3 + UPDATE_COST) * self.features.fan_out * run.batch_size * (
+                X.nnz / X.shape[0])
+            run.work = max(run.work, 1.0)  # a linear model of rows without non-zeros
+        if run.work < SERIAL_WORK:
+            n_threads = 1
+        run.panels = self.panels(arena, n_panels, True)
+        run.scratch = self.scratches(arena, n_threads, n_panels)
+        if self.net.features != NULL:
+            self.start_features(arena, run, X, n_threads)
+        return n_threads
+
+    cdef int finish(self, Run *run) except -1:
+        """Free what the ranges of features allocated for themselves."""
+        cdef int64_t r
+        for r in range(run.features.n_ranges):
+            free(run.features.ranges[r].samples)
+            free(run.features.ranges[r].values)
+        return 0
+
+    cdef int run_pass(self, Run *run, int n_threads,
+                      int64_t steps_per_call) except -1:
         """Run steps until the rows are done, in calls short enough for signals."""
         cdef int64_t done, steps
         while run.start < run.n_rows:
@@ -487,7 +535,7 @@ cdef class Engine:
             PyErr_CheckSignals()
             if run.n_steps > done:
                 self.governor.observe(
-                    (time.perf_counter() - begin) / (run.n_steps - done) / work)
+                    (time.perf_counter() - begin) / (run.n_steps - done) / run.work)
             if run.features.out_of_memory:
                 break
         return 0

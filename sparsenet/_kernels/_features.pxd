@@ -1,6 +1,6 @@
 """The first layer of a network whose rows are sparse: weights stored by feature."""
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from sparsenet._kernels._input cimport Input
 from sparsenet._kernels.kernels cimport sn_format_kernels, sn_optimizer
@@ -24,6 +24,7 @@ cdef struct Features:
     char *table              # [n_features] rows as the forward product reads them
     int64_t row_bytes
     float *scale             # int8: [n_features]
+    const uint16_t *cohort   # [n_features][fan_out]; NULL: all are of cohort 0
 
 cdef struct FeatureRange:    # neighbouring features, and one batch's non-zeros there
     int64_t begin
@@ -51,6 +52,7 @@ cdef struct FeatureScratch:  # of one thread
     float *moments[2]
     float *gradient
     int32_t *missed
+    uint16_t *cohort         # NULL where the features have none
     void *stored
 
 cdef struct FeatureRun:      # a pass over the training rows
@@ -58,7 +60,7 @@ cdef struct FeatureRun:      # a pass over the training rows
     int64_t n_ranges
     FeatureRange *ranges
     uint32_t *seen           # [n_features] steps of this pass that a feature has had
-    float *learning_rate     # of each step of this pass
+    const float *rates       # [step][n_cohorts] learning rates of this pass
     float *inv_weight
     char *deltas             # [batch] rows, as encode_row makes them
     int64_t delta_bytes
@@ -81,3 +83,10 @@ cdef void learn(FeatureRun *run, const sn_format_kernels *ops,
 cdef void settle(FeatureRun *run, const sn_format_kernels *ops,
                  const sn_optimizer *optimizer, int64_t now, int64_t r,
                  FeatureScratch *s) noexcept nogil
+cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
+                   const FeatureRange *part, int64_t i, int dense, uint64_t seed,
+                   FeatureScratch *s, float *out) noexcept nogil
+cdef void load(const Features *f, const uint32_t *features, int64_t n,
+               FeatureScratch *s) noexcept nogil
+cdef void save(const Features *f, const sn_format_kernels *ops,
+               const uint32_t *features, int64_t n, FeatureScratch *s) noexcept nogil

@@ -10,7 +10,7 @@ Features are cut into ranges, which threads share. A range finds its part of the
 batch by itself, in the order of the samples, so no sum depends on the threads.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -224,30 +224,32 @@ cdef void learn(FeatureRun *run, const sn_format_kernels *ops,
             # The next chunk's parameters arrive while this one's gradients are summed.
             if chunk + at_once + i < part.n_touched:
                 prefetch(f, part.touched + chunk + at_once + i, 1)
-            gradient(run, ops, part, chunk + i, seed, s, s.gradient + i * f.fan_out)
+            gradient(run, ops, part, chunk + i, 0, seed, s, s.gradient + i * f.fan_out)
             run.seen[part.touched[chunk + i]] = <uint32_t>(now + 1)
         load(f, part.touched + chunk, n, s)
-        kernels.update(optimizer, n * f.fan_out, s.weights, s.gradient, s.moments[0],
-                       s.moments[1])
+        kernels.update(optimizer, s.cohort, n * f.fan_out, s.weights, s.gradient,
+                       s.moments[0], s.moments[1])
         save(f, ops, part.touched + chunk, n, s)
 
 
 cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
-                   const FeatureRange *part, int64_t i, uint64_t seed,
+                   const FeatureRange *part, int64_t i, int dense, uint64_t seed,
                    FeatureScratch *s, float *out) noexcept nogil:
+    """Of the i-th feature of a batch; `dense`: at all units, not its own only."""
     cdef const Features *f = run.features
     cdef int64_t begin = part.offsets[i], n_terms = part.offsets[i + 1] - begin, k
     cdef const uint32_t *samples = part.samples + begin
     cdef const float *values = part.values + begin
     cdef uint32_t feature = part.touched[i]
     cdef int64_t index_size = 4 if f.wide else 2
+    cdef int64_t n_out = f.n_units if dense else f.fan_out
     cdef float factor
     if f.scale != NULL:
         for k in range(n_terms):
             s.values[k] = values[k] * run.delta_scale[samples[k]]
         values = s.values
     factor = ops.encode_terms(values, n_terms, 1, mix(seed, feature), s.terms)
-    if f.connections == NULL:
+    if dense or f.connections == NULL:
         ops.sum_rows(samples, s.terms, n_terms, run.deltas, run.delta_bytes, 1,
                      f.n_units, out)
     else:
@@ -256,7 +258,7 @@ cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
             <const char*>f.connections + feature * f.fan_out * index_size, f.fan_out,
             out)
     if factor != 1:
-        for k in range(f.fan_out):
+        for k in range(n_out):
             out[k] *= factor
 
 
@@ -319,7 +321,7 @@ cdef void catch_up(FeatureRun *run, const sn_format_kernels *ops,
         padded = (n * f.fan_out + SN_LANES - 1) // SN_LANES * SN_LANES
         for k in range(n * f.fan_out, padded):
             s.missed[k] = 0
-        kernels.replay(optimizer, run.learning_rate, run.inv_weight, now, s.missed,
+        kernels.replay(optimizer, s.cohort, run.rates, run.inv_weight, now, s.missed,
                        padded, s.weights, s.moments[0], s.moments[1])
         save(f, ops, late, n, s)
 
@@ -331,8 +333,8 @@ cdef inline void prefetch(const Features *f, const uint32_t *features,
         sn_prefetch(f.state + features[i] * size, size * sizeof(float))
 
 
-cdef inline void load(const Features *f, const uint32_t *features, int64_t n,
-                      FeatureScratch *s) noexcept nogil:
+cdef void load(const Features *f, const uint32_t *features, int64_t n,
+               FeatureScratch *s) noexcept nogil:
     """Gather the parameters of some features, one after the other."""
     cdef int64_t i, plane, size = f.planes * f.stride
     cdef const float *state
@@ -342,11 +344,13 @@ cdef inline void load(const Features *f, const uint32_t *features, int64_t n,
         for plane in range(1, f.planes):
             memcpy(s.moments[plane - 1] + i * f.fan_out, state + plane * f.stride,
                    f.fan_out * sizeof(float))
+        if s.cohort != NULL:
+            memcpy(s.cohort + i * f.fan_out, f.cohort + features[i] * f.fan_out,
+                   f.fan_out * sizeof(uint16_t))
 
 
-cdef inline void save(const Features *f, const sn_format_kernels *ops,
-                      const uint32_t *features, int64_t n,
-                      FeatureScratch *s) noexcept nogil:
+cdef void save(const Features *f, const sn_format_kernels *ops,
+               const uint32_t *features, int64_t n, FeatureScratch *s) noexcept nogil:
     """Put them back, and their weights into the table in its number format."""
     cdef int64_t i, plane, size = f.planes * f.stride
     cdef int64_t n_rows = (n * f.fan_out + SN_LANES - 1) // SN_LANES

@@ -17,7 +17,9 @@ ctypedef fused index:
 
 
 cdef const void *address(array) except? NULL:
-    """First byte of an array, which may be read-only or empty."""
+    """First byte of an array, which may be read-only or empty; NULL for None."""
+    if array is None:
+        return NULL
     return <const void*><size_t>array.ctypes.data
 
 

@@ -1,6 +1,6 @@
 """The kernels one at a time, of any instruction set: for tests and benchmarks."""
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from sparsenet._kernels._dispatch cimport kernels_named
 from sparsenet._kernels._input cimport address
@@ -191,20 +191,25 @@ cdef class Kernels:
                                <const float*>address(weight))
 
     def update(self, optimizer, double alpha, double inv_weight, parameter, gradient,
-               first, second):
+               first, second, cohort=None, rates=None):
+        """`rates` of each cohort, where there are several."""
         cdef sn_optimizer o = step_of(optimizer, alpha, inv_weight)
-        self.table.update(&o, len(parameter), <float*>address(parameter),
-                          <const float*>address(gradient), <float*>address(first),
-                          <float*>address(second))
+        rates = np.float32([optimizer.learning_rate]) if rates is None else rates
+        o.n_cohorts = len(rates)
+        o.learning_rate = <const float*>address(rates)
+        self.table.update(&o, <const uint16_t*>address(cohort), len(parameter),
+                          <float*>address(parameter), <const float*>address(gradient),
+                          <float*>address(first), <float*>address(second))
 
-    def replay(self, optimizer, double alpha, learning_rate, inv_weight, int64_t now,
-               missed, parameter, first, second):
-        """`learning_rate` and `inv_weight` of each step; missed int32[n]."""
+    def replay(self, optimizer, double alpha, rates, inv_weight, int64_t now, missed,
+               parameter, first, second, cohort=None):
+        """`rates` [step][cohort] and `inv_weight` of each step; missed int32[n]."""
         cdef sn_optimizer o = step_of(optimizer, alpha, 0)
+        o.n_cohorts = rates.shape[1] if rates.ndim == 2 else 1
         self.table.replay(
-            &o, <const float*>address(learning_rate), <const float*>address(inv_weight),
-            now, <const int32_t*>address(missed), len(missed),
-            <float*>address(parameter), <float*>address(first),
+            &o, <const uint16_t*>address(cohort), <const float*>address(rates),
+            <const float*>address(inv_weight), now, <const int32_t*>address(missed),
+            len(missed), <float*>address(parameter), <float*>address(first),
             <float*>address(second))
 
 
@@ -212,7 +217,6 @@ cdef sn_optimizer step_of(optimizer, double alpha, double inv_weight):
     cdef sn_optimizer o
     o.solver = SN_ADAM if optimizer.solver == "adam" else SN_SGD
     o.nesterov = optimizer.nesterovs_momentum
-    o.learning_rate = optimizer.learning_rate
     o.beta_1 = optimizer.beta_1
     o.beta_2 = optimizer.beta_2
     o.epsilon = optimizer.epsilon

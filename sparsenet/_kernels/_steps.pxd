@@ -1,6 +1,6 @@
 """What the two regions of a training step share."""
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from sparsenet._kernels._features cimport FeatureRun, Features, FeatureScratch
 from sparsenet._kernels._input cimport Input
@@ -26,6 +26,7 @@ cdef struct CLayer:
     float *bias
     float *row_scale
     float *moments[4]
+    const uint16_t *cohort  # of each weight; NULL: all are as old as the network
     const uint32_t *transpose_position
 
 cdef struct Panel:
@@ -76,7 +77,10 @@ cdef struct Run:             # a pass over the training rows
     double learning_rate
     double beta_1
     double beta_2
+    double young_rate
     sn_optimizer step
+    const int64_t *births    # of each cohort: the steps that were done before it
+    float *rates             # [n_cohorts], of this step; sparse rows: [step][n_cohorts]
     int64_t n_tasks
     Task *tasks
     Panel *panels
@@ -86,10 +90,21 @@ cdef struct Run:             # a pass over the training rows
     int64_t steps_here       # steps of this pass
     int panel_threads
     int row_threads
+    double work              # multiply-adds of a step, about
     double loss
     double total_weight
 
 cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil
+cdef void plan_first_batch(Run *run) noexcept nogil
+cdef void run_panels(Run *run, int64_t batch, uint64_t seed) noexcept nogil
+cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t n_panels,
+                          Scratch *s) noexcept nogil
+cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t height,
+                         const void *columns, int64_t n, Panel *panels,
+                         int64_t n_panels, uint64_t seed, Scratch *s, float *gradient,
+                         float *bias_gradient) noexcept nogil
+cdef void encode_blocks(const Net *net, int l, int64_t begin,
+                        int64_t end) noexcept nogil
 cdef void settle_features(Run *run) noexcept nogil
 cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *panels,
                          Scratch *scratch, int n_threads, float *out) noexcept nogil

@@ -194,65 +194,96 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
 
 # Region 2 --------------------------------------------------------------------------
 
+cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t n_panels,
+                          Scratch *s) noexcept nogil:
+    """Where each panel has the inputs of a layer and its scales."""
+    cdef int64_t p
+    for p in range(n_panels):
+        s.pointers[p] = panels[p].activations[l]
+        s.pointers[2 * n_panels + p] = panels[p].input_scale + l * SN_LANES
+        s.pointers[3 * n_panels + p] = panels[p].delta_scale + l * SN_LANES
+
+
+cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t height,
+                         const void *columns, int64_t n, Panel *panels,
+                         int64_t n_panels, uint64_t seed, Scratch *s, float *gradient,
+                         float *bias_gradient) noexcept nogil:
+    """Gradient [n][height] of neighbouring rows at n columns; `point_to_panels` first.
+
+    Rows behind the last one complete a block: their gradient is zero.
+    """
+    cdef const sn_format_kernels *ops = net.ops
+    cdef CLayer *layer = &net.layers[l]
+    cdef const void **kept = s.pointers + n_panels
+    cdef float[SN_BLOCK_HEIGHT] factor
+    cdef int32_t[SN_BLOCK_HEIGHT] correction
+    cdef int64_t operand_row = n_panels * SN_LANES * ops.operand_size
+    cdef int64_t p, h, row
+    for h in range(height):
+        row = first_row + h
+        factor[h] = 0
+        correction[h] = 0
+        if row >= layer.n_out:
+            memset(<char*>s.prepared + h * operand_row, 0, operand_row)
+            continue
+        for p in range(n_panels):
+            kept[p] = <char*>panels[p].deltas[l] + row * SN_LANES * ops.delta_size
+        bias_gradient[h] = ops.prepare(
+            kept, n_panels, <const float**>(s.pointers + 3 * n_panels),
+            <const float**>(s.pointers + 2 * n_panels), layer.input_offset,
+            mix(seed, row), <char*>s.prepared + h * operand_row, &factor[h],
+            &correction[h])
+    ops.sddmm[layer.wide](columns, n, height, s.prepared, s.pointers, n_panels, factor,
+                          correction, gradient)
+
+
 cdef void update_rows(const Net *net, const Task *task, Panel *panels,
                       int64_t n_panels, const sn_optimizer *optimizer,
                       uint64_t seed, Scratch *s) noexcept nogil:
     """Gradients of some rows of one layer, optimizer step, compute copies."""
-    cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer = &net.layers[task.layer]
     cdef const sn_matrix *m = &layer.forward
     cdef int64_t height = m.height
     cdef int64_t first = m.indptr[task.begin]
     cdef int64_t row0 = task.begin * height
     cdef int64_t rows = min(task.end * height, layer.n_out) - row0
-    cdef const void **x = s.pointers
-    cdef const void **kept = s.pointers + n_panels
-    cdef const float **x_scale = <const float**>(s.pointers + 2 * n_panels)
-    cdef const float **delta_scale = <const float**>(s.pointers + 3 * n_panels)
-    cdef float[SN_BLOCK_HEIGHT] factor
-    cdef int32_t[SN_BLOCK_HEIGHT] correction
-    cdef int64_t p, block, h, row, n, k
+    cdef int64_t block, n, k
     cdef int64_t index_size = 4 if layer.wide else 2
-    cdef int64_t operand_row = n_panels * SN_LANES * ops.operand_size
     cdef sn_optimizer for_bias
-    for p in range(n_panels):
-        x[p] = panels[p].activations[task.layer]
-        x_scale[p] = panels[p].input_scale + task.layer * SN_LANES
-        delta_scale[p] = panels[p].delta_scale + task.layer * SN_LANES
+    point_to_panels(net, task.layer, panels, n_panels, s)
     for block in range(task.begin, task.end):
         k = m.indptr[block]
-        n = m.indptr[block + 1] - k
-        for h in range(height):
-            row = block * height + h
-            factor[h] = 0
-            correction[h] = 0
-            if row >= layer.n_out:  # completes the block: no deltas, weights stay 0
-                memset(<char*>s.prepared + h * operand_row, 0, operand_row)
-                continue
-            for p in range(n_panels):
-                kept[p] = (<char*>panels[p].deltas[task.layer]
-                           + row * SN_LANES * ops.delta_size)
-            s.bias_gradient[row - row0] = ops.prepare(
-                kept, n_panels, delta_scale, x_scale, layer.input_offset,
-                mix(seed, row), <char*>s.prepared + h * operand_row, &factor[h],
-                &correction[h])
-        ops.sddmm[layer.wide](
-            <const char*>m.indices + k * index_size, n, height, s.prepared, x,
-            n_panels, factor, correction, s.gradient + (k - first) * height)
+        block_gradient(
+            net, task.layer, block * height, height,
+            <const char*>m.indices + k * index_size, m.indptr[block + 1] - k, panels,
+            n_panels, seed, s, s.gradient + (k - first) * height,
+            s.bias_gradient + block * height - row0)
     n = m.indptr[task.end] - first
-    kernels.update(optimizer, n * height, layer.weights + first * height, s.gradient,
-                   layer.moments[0] + first * height,
-                   layer.moments[1] + first * height)
+    kernels.update(
+        optimizer, NULL if layer.cohort == NULL else layer.cohort + first * height,
+        n * height, layer.weights + first * height, s.gradient,
+        layer.moments[0] + first * height, layer.moments[1] + first * height)
     for_bias = optimizer[0]
     for_bias.alpha = 0
-    kernels.update(&for_bias, rows, layer.bias + row0, s.bias_gradient,
+    kernels.update(&for_bias, NULL, rows, layer.bias + row0, s.bias_gradient,
                    layer.moments[2] + row0, layer.moments[3] + row0)
+    encode_blocks(net, task.layer, task.begin, task.end)
+
+
+cdef void encode_blocks(const Net *net, int l, int64_t begin,
+                        int64_t end) noexcept nogil:
+    """Compute copies of the weights of some blocks of rows."""
+    cdef const sn_format_kernels *ops = net.ops
+    cdef CLayer *layer = &net.layers[l]
+    cdef const sn_matrix *m = &layer.forward
+    cdef int64_t height = m.height, first = m.indptr[begin], block, k
     if height == 1 and net.precision != SN_INT8:  # rows need not be told apart
         ops.encode_weights(
-            layer.weights + first, n, 1, layer.transpose_position + first,
+            layer.weights + first, m.indptr[end] - first, 1,
+            layer.transpose_position + first,
             <char*>m.weights + first * ops.weight_size, layer.transpose.weights, NULL)
         return
-    for block in range(task.begin, task.end):
+    for block in range(begin, end):
         k = m.indptr[block]
         ops.encode_weights(
             layer.weights + k * height, m.indptr[block + 1] - k, height,
@@ -286,26 +317,16 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
             n_panels = (batch + SN_LANES - 1) // SN_LANES
             run.n_steps += 1
             run.step.inv_weight = 1.0 / batch_weight
-            run.step.learning_rate = run.learning_rate
-            if run.step.solver == SN_ADAM:
-                run.step.learning_rate = (
-                    run.learning_rate * sqrt(1 - run.beta_2 ** run.n_steps)
-                    / (1 - run.beta_1 ** run.n_steps))
+            set_rates(run, run.rates + (
+                run.steps_here * run.step.n_cohorts if sparse else 0))
             seed = mix(run.seed, run.n_steps)
             if sparse:
-                run.features.learning_rate[run.steps_here] = run.step.learning_rate
                 run.features.inv_weight[run.steps_here] = run.step.inv_weight
                 if run.planned != run.start:
-                    for r in prange(run.features.n_ranges, schedule="static",
-                                    num_threads=run.row_threads):
-                        plan_batch(run, run.start, run.steps_here, r,
-                                   &run.scratch[threadid()])
-                    run.planned = run.start
+                    plan_first_batch(run)
                     if run.features.out_of_memory:
                         return
-            for p in prange(n_panels, schedule="static", chunksize=1,
-                            num_threads=run.panel_threads):
-                train_panel(run, batch, p, &run.scratch[threadid()], seed)
+            run_panels(run, batch, seed)
             if sparse:
                 for r in prange(run.features.n_ranges, schedule="static",
                                 num_threads=run.row_threads):
@@ -322,6 +343,41 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
             run.total_weight += batch_weight
             run.steps_here += 1
         run.start += batch
+
+
+cdef void set_rates(Run *run, float *rates) noexcept nogil:
+    """The learning rates of a step, with the bias corrections of each cohort's age.
+
+    Those of new connections are larger at first.
+    """
+    cdef int64_t cohort, age
+    cdef double rate
+    run.step.learning_rate = rates
+    for cohort in range(run.step.n_cohorts):
+        age = run.n_steps - run.births[cohort]
+        rate = run.learning_rate
+        if run.step.solver == SN_ADAM:
+            rate *= sqrt(1 - run.beta_2 ** age) / (1 - run.beta_1 ** age)
+        if cohort > 0:
+            rate *= 1 + (run.young_rate - 1) * run.beta_2 ** age
+        rates[cohort] = rate
+
+
+cdef void plan_first_batch(Run *run) noexcept nogil:
+    """Later batches are planned along with the update of the one before."""
+    cdef int64_t r
+    for r in prange(run.features.n_ranges, schedule="static",
+                    num_threads=run.row_threads):
+        plan_batch(run, run.start, run.steps_here, r, &run.scratch[threadid()])
+    run.planned = run.start
+
+
+cdef void run_panels(Run *run, int64_t batch, uint64_t seed) noexcept nogil:
+    """Region 1: activations and deltas of all layers for the batch at run.start."""
+    cdef int64_t p
+    for p in prange((batch + SN_LANES - 1) // SN_LANES, schedule="static", chunksize=1,
+                    num_threads=run.panel_threads):
+        train_panel(run, batch, p, &run.scratch[threadid()], seed)
 
 
 cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,

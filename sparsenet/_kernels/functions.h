@@ -182,7 +182,7 @@ static double loss_and_deltas(int loss, float *z, int64_t n_outputs, const void 
 }
 
 /* One step of WIDTH parameters. */
-INLINE void step_vector(const sn_optimizer *o, const int adam, float learning_rate, float inv_weight, vf gradient, vf *w, vf *m, vf *v)
+INLINE void step_vector(const sn_optimizer *o, const int adam, vf learning_rate, float inv_weight, vf gradient, vf *w, vf *m, vf *v)
 {
     const vf g = fma_(*w, splat(o->alpha), gradient) * inv_weight;
     if (adam) { /* Kingma & Ba (2015), algorithm 1 with the efficient order of its section 2 */
@@ -196,24 +196,33 @@ INLINE void step_vector(const sn_optimizer *o, const int adam, float learning_ra
     }
 }
 
-INLINE void update_by(const sn_optimizer *o, const int adam, int64_t n, float *parameter, const float *gradient,
-                      float *first, float *second)
+/* Learning rates of WIDTH parameters: those of their cohorts, or the first where all are of one. */
+INLINE vf rates_of(const float *learning_rate, const uint16_t *cohort, int64_t i)
+{
+    return cohort ? gather(learning_rate, cohort + i) : splat(learning_rate[0]);
+}
+
+INLINE void update_by(const sn_optimizer *o, const int adam, const uint16_t *cohort, int64_t n, float *parameter,
+                      const float *gradient, float *first, float *second)
 {
     for (int64_t i = 0; i < n; i += WIDTH) {
         const int64_t left = n - i;
+        const vf learning_rate = rates_of(o->learning_rate, cohort, i);
         vf w = load_partial(parameter + i, left), m = load_partial(first + i, left), v = {0};
         if (adam) v = load_partial(second + i, left);
-        step_vector(o, adam, o->learning_rate, o->inv_weight, load_partial(gradient + i, left), &w, &m, &v);
+        step_vector(o, adam, learning_rate, o->inv_weight, load_partial(gradient + i, left), &w, &m, &v);
         store_partial(parameter + i, w, left);
         store_partial(first + i, m, left);
         if (adam) store_partial(second + i, v, left);
     }
 }
 
-static void update(const sn_optimizer *o, int64_t n, float *parameter, const float *gradient, float *first, float *second)
+static void update(const sn_optimizer *o, const uint16_t *cohort, int64_t n, float *parameter, const float *gradient,
+                   float *first, float *second)
 {
-    if (o->solver == SN_ADAM) update_by(o, 1, n, parameter, gradient, first, second);
-    else update_by(o, 0, n, parameter, gradient, first, second);
+    if (o->solver != SN_ADAM) update_by(o, 0, 0, n, parameter, gradient, first, second);
+    else if (cohort && o->n_cohorts > 1) update_by(o, 1, cohort, n, parameter, gradient, first, second);
+    else update_by(o, 1, 0, n, parameter, gradient, first, second);
 }
 
 /* Vectors that are replayed side by side: the division of one hides behind those of the others. */
@@ -221,9 +230,11 @@ static void update(const sn_optimizer *o, int64_t n, float *parameter, const flo
 /* What is left of a parameter's drift does not matter below this: float32 rounds a weight of 0.01 by more. */
 #define SETTLED 0x1p-33f
 
-INLINE void replay_by(const sn_optimizer *o, const int adam, const float *learning_rate, const float *inv_weight,
-                      int64_t now, const int32_t *missed, int64_t n, float *parameter, float *first, float *second)
+INLINE void replay_by(const sn_optimizer *o, const int adam, const uint16_t *cohort, const float *rates,
+                      const float *inv_weight, int64_t now, const int32_t *missed, int64_t n, float *parameter,
+                      float *first, float *second)
 {
+    const int64_t n_cohorts = o->n_cohorts;
     const float decay = adam ? o->beta_1 : o->momentum;
     for (int64_t i = 0; i < n; i += REPLAYED * WIDTH) {
         vf w[REPLAYED], m[REPLAYED], v[REPLAYED];
@@ -243,17 +254,21 @@ INLINE void replay_by(const sn_optimizer *o, const int adam, const float *learni
             {
                 const vi active = load_int(missed + i + j * WIDTH) >= (int32_t)(now - t);
                 vf w_next = w[j], m_next = m[j], v_next = v[j];
-                step_vector(o, adam, learning_rate[t], inv_weight[t], splat(0.0f), &w_next, &m_next, &v_next);
+                const vf learning_rate = rates_of(rates + t * n_cohorts, cohort, i + j * WIDTH);
+                step_vector(o, adam, learning_rate, inv_weight[t], splat(0.0f), &w_next, &m_next, &v_next);
                 w[j] = select_float(active, w_next, w[j]);
                 m[j] = select_float(active, m_next, m[j]);
                 v[j] = select_float(active, v_next, v[j]);
             }
         for (; t < now; t++) {
+            float largest = rates[t * n_cohorts];
+            for (int64_t c = 1; cohort && (now - t) % 8 == 0 && c < n_cohorts; c++)
+                largest = rates[t * n_cohorts + c] > largest ? rates[t * n_cohorts + c] : largest;
             /* What L2 moves a weight by in one step, at most, relative to the weight. */
-            const float pull = o->alpha * inv_weight[t] * learning_rate[t] / (adam ? o->epsilon : 1.0f);
+            const float pull = o->alpha * inv_weight[t] * largest / (adam ? o->epsilon : 1.0f);
             if ((now - t) % 8 == 0 && pull < 1.0f) {
                 /* At most so much drift is left in the moments, whatever v becomes; and in L2, the weight itself. */
-                const float drift = decay / (1.0f - decay) * (adam ? learning_rate[t] / o->epsilon : 1.0f);
+                const float drift = decay / (1.0f - decay) * (adam ? largest / o->epsilon : 1.0f);
                 vi settled = splat_int(-1); /* NaN is not */
                 UNROLL for (int j = 0; j < REPLAYED; j++)
                 {
@@ -263,7 +278,10 @@ INLINE void replay_by(const sn_optimizer *o, const int adam, const float *learni
                 if (max_lanes(select_float(settled, splat(0.0f), splat(1.0f))) == 0.0f) break;
             }
             UNROLL for (int j = 0; j < REPLAYED; j++)
-                step_vector(o, adam, learning_rate[t], inv_weight[t], splat(0.0f), &w[j], &m[j], &v[j]);
+            {
+                const vf learning_rate = rates_of(rates + t * n_cohorts, cohort, i + j * WIDTH);
+                step_vector(o, adam, learning_rate, inv_weight[t], splat(0.0f), &w[j], &m[j], &v[j]);
+            }
         }
         const float decay_first = t < now ? __builtin_powf(decay, (float)(now - t)) : 1.0f;
         const float decay_second = t < now ? __builtin_powf(o->beta_2, (float)(now - t)) : 1.0f;
@@ -276,11 +294,13 @@ INLINE void replay_by(const sn_optimizer *o, const int adam, const float *learni
     }
 }
 
-static void replay(const sn_optimizer *o, const float *learning_rate, const float *inv_weight, int64_t now,
-                   const int32_t *missed, int64_t n, float *parameter, float *first, float *second)
+static void replay(const sn_optimizer *o, const uint16_t *cohort, const float *rates, const float *inv_weight,
+                   int64_t now, const int32_t *missed, int64_t n, float *parameter, float *first, float *second)
 {
-    if (o->solver == SN_ADAM)
-        replay_by(o, 1, learning_rate, inv_weight, now, missed, n, parameter, first, second);
+    if (o->solver != SN_ADAM)
+        replay_by(o, 0, 0, rates, inv_weight, now, missed, n, parameter, first, second);
+    else if (cohort && o->n_cohorts > 1)
+        replay_by(o, 1, cohort, rates, inv_weight, now, missed, n, parameter, first, second);
     else
-        replay_by(o, 0, learning_rate, inv_weight, now, missed, n, parameter, first, second);
+        replay_by(o, 1, 0, rates, inv_weight, now, missed, n, parameter, first, second);
 }

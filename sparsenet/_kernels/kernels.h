@@ -35,11 +35,13 @@ typedef struct {
     int64_t tile_columns;
 } sn_matrix;
 
-/* One step of the optimizer, the same for every weight. */
+/* One step of the optimizer. Weights that came into being at the same step are a cohort: Adam corrects the bias of
+ * their moments by their age. Cohort 0 is as old as the network. */
 typedef struct {
     int solver;
     int nesterov;
-    float learning_rate; /* Adam: with the bias corrections of this step folded in */
+    int64_t n_cohorts;
+    const float *learning_rate; /* [n_cohorts]; Adam: with the bias corrections of this step folded in */
     float beta_1, beta_2, epsilon;
     float momentum;
     float alpha;       /* L2 */
@@ -126,13 +128,14 @@ typedef struct {
     /* Logits in, deltas d(loss)/d(logit) * weight out. `target` is [n_outputs][64], or class codes int32[64]
      * for softmax. Returns the weighted sum of the losses of the 64 lanes. */
     double (*loss)(int loss, float *z, int64_t n_outputs, const void *target, const float *weight);
-    /* Optimizer step for n parameters: `first` is Adam's m or SGD's velocity, `second` Adam's v. */
-    void (*update)(const sn_optimizer *o, int64_t n, float *parameter, const float *gradient, float *first,
-                   float *second);
+    /* Optimizer step for n parameters: `first` is Adam's m or SGD's velocity, `second` Adam's v; `cohort` is that
+     * of each parameter (NULL: all are of cohort 0), and may be read past its end. */
+    void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n, float *parameter, const float *gradient,
+                   float *first, float *second);
     /* The steps that parameter i missed, the last missed[i] before step `now`, as `update` would have done them
-     * with a gradient of zero. n is a multiple of SN_LANES. */
-    void (*replay)(const sn_optimizer *o, const float *learning_rate, const float *inv_weight, int64_t now,
-                   const int32_t *missed, int64_t n, float *parameter, float *first, float *second);
+     * with a gradient of zero: rates[step][n_cohorts], inv_weight[step]. n is a multiple of SN_LANES. */
+    void (*replay)(const sn_optimizer *o, const uint16_t *cohort, const float *rates, const float *inv_weight,
+                   int64_t now, const int32_t *missed, int64_t n, float *parameter, float *first, float *second);
 } sn_kernels;
 
 /* dispatch.c */

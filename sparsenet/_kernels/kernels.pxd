@@ -1,6 +1,6 @@
 """C declarations of kernels.h."""
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "kernels.h" nogil:
@@ -35,7 +35,8 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct sn_optimizer:
         int solver
         int nesterov
-        float learning_rate
+        int64_t n_cohorts
+        const float *learning_rate
         float beta_1
         float beta_2
         float epsilon
@@ -101,10 +102,11 @@ cdef extern from "kernels.h" nogil:
         void (*output)(int loss, float *z, int64_t n_outputs) noexcept nogil
         double (*loss)(int loss, float *z, int64_t n_outputs, const void *target,
                        const float *weight) noexcept nogil
-        void (*update)(const sn_optimizer *o, int64_t n, float *parameter,
-                       const float *gradient, float *first,
+        void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n,
+                       float *parameter, const float *gradient, float *first,
                        float *second) noexcept nogil
-        void (*replay)(const sn_optimizer *o, const float *learning_rate,
+        void (*replay)(const sn_optimizer *o, const uint16_t *cohort,
+                       const float *rates,
                        const float *inv_weight, int64_t now, const int32_t *missed,
                        int64_t n, float *parameter, float *first,
                        float *second) noexcept nogil

@@ -117,6 +117,20 @@ INLINE vi widen_signed(const void *p) { return __builtin_convertvector(*(const v
 INLINE void store_bytes(void *p, vi v) { *(vi8 *)p = __builtin_convertvector(v, vi8); }
 #endif
 
+/* table[index[lane]]. */
+INLINE vf gather(const float *table, const uint16_t *index)
+{
+#if VECTOR_BYTES == 64
+    return (vf)_mm512_i32gather_ps(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)index)), table, 4);
+#elif VECTOR_BYTES == 32
+    return (vf)_mm256_i32gather_ps(table, _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)index)), 4);
+#else
+    vf v;
+    for (int i = 0; i < WIDTH; i++) v[i] = table[index[i]];
+    return v;
+#endif
+}
+
 /* Round to nearest, ties to even, for |x| < 2^22: adding 1.5 * 2^23 leaves the integer in the low mantissa. */
 INLINE vi round_to_int(vf x)
 {

@@ -1,0 +1,44 @@
+"""Rewiring: sparse layers drop connections and grow others in their place."""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from sparsenet._kernels._memory cimport Arena
+from sparsenet._kernels._steps cimport Run, Scratch
+
+cdef struct Rows:            # connections of one layer, as many in each row
+    int64_t n_rows
+    int64_t n_columns
+    int64_t length
+    void *columns            # [n_rows][length], ascending
+    int wide                 # columns are uint32
+    int n_planes
+    float *planes[3]         # weights, then moments
+    int64_t stride           # floats from a row of a plane to the next
+    uint16_t *cohort         # [n_rows][length], or NULL
+
+cdef struct Growth:          # one round
+    double fraction          # share of a row's connections that are dropped
+    int by_gradient
+    uint16_t cohort          # of what is new
+    uint64_t seed
+
+cdef struct RowScratch:      # of one thread; n: the longest row or column
+    Scratch *step
+    uint64_t *keys           # [2 n]
+    uint8_t *taken           # [n], zero between uses
+    uint8_t *dropped         # [n]
+    uint32_t *grown          # [n]
+    uint32_t *columns        # [n]
+    float *values            # [n]
+    uint16_t *cohorts        # [n]
+    float *gradient          # [n][SN_BLOCK_HEIGHT], by gradient only
+    const void *all_columns[2]  # 0, 1, ... n, of 16 and of 32 bits
+    int64_t *counts          # [n], of the first thread only
+    uint32_t *repaired       # [n]
+
+cdef int64_t rewire_layer(Run *run, int l, int64_t n_panels, const Growth *growth,
+                          RowScratch *scratch) noexcept nogil
+cdef int64_t rewire_features(Run *run, const Growth *growth,
+                             RowScratch *scratch) noexcept nogil
+cdef RowScratch *row_scratches(Arena arena, Run *run, int n_threads,
+                               int64_t n) except NULL

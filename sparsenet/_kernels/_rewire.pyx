@@ -1,0 +1,550 @@
+"""Rewiring: sparse layers drop connections and grow others in their place.
+
+Every row (the inputs of a unit, or the units that a feature reaches) keeps its number
+of connections: the smallest weights go, and as many new connections come, at random
+(SET: Mocanu et al. 2018, doi:10.1038/s41467-018-04316-3) or where the gradient of the
+last mini-batch is largest (RigL: Evci et al. 2020, arXiv:1911.11134; with a constant
+fan-in as in SRigL: Lasby et al. 2024, arXiv:2305.02299). A row's result depends on its
+own weights and on (seed, row), not on threads.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from sparsenet._kernels._dispatch cimport denormals_off, denormals_restore
+from sparsenet._kernels._features cimport (
+    FeatureRange,
+    Features,
+    gradient,
+    load,
+    save,
+)
+from sparsenet._kernels._input cimport address
+from sparsenet._kernels._memory cimport Arena
+from sparsenet._kernels._random cimport mix
+from sparsenet._kernels._steps cimport (
+    CLayer,
+    Run,
+    block_gradient,
+    encode_blocks,
+    point_to_panels,
+)
+from sparsenet._kernels.kernels cimport SN_ADAM, SN_BLOCK_HEIGHT
+
+import numpy as np
+
+# Rows whose compute copies are written in one task.
+cdef int64_t AT_ONCE = 32
+# Rows that are asked to connect to a column without connections.
+cdef int64_t ATTEMPTS = 64
+
+
+# Columns, of 16 or 32 bits ---------------------------------------------------------
+
+cdef inline uint32_t column_at(const void *columns, int wide, int64_t k) noexcept nogil:
+    if wide:
+        return (<const uint32_t*>columns)[k]
+    return (<const uint16_t*>columns)[k]
+
+
+cdef inline void set_column(void *columns, int wide, int64_t k,
+                            uint32_t column) noexcept nogil:
+    if wide:
+        (<uint32_t*>columns)[k] = column
+    else:
+        (<uint16_t*>columns)[k] = <uint16_t>column
+
+
+# Selection -------------------------------------------------------------------------
+
+cdef inline uint64_t magnitude_key(float value, uint32_t place) noexcept nogil:
+    """Orders by |value|, then by place. Bits of positive floats ascend as they do."""
+    return (<uint64_t>((<uint32_t*>&value)[0] & 0x7FFFFFFF) << 32) | place
+
+
+cdef void select_smallest(uint64_t *keys, int64_t n, int64_t k) noexcept nogil:
+    """Move the k smallest of n different keys to the front (Hoare's quickselect)."""
+    cdef int64_t low = 0, high = n - 1, i, j
+    cdef uint64_t pivot, swap
+    while low < high:
+        pivot = keys[low + (high - low) // 2]
+        i = low
+        j = high
+        while i <= j:
+            while keys[i] < pivot:
+                i += 1
+            while keys[j] > pivot:
+                j -= 1
+            if i <= j:
+                swap = keys[i]
+                keys[i] = keys[j]
+                keys[j] = swap
+                i += 1
+                j -= 1
+        if k <= j + 1:
+            high = j
+        elif k > i:
+            low = i
+        else:
+            return
+
+
+cdef void sort_columns(uint32_t *columns, int64_t n) noexcept nogil:
+    """Shell's sort: n is a fraction of a fan-in, a few dozen."""
+    cdef int64_t gap = n // 2, i, j
+    cdef uint32_t column
+    while gap > 0:
+        for i in range(gap, n):
+            column = columns[i]
+            j = i
+            while j >= gap and columns[j - gap] > column:
+                columns[j] = columns[j - gap]
+                j -= gap
+            columns[j] = column
+        gap //= 2
+
+
+cdef int64_t grow_at_random(const Rows *rows, int64_t n, uint64_t seed,
+                            RowScratch *s) noexcept nogil:
+    """Draw n different columns that are not taken."""
+    cdef int64_t n_grown = 0
+    cdef uint64_t draw = 0
+    cdef uint32_t column
+    while n_grown < n:
+        column = <uint32_t>(((mix(seed, draw) >> 32) * <uint64_t>rows.n_columns) >> 32)
+        draw += 1
+        if not s.taken[column]:
+            s.taken[column] = 1
+            s.grown[n_grown] = column
+            n_grown += 1
+    return n_grown
+
+
+cdef int64_t grow_by_gradient(const Rows *rows, int64_t n, const float *gradients,
+                              int64_t stride, RowScratch *s) noexcept nogil:
+    """The at most n columns not taken with the largest gradients that are not zero.
+
+    A running top-k: of up to 2 n candidates, the n largest are kept.
+    """
+    cdef int64_t column, n_keys = 0, i
+    cdef uint64_t key, least = <uint64_t>1 << 32, inverted
+    for column in range(rows.n_columns):
+        key = magnitude_key(gradients[column * stride], ~<uint32_t>column)
+        if key < least or s.taken[column]:
+            continue
+        s.keys[n_keys] = ~key  # the largest are the smallest of these
+        n_keys += 1
+        if n_keys == 2 * n:
+            select_smallest(s.keys, n_keys, n)
+            n_keys = n
+            inverted = s.keys[0]
+            for i in range(1, n):
+                inverted = max(inverted, s.keys[i])
+            least = ~inverted
+    if n_keys > n:
+        select_smallest(s.keys, n_keys, n)
+        n_keys = n
+    for i in range(n_keys):
+        s.grown[i] = <uint32_t>s.keys[i]
+    return n_keys
+
+
+# One row ---------------------------------------------------------------------------
+
+cdef int64_t rewire_row(const Rows *rows, int64_t row, const Growth *growth,
+                        const float *gradients, int64_t stride,
+                        RowScratch *s) noexcept nogil:
+    """Drop and grow connections of one row; returns how many are new."""
+    cdef int64_t length = rows.length, first = row * length
+    cdef float *weights = rows.planes[0] + row * rows.stride
+    cdef uint64_t seed = mix(growth.seed, row)
+    # Rounded at random, so that a small fraction of a few connections is not nothing.
+    cdef int64_t n = <int64_t>(
+        growth.fraction * length + (seed >> 40) * (1.0 / (1 << 24)))
+    cdef int64_t i, n_grown
+    n = min(n, length)
+    if not growth.by_gradient:
+        n = min(n, rows.n_columns - length)
+    if n == 0:
+        return 0
+    for i in range(length):
+        s.keys[i] = magnitude_key(weights[i], <uint32_t>i)
+        s.dropped[i] = 0
+    select_smallest(s.keys, length, n)
+    for i in range(n):
+        s.dropped[<uint32_t>s.keys[i]] = 1
+    for i in range(length):  # what was dropped by chance may return by its gradient
+        if not (growth.by_gradient and s.dropped[i]):
+            s.taken[column_at(rows.columns, rows.wide, first + i)] = 1
+    if growth.by_gradient:
+        # keys hold the dropped ones no longer: their order is needed below.
+        for i in range(n):
+            s.columns[i] = <uint32_t>s.keys[i]
+        n_grown = grow_by_gradient(rows, n, gradients, stride, s)
+    else:
+        n_grown = grow_at_random(rows, n, seed, s)
+        for i in range(n):
+            s.taken[s.grown[i]] = 0
+    for i in range(length):
+        s.taken[column_at(rows.columns, rows.wide, first + i)] = 0
+    if growth.by_gradient:
+        n_grown = keep_returning(rows, first, weights, n, n_grown, s)
+    sort_columns(s.grown, n_grown)
+    merge(rows, row, growth.cohort, n_grown, s)
+    return n_grown
+
+
+cdef int64_t keep_returning(const Rows *rows, int64_t first, const float *weights,
+                            int64_t n, int64_t n_grown, RowScratch *s) noexcept nogil:
+    """Undo drops: of connections that grow again, and of as many as nothing replaces.
+
+    s.columns has the places of the n that were dropped; returns how many are new.
+    """
+    cdef int64_t i, left = 0, n_new = 0, place
+    for i in range(n_grown):
+        s.taken[s.grown[i]] = 1
+    for i in range(n):
+        place = s.columns[i]
+        if s.taken[column_at(rows.columns, rows.wide, first + place)]:
+            s.dropped[place] = 0
+            s.taken[column_at(rows.columns, rows.wide, first + place)] = 2
+        else:
+            s.keys[left] = ~magnitude_key(weights[place], <uint32_t>place)
+            left += 1
+    # The largest of those that are left stay where too few columns have a gradient.
+    if n > n_grown:
+        select_smallest(s.keys, left, n - n_grown)
+        for i in range(n - n_grown):
+            s.dropped[<uint32_t>~s.keys[i]] = 0
+    for i in range(n_grown):
+        if s.taken[s.grown[i]] == 1:
+            s.taken[s.grown[i]] = 0
+            s.grown[n_new] = s.grown[i]
+            n_new += 1
+        else:
+            s.taken[s.grown[i]] = 0
+    return n_new
+
+
+cdef void merge(const Rows *rows, int64_t row, uint16_t cohort, int64_t n_grown,
+                RowScratch *s) noexcept nogil:
+    """Write a row anew: what stays and, with zero weights and moments, what is new."""
+    cdef int64_t length = rows.length, first = row * length, i, place = 0, g = 0
+    cdef int plane
+    cdef float *values
+    cdef uint32_t column
+    # Where each place of the new row comes from; `length`: it is new.
+    cdef uint64_t *source = s.keys
+    for i in range(length):
+        if s.dropped[i]:
+            continue
+        column = column_at(rows.columns, rows.wide, first + i)
+        while g < n_grown and s.grown[g] < column:
+            s.columns[place] = s.grown[g]
+            source[place] = length
+            place += 1
+            g += 1
+        s.columns[place] = column
+        source[place] = i
+        place += 1
+    while g < n_grown:
+        s.columns[place] = s.grown[g]
+        source[place] = length
+        place += 1
+        g += 1
+    for i in range(length):
+        set_column(rows.columns, rows.wide, first + i, s.columns[i])
+    for plane in range(rows.n_planes):
+        values = rows.planes[plane] + row * rows.stride
+        for i in range(length):
+            s.values[i] = 0 if source[i] == length else values[source[i]]
+        memcpy(values, s.values, length * sizeof(float))
+    if rows.cohort != NULL:
+        for i in range(length):
+            s.cohorts[i] = (
+                cohort if source[i] == length else rows.cohort[first + source[i]])
+        memcpy(rows.cohort + first, s.cohorts, length * sizeof(uint16_t))
+
+
+cdef void keep_columns_alive(const Rows *rows, const Growth *growth,
+                             int64_t *n_repaired, RowScratch *s) noexcept nogil:
+    """Give columns that lost their last connection a new one.
+
+    A row drawn for it gives up its smallest weight of those in columns with others.
+    `s` is the first thread's; the rows are named in s.repaired. Where connections are
+    few, some columns stay without.
+    """
+    cdef int64_t k, column, attempt, row, i, n_spare = 0, n = 0
+    cdef uint64_t key, least
+    cdef int64_t *counts = s.counts
+    memset(counts, 0, rows.n_columns * sizeof(int64_t))
+    for k in range(rows.n_rows * rows.length):
+        counts[column_at(rows.columns, rows.wide, k)] += 1
+    for column in range(rows.n_columns):
+        n_spare += max(counts[column] - 1, <int64_t>0)
+    for column in range(rows.n_columns):
+        if counts[column] > 0:
+            continue
+        if n_spare == 0:
+            break
+        for attempt in range(min(rows.n_rows, ATTEMPTS)):
+            row = <int64_t>((mix(growth.seed, ~<uint64_t>column) + attempt)
+                            % <uint64_t>rows.n_rows)
+            least = ~<uint64_t>0
+            for i in range(rows.length):
+                s.dropped[i] = 0
+                k = row * rows.length + i
+                if counts[column_at(rows.columns, rows.wide, k)] > 1:
+                    key = magnitude_key(rows.planes[0][row * rows.stride + i],
+                                        <uint32_t>i)
+                    least = min(least, key)
+            if least == ~<uint64_t>0:
+                continue
+            i = <uint32_t>least
+            s.dropped[i] = 1
+            counts[column_at(rows.columns, rows.wide, row * rows.length + i)] -= 1
+            counts[column] = 1
+            n_spare -= 1
+            s.grown[0] = <uint32_t>column
+            merge(rows, row, growth.cohort, 1, s)
+            s.repaired[n] = <uint32_t>row
+            n += 1
+            break
+    n_repaired[0] = n
+
+
+# The transpose ---------------------------------------------------------------------
+
+cdef int64_t first_at_least(const void *columns, int wide, int64_t begin, int64_t end,
+                            int64_t column) noexcept nogil:
+    cdef int64_t middle
+    while begin < end:
+        middle = (begin + end) // 2
+        if column_at(columns, wide, middle) < column:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin
+
+
+cdef void transpose_part(const int64_t *starts, const void *columns, int wide,
+                         int64_t n_rows, int64_t begin, int64_t end, int64_t *indptr,
+                         void *indices, int indices_wide,
+                         uint32_t *position) noexcept nogil:
+    """Sort the connections of the columns begin..end, whose indptr is set.
+
+    Rows are taken in turn, so that a column's ascend.
+    """
+    cdef int64_t row, k, last, column, place
+    cdef int64_t start = indptr[begin]
+    for row in range(n_rows):
+        last = starts[row + 1]
+        k = first_at_least(columns, wide, starts[row], last, begin)
+        while k < last:
+            column = column_at(columns, wide, k)
+            if column >= end:
+                break
+            place = indptr[column]
+            indptr[column] = place + 1
+            set_column(indices, indices_wide, place, <uint32_t>row)
+            position[k] = <uint32_t>place
+            k += 1
+    # Every start has moved to its column's end, which is where the next one starts.
+    for column in range(end - 1, begin, -1):
+        indptr[column] = indptr[column - 1]
+    indptr[begin] = start
+
+
+cdef void transpose_rows(const int64_t *starts, const void *columns, int wide,
+                         int64_t n_rows, int64_t n_columns, int64_t *indptr,
+                         void *indices, int indices_wide, uint32_t *position,
+                         int n_threads) noexcept nogil:
+    """Companion order of CSR rows, by counting: O(connections)."""
+    cdef int64_t k, column, part, total = 0, n
+    memset(indptr, 0, (n_columns + 1) * sizeof(int64_t))
+    for k in range(starts[n_rows]):
+        indptr[column_at(columns, wide, k)] += 1
+    for column in range(n_columns + 1):
+        n = indptr[column]
+        indptr[column] = total
+        total += n
+    for part in prange(n_threads, schedule="static", num_threads=n_threads):
+        transpose_part(starts, columns, wide, n_rows, n_columns * part // n_threads,
+                       n_columns * (part + 1) // n_threads, indptr, indices,
+                       indices_wide, position)
+
+
+def transpose(indptr, indices, column_starts, rows, position):
+    """Fill the companion order of CSR rows: the same connections by column.
+
+    `column_starts` int64 [n_columns + 1]; `rows` has the row of each connection in that
+    order, and `position` uint32 the place there of each of `indices`.
+    """
+    transpose_rows(
+        <const int64_t*>address(indptr), address(indices), indices.dtype == np.uint32,
+        len(indptr) - 1, len(column_starts) - 1, <int64_t*>address(column_starts),
+        <void*>address(rows), rows.dtype == np.uint32, <uint32_t*>address(position), 1)
+
+
+# Layers ----------------------------------------------------------------------------
+
+cdef Rows rows_of_layer(const Run *run, int l) noexcept nogil:
+    cdef CLayer *layer = &run.net.layers[l]
+    cdef Rows rows
+    rows.n_rows = layer.n_out
+    rows.n_columns = layer.n_in
+    rows.length = layer.forward.indptr[1]
+    rows.columns = <void*>layer.forward.indices
+    rows.wide = layer.wide
+    rows.planes[0] = layer.weights
+    rows.planes[1] = layer.moments[0]
+    rows.planes[2] = layer.moments[1]
+    rows.stride = rows.length
+    rows.n_planes = 3 if run.step.solver == SN_ADAM else 2
+    rows.cohort = <uint16_t*>layer.cohort
+    return rows
+
+
+cdef Rows rows_of_features(const Features *f) noexcept nogil:
+    cdef Rows rows
+    cdef int64_t plane
+    rows.n_rows = f.n_features
+    rows.n_columns = f.n_units
+    rows.length = f.fan_out
+    rows.columns = <void*>f.connections
+    rows.wide = f.wide
+    for plane in range(f.planes):
+        rows.planes[plane] = f.state + plane * f.stride
+    rows.n_planes = <int>f.planes
+    rows.stride = f.planes * f.stride
+    rows.cohort = <uint16_t*>f.cohort
+    return rows
+
+
+cdef int64_t rewire_layer(Run *run, int l, int64_t n_panels, const Growth *growth,
+                          RowScratch *scratch) noexcept nogil:
+    """Rewire a sparse layer and its transpose; returns how many connections are new.
+
+    By gradient, `run_panels` has gone before.
+    """
+    cdef CLayer *layer = &run.net.layers[l]
+    cdef Rows rows = rows_of_layer(run, l)
+    cdef int64_t block, n_new = 0, n_repaired = 0
+    for block in prange((rows.n_rows + SN_BLOCK_HEIGHT - 1) // SN_BLOCK_HEIGHT,
+                        schedule="static", num_threads=run.row_threads):
+        n_new += rewire_block(run, l, &rows, block * SN_BLOCK_HEIGHT, n_panels, growth,
+                              &scratch[threadid()])
+    if layer.transpose.weights != NULL:
+        keep_columns_alive(&rows, growth, &n_repaired, scratch)
+        transpose_rows(
+            layer.forward.indptr, rows.columns, rows.wide, rows.n_rows, rows.n_columns,
+            <int64_t*>layer.transpose.indptr, <void*>layer.transpose.indices,
+            layer.transpose_wide, <uint32_t*>layer.transpose_position, run.row_threads)
+    for block in prange((rows.n_rows + AT_ONCE - 1) // AT_ONCE, schedule="static",
+                        num_threads=run.row_threads):
+        encode_blocks(run.net, l, block * AT_ONCE,
+                      min(rows.n_rows, (block + 1) * AT_ONCE))
+    return n_new + n_repaired
+
+
+cdef int64_t rewire_block(Run *run, int l, const Rows *rows, int64_t first,
+                          int64_t n_panels, const Growth *growth,
+                          RowScratch *s) noexcept nogil:
+    cdef float[SN_BLOCK_HEIGHT] bias_gradient
+    cdef int64_t row, n_new = 0
+    cdef uint32_t state = denormals_off()
+    if growth.by_gradient:
+        # All columns of a few rows: never the whole gradient.
+        point_to_panels(run.net, l, run.panels, n_panels, s.step)
+        block_gradient(run.net, l, first, SN_BLOCK_HEIGHT, s.all_columns[rows.wide],
+                       rows.n_columns, run.panels, n_panels, mix(growth.seed, first),
+                       s.step, s.gradient, bias_gradient)
+    for row in range(first, min(first + SN_BLOCK_HEIGHT, rows.n_rows)):
+        n_new += rewire_row(rows, row, growth, s.gradient + (row - first),
+                            SN_BLOCK_HEIGHT, s)
+    denormals_restore(state)
+    return n_new
+
+
+cdef int64_t rewire_features(Run *run, const Growth *growth,
+                             RowScratch *scratch) noexcept nogil:
+    """Rewire a sparse first layer that is stored by feature.
+
+    By gradient, which is zero for other features, only those of the batch that was
+    planned and has run through `run_panels`.
+    """
+    cdef Rows rows = rows_of_features(run.features.features)
+    cdef int64_t part, n_new = 0, n_repaired = 0, i
+    if growth.by_gradient:
+        for part in prange(run.features.n_ranges, schedule="static",
+                           num_threads=run.row_threads):
+            n_new += rewire_touched(run, &rows, &run.features.ranges[part], growth,
+                                    &scratch[threadid()])
+    else:
+        for part in prange((rows.n_rows + AT_ONCE - 1) // AT_ONCE, schedule="static",
+                           num_threads=run.row_threads):
+            n_new += rewire_some(run, &rows, part * AT_ONCE, growth,
+                                 &scratch[threadid()])
+    keep_columns_alive(&rows, growth, &n_repaired, scratch)
+    for i in range(n_repaired):
+        encode_feature(run, scratch.repaired[i], scratch)
+    return n_new + n_repaired
+
+
+cdef int64_t rewire_touched(Run *run, const Rows *rows, const FeatureRange *part,
+                            const Growth *growth, RowScratch *s) noexcept nogil:
+    cdef int64_t i, n_new = 0
+    cdef uint32_t state = denormals_off()
+    for i in range(part.n_touched):
+        gradient(&run.features, run.net.ops, part, i, 1, growth.seed,
+                 &s.step.features, s.gradient)
+        n_new += rewire_row(rows, part.touched[i], growth, s.gradient, 1, s)
+        encode_feature(run, part.touched[i], s)
+    denormals_restore(state)
+    return n_new
+
+
+cdef int64_t rewire_some(Run *run, const Rows *rows, int64_t first,
+                         const Growth *growth, RowScratch *s) noexcept nogil:
+    cdef int64_t feature, n_new = 0
+    cdef uint32_t state = denormals_off()
+    for feature in range(first, min(first + AT_ONCE, rows.n_rows)):
+        n_new += rewire_row(rows, feature, growth, NULL, 1, s)
+        encode_feature(run, <uint32_t>feature, s)
+    denormals_restore(state)
+    return n_new
+
+
+cdef void encode_feature(Run *run, uint32_t feature, RowScratch *s) noexcept nogil:
+    """Write a feature's row of the table anew."""
+    load(run.features.features, &feature, 1, &s.step.features)
+    save(run.features.features, run.net.ops, &feature, 1, &s.step.features)
+
+
+cdef RowScratch *row_scratches(Arena arena, Run *run, int n_threads,
+                               int64_t n) except NULL:
+    """What each thread needs to rewire rows and columns of at most n connections."""
+    cdef RowScratch *s = <RowScratch*>arena.take(n_threads * sizeof(RowScratch))
+    cdef void *narrow = arena.take(n * 2 + 512)
+    cdef void *wide = arena.take(n * 4 + 512)
+    cdef int64_t i
+    cdef int t
+    for i in range(n):
+        (<uint16_t*>narrow)[i] = <uint16_t>i
+        (<uint32_t*>wide)[i] = <uint32_t>i
+    for t in range(n_threads):
+        s[t].step = &run.scratch[t]
+        s[t].all_columns[0] = narrow
+        s[t].all_columns[1] = wide
+        s[t].keys = <uint64_t*>arena.take(2 * n * 8)
+        s[t].taken = <uint8_t*>arena.take(n)
+        s[t].dropped = <uint8_t*>arena.take(n)
+        s[t].grown = <uint32_t*>arena.take(n * 4)
+        s[t].columns = <uint32_t*>arena.take(n * 4)
+        s[t].values = <float*>arena.take(n * 4)
+        s[t].cohorts = <uint16_t*>arena.take(n * 2)
+        s[t].gradient = <float*>arena.take((n * SN_BLOCK_HEIGHT + 128) * 4)
+    s.counts = <int64_t*>arena.take(n * 8)
+    s.repaired = <uint32_t*>arena.take(n * 4)
+    return s

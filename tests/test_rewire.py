@@ -1,0 +1,413 @@
+"""Rewiring: every row, every copy and every age against plain NumPy."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import reference
+from problems import (
+    PRECISIONS,
+    dense,
+    parameters,
+    random_data,
+    random_network,
+    state,
+    train,
+)
+from scipy import sparse
+from test_layer import product_weights, transposed_weights
+
+from sparsenet._kernels._engine import HAS_OPENMP
+from sparsenet._network import Optimizer
+from sparsenet._rewiring import Rewiring
+
+each_precision = pytest.mark.parametrize("precision", PRECISIONS)
+each_method = pytest.mark.parametrize("method", ["set", "rigl"])
+each_layout = pytest.mark.parametrize("sparse_rows", [False, True])
+ADAM = Optimizer("adam", 0.01)
+SGD = Optimizer("sgd", 0.01)
+#: (layer sizes, density): odd numbers, one connection, all but one, 32-bit columns of a
+#: first and of a later layer.
+NETWORKS = [
+    ((20, 18, 13, 3), (0.5, 0.7, 1.0)),
+    ((37, 1, 65, 2), (0.6, 1.0, 0.9)),
+    ((9, 70, 6), (0.99, 0.5)),
+    ((66_000, 5, 3), (1e-4, 1.0)),
+    ((40, 66_000, 4), (0.2, 5e-4)),
+]
+each_network = pytest.mark.parametrize(("sizes", "density"), NETWORKS)
+
+
+def rows_of_data(n, sizes, sparse_rows, seed=0):
+    """Random data, of which half the features are zero."""
+    X, y = random_data(n, sizes[0], sizes[-1], seed=seed)
+    X *= np.random.default_rng(seed).random(X.shape) < 0.5
+    return (sparse.csr_array(X) if sparse_rows else X), y
+
+
+def trained(
+    sizes,
+    density,
+    sparse_rows=False,
+    precision="float32",
+    activation="relu",
+    **options,
+):
+    network = random_network(
+        sizes,
+        density,
+        precision=precision,
+        activation=activation,
+        sparse_rows=sparse_rows,
+    )
+    X, y = rows_of_data(130, sizes, sparse_rows)
+    train(network, X, y, **{"optimizer": ADAM, "batch_size": 65} | options)
+    return network, X, y
+
+
+def rewire(network, X, y, method="set", fraction=0.4, optimizer=ADAM, n_threads=1):
+    """One round; returns its numbers of new connections."""
+    data, rows = (X, y, None), np.arange(65)
+    schedule = Rewiring(method, fraction=2 * fraction, end=100, n_steps=50)
+    assert schedule.fraction_now() == pytest.approx(fraction)
+    return network._rewire(data, rows, optimizer, schedule, n_threads)
+
+
+def columns_of(layer):
+    """(rows, connections of a row), None if the layer is dense."""
+    if not layer.is_sparse:
+        return None
+    if hasattr(layer, "connections"):
+        return layer.connections.astype(np.int64)
+    return layer.indices.reshape(layer.n_out, -1).astype(np.int64)
+
+
+def planes_of(layer):
+    """Weights and moments, each of (rows, connections of a row); none if dense."""
+    if not layer.is_sparse:
+        return []
+    if hasattr(layer, "connections"):
+        return [layer.state[:, p, : layer.fan_out] for p in range(layer.state.shape[1])]
+    planes = [layer.weights, *(m for m in layer.moments[:2] if m.size)]
+    return [plane.reshape(layer.n_out, -1) for plane in planes]
+
+
+def seeds(network, schedule_steps=50):
+    return [
+        reference.mix(network.seed ^ schedule_steps << 32, ~layer)
+        for layer in range(len(network.layers))
+    ]
+
+
+# --- against the twin --------------------------------------------------------------
+
+
+@each_precision
+@each_layout
+@each_network
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_random_growth_equals_the_twin(
+    sizes, density, precision, sparse_rows, n_threads
+):
+    network, X, y = trained(sizes, density, sparse_rows, precision)
+    before = [
+        (columns_of(layer), [plane.copy() for plane in planes_of(layer)])
+        for layer in network.layers
+    ]
+    before = [(None if c is None else c.copy(), planes) for c, planes in before]
+    n_changed = rewire(network, X, y, n_threads=n_threads)
+    for number, layer in enumerate(network.layers):
+        old, old_planes = before[number]
+        if old is None:
+            assert n_changed[number] == 0
+            continue
+        # Columns that lost their last connection are repaired, in another test.
+        expected = reference.rewire_at_random(
+            old, old_planes[0], n_columns(layer), 0.4, seeds(network)[number]
+        )
+        actual = columns_of(layer)
+        repaired = (actual != np.sort(expected, axis=1)).any(axis=1)
+        assert repaired.sum() <= n_dead(layer, expected, number)
+        n_new = [
+            np.setdiff1d(now, then).size for now, then in zip(actual, old, strict=True)
+        ]
+        assert n_changed[number] >= sum(n_new)
+        for row in np.flatnonzero(~repaired)[:200]:
+            stayed = np.isin(actual[row], old[row])
+            places = np.searchsorted(old[row], actual[row][stayed])
+            for plane, old_plane in zip(planes_of(layer), old_planes, strict=True):
+                np.testing.assert_array_equal(
+                    plane[row][stayed], old_plane[row][places]
+                )
+                assert not plane[row][~stayed].any()
+
+
+def n_columns(layer):
+    return layer.n_out if hasattr(layer, "connections") else layer.n_in
+
+
+def n_dead(layer, columns, number):
+    """Columns without connections, which a round repairs (not the network's inputs)."""
+    if number == 0 and not hasattr(layer, "connections"):
+        return 0
+    return (np.bincount(columns.ravel(), minlength=n_columns(layer)) == 0).sum()
+
+
+@each_layout
+@pytest.mark.parametrize(
+    ("sizes", "density"),
+    # No column loses its last connection: a repair may take what has just grown.
+    [((20, 18, 13, 3), (0.5, 0.7, 1.0)), ((37, 12, 65, 40), (0.6, 0.5, 0.9))],
+)
+def test_growth_is_where_the_gradient_is_largest(sizes, density, sparse_rows):
+    network, X, y = trained(sizes, density, sparse_rows, activation="tanh")
+    before = [columns_of(layer) for layer in network.layers]
+    before = [None if columns is None else columns.copy() for columns in before]
+    weights = [[np.abs(plane) for plane in planes_of(lay)] for lay in network.layers]
+    gradients = all_gradients(network, X, y)
+    rewire(network, X, y, "rigl")
+    for number, layer in enumerate(network.layers):
+        if before[number] is None:
+            continue
+        gradient, now = np.abs(gradients[number]), columns_of(layer)
+        gradient = gradient.T if hasattr(layer, "connections") else gradient
+        for row, (old, new) in enumerate(zip(before[number], now, strict=True)):
+            grown = np.setdiff1d(new, old)
+            absent = np.setdiff1d(np.arange(gradient.shape[1]), [*old, *new])
+            if grown.size == 0:
+                continue
+            largest = gradient[row, absent].max(initial=0) * (1 - 1e-4)
+            assert (gradient[row, grown] >= largest).all()
+            # A smaller weight than one that went has stayed for its gradient.
+            stays = np.isin(old, new)
+            weight = weights[number][0][row]
+            smaller = stays & (weight < weight[~stays].max())
+            assert (gradient[row, old[smaller]] >= largest).all()
+            assert grown.size <= np.floor(0.4 * old.size + 1)
+
+
+def all_gradients(network, X, y):
+    """Of the loss on the first 65 rows, at all places: (n_out, n_in) of each layer."""
+    X = X.toarray() if sparse.issparse(X) else X
+    twin = reference.DenseNetwork(network)
+    twin.masks = [np.ones_like(mask) for mask in twin.masks]
+    return [weights for weights, _ in twin.gradients(X[:65], y[:65])]
+
+
+@each_precision
+@each_layout
+def test_growth_by_gradient_finds_large_gradients_in_every_format(
+    precision, sparse_rows
+):
+    sizes, density = (60, 50, 40, 3), (0.2, 0.2, 1.0)
+    network, X, y = trained(sizes, density, sparse_rows, precision)
+    before = [columns_of(layer) for layer in network.layers[:2]]
+    before = [columns.copy() for columns in before]
+    gradients = all_gradients(network, X, y)
+    assert min(rewire(network, X, y, "rigl")[:2]) > 0
+    for layer, old, gradient in zip(network.layers, before, gradients, strict=False):
+        gradient = np.abs(gradient.T if hasattr(layer, "connections") else gradient)
+        found = best = 0.0
+        for row, (then, now) in enumerate(zip(old, columns_of(layer), strict=True)):
+            grown = np.setdiff1d(now, then)
+            absent = np.setdiff1d(np.arange(gradient.shape[1]), then)
+            found += gradient[row, grown].sum()
+            best += np.sort(gradient[row, absent])[absent.size - grown.size :].sum()
+        assert found >= 0.93 * best
+
+
+def test_features_that_the_batch_lacks_keep_their_connections():
+    network, X, y = trained(*NETWORKS[0], sparse_rows=True)
+    X = X.toarray()
+    X[:65, 4:9] = 0
+    before = columns_of(network.layers[0]).copy()
+    rewire(network, sparse.csr_array(X), y, "rigl", fraction=0.9)
+    after = columns_of(network.layers[0])
+    np.testing.assert_array_equal(before[5:9], after[5:9])
+    assert (before != after).any()
+
+
+# --- what always holds -------------------------------------------------------------
+
+
+@each_precision
+@each_method
+@each_layout
+@each_network
+def test_rounds_keep_the_numbers_and_the_copies_of_weights(
+    sizes, density, precision, method, sparse_rows
+):
+    network, X, y = trained(sizes, density, sparse_rows, precision)
+    n_connections = [layer.n_connections for layer in network.layers]
+    for _ in range(3):
+        rewire(network, X, y, method)
+        train(network, X, y, optimizer=ADAM, batch_size=65)
+    rewire(network, X, y, method)
+    assert [layer.n_connections for layer in network.layers] == n_connections
+    for number, layer in enumerate(network.layers):
+        columns = columns_of(layer)
+        if columns is not None:
+            assert (np.diff(columns, axis=1) > 0).all()
+            assert 0 <= columns.min() and columns.max() < n_columns(layer)
+        if hasattr(layer, "connections"):
+            stored = layer._stored()
+            np.testing.assert_array_equal(layer._round_weights(), stored)
+            continue
+        rounded = layer._from_stored(layer._round_weights())
+        np.testing.assert_array_equal(layer._stored(), layer._round_weights())
+        if layer.n_in * layer.n_out > 1e6:
+            continue
+        forward = product_weights(layer)
+        assert np.count_nonzero(forward) <= np.count_nonzero(rounded)
+        if number > 0:
+            np.testing.assert_array_equal(forward, transposed_weights(layer))
+
+
+@pytest.mark.skipif(not HAS_OPENMP, reason="built without OpenMP: one thread")
+@each_precision
+@each_method
+@each_layout
+def test_threads_do_not_change_a_bit(precision, method, sparse_rows):
+    states = []
+    for n_threads in (1, 2, 5):
+        network = random_network(
+            (300, 90, 110, 3), (0.1, 0.2, 1.0), precision=precision,
+            sparse_rows=sparse_rows,
+        )  # fmt: skip
+        X, y = rows_of_data(700, (300, 3), sparse_rows)
+        schedule = Rewiring(method, interval=2, end=9)
+        train(
+            network, X, y, optimizer=ADAM, batch_size=70, n_threads=n_threads,
+            rewiring=schedule,
+        )  # fmt: skip
+        assert [step for step, _ in schedule.rounds] == [2, 4, 6, 8]
+        cohorts = [layer.cohort.ravel() for layer in network.layers[:2]]
+        states.append((state(network), *cohorts, np.array(schedule.rounds[0][1])))
+    for other in states[1:]:
+        for actual, expected in zip(other, states[0], strict=True):
+            np.testing.assert_array_equal(actual, expected)
+
+
+@each_method
+def test_a_hidden_unit_that_lost_its_last_output_gets_another(method):
+    sizes, density = (12, 64, 32, 2), (1.0, 0.13, 1.0)
+    network, X, y = trained(sizes, density)
+    layer = network.layers[1]
+    # A unit that is used once only, by the smallest weight of a row: sure to go.
+    columns = layer.indices.reshape(layer.n_out, -1)
+    for unit in range(0, 64, 2):
+        rows = np.flatnonzero((columns == unit).any(axis=1))
+        for row in rows:
+            layer.weights.reshape(columns.shape)[row, columns[row] == unit] = 1e-9
+    rewire(network, X, y, method, fraction=0.6)
+    assert np.bincount(layer.indices, minlength=64).min() > 0
+    np.testing.assert_array_equal(product_weights(layer), transposed_weights(layer))
+
+
+def test_a_unit_that_lost_its_last_input_gets_another():
+    network, X, y = trained((30, 12, 2), (0.2, 1.0), sparse_rows=True)
+    layer = network.layers[0]
+    layer.weights[np.isin(layer.connections, (3, 7))] = 1e-9
+    rewire(network, X, y, fraction=0.6)
+    assert np.bincount(layer.connections.ravel(), minlength=12).min() > 0
+    np.testing.assert_array_equal(layer._round_weights(), layer._stored())
+
+
+def test_more_columns_than_connections_are_left_without():
+    network, X, y = trained((10, 300, 4), (0.9, 0.03))
+    assert network.layers[1].fan_in == 9
+    rewire(network, X, y, fraction=0.9)
+    assert (np.bincount(network.layers[1].indices, minlength=300) <= 1).all()
+
+
+def test_units_without_a_gradient_keep_their_connections():
+    network, X, y = trained((20, 18, 13, 3), (0.5, 0.7, 1.0))
+    network.layers[0].bias[:4] = -1e6  # relu: dead
+    before = columns_of(network.layers[0]).copy()
+    rewire(network, X, y, "rigl", fraction=0.9)
+    after = columns_of(network.layers[0])
+    np.testing.assert_array_equal(before[:4], after[:4])
+    assert (before[4:] != after[4:]).any()
+
+
+# --- ages --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("young_rate", [1.0, 12.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@each_layout
+def test_moments_of_new_connections_are_corrected_by_their_age(
+    young_rate, alpha, sparse_rows
+):
+    optimizer = dataclasses.replace(ADAM, young_rate=young_rate)
+    sizes, density = (20, 18, 13, 3), (0.5, 0.7, 1.0)
+    network, X, y = trained(
+        sizes, density, sparse_rows, activation="tanh", optimizer=optimizer
+    )
+    n_steps = network.n_steps
+    for _ in range(3):
+        rewire(network, X, y, optimizer=optimizer)
+        births = []
+        for layer in network.layers:
+            born = np.zeros(layer.n_connections, np.int64)
+            if layer.cohort is not None:
+                born = network.births[layer.cohort.ravel()]
+            births.append(born)
+        twin = reference.DenseNetwork(network)
+        twin.n_steps = n_steps
+        twin.moments = dense_moments(network)
+        twin.births = [
+            dense_like(network, number, born) for number, born in enumerate(births)
+        ]
+        train(network, X, y, optimizer=optimizer, alpha=alpha)
+        rows = X.toarray() if sparse_rows else X
+        reference.reference_step(twin, rows, y, None, optimizer, alpha)
+        n_steps += 1
+        for (weights, _), expected in zip(
+            parameters(network), twin.weights, strict=True
+        ):
+            atol = 1e-4 * optimizer.learning_rate * young_rate
+            np.testing.assert_allclose(weights, expected, rtol=1e-5, atol=atol)
+    assert len(network.births) == 4
+
+
+def dense_like(network, number, values):
+    """(n_out, n_in) of one value for each connection of a layer."""
+    layer = network.layers[number]
+    if not layer.is_sparse:
+        return np.zeros((layer.n_out, layer.n_in), values.dtype)
+    shape = layer.weights.shape
+    return dense(layer, values.reshape(shape))
+
+
+def dense_moments(network):
+    moments = []
+    for layer in network.layers:
+        if hasattr(layer, "connections"):
+            of_weights = [dense(layer, plane) for plane in planes_of(layer)[1:]]
+            of_bias = list(layer.moments)
+        else:
+            of_weights = [dense(layer, moment) for moment in layer.moments[:2]]
+            of_bias = list(layer.moments[2:])
+        moments.append([of_weights, of_bias])
+    return moments
+
+
+def test_old_cohorts_join_the_first_one():
+    fast = Optimizer("adam", 0.01, beta_1=0.5, beta_2=0.9)  # old after 158 steps
+    network, X, y = trained((20, 18, 13, 3), (0.5, 0.7, 1.0), optimizer=fast)
+    for _ in range(200):
+        rewire(network, X, y, optimizer=fast)
+        train(network, X, y, optimizer=fast, batch_size=65)
+    ages = network.n_steps - network.births
+    assert len(ages) == 80 and ages[0] == network.n_steps and ages[1] == 158
+    assert max(layer.cohort.max() for layer in network.layers[:2]) == 79
+
+
+def test_gradient_descent_needs_no_ages():
+    network, X, y = trained((20, 18, 13, 3), (0.5, 0.7, 1.0), optimizer=SGD)
+    rewire(network, X, y, optimizer=SGD)
+    assert len(network.births) == 1
+    assert all(layer.cohort is None for layer in network.layers)
+    train(network, X, y, optimizer=SGD)
+    assert network.is_finite()
