@@ -24,7 +24,7 @@ cdef struct Growth:          # one round
 
 cdef struct RowScratch:      # of one thread; n: the longest row or column
     Scratch *step
-    uint64_t *keys           # [2 n]
+    uint64_t *keys           # [2 n + 16]
     uint8_t *taken           # [n], zero between uses
     uint8_t *dropped         # [n]
     uint32_t *grown          # [n]

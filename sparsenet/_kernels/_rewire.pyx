@@ -9,6 +9,7 @@ own weights and on (seed, row), not on threads.
 """
 
 from cython.parallel cimport prange, threadid
+from libc.math cimport fabsf
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -63,29 +64,35 @@ cdef inline uint64_t magnitude_key(float value, uint32_t place) noexcept nogil:
     return (<uint64_t>((<uint32_t*>&value)[0] & 0x7FFFFFFF) << 32) | place
 
 
+cdef inline float magnitude_of(uint64_t key) noexcept nogil:
+    cdef uint32_t bits = <uint32_t>(key >> 32)
+    return (<float*>&bits)[0]
+
+
 cdef void select_smallest(uint64_t *keys, int64_t n, int64_t k) noexcept nogil:
-    """Move the k smallest of n different keys to the front (Hoare's quickselect)."""
-    cdef int64_t low = 0, high = n - 1, i, j
-    cdef uint64_t pivot, swap
+    """Move the k smallest of n different keys to the front: quickselect.
+
+    Partitions move every key without a branch (Lomuto's scheme): whether one is below
+    the pivot cannot be predicted.
+    """
+    cdef int64_t low = 0, high = n - 1, i, place
+    cdef uint64_t pivot, key
     while low < high:
-        pivot = keys[low + (high - low) // 2]
-        i = low
-        j = high
-        while i <= j:
-            while keys[i] < pivot:
-                i += 1
-            while keys[j] > pivot:
-                j -= 1
-            if i <= j:
-                swap = keys[i]
-                keys[i] = keys[j]
-                keys[j] = swap
-                i += 1
-                j -= 1
-        if k <= j + 1:
-            high = j
-        elif k > i:
-            low = i
+        i = low + (high - low) // 2
+        pivot = keys[i]
+        keys[i] = keys[high]
+        place = low
+        for i in range(low, high):
+            key = keys[i]
+            keys[i] = keys[place]
+            keys[place] = key
+            place += key < pivot
+        keys[high] = keys[place]
+        keys[place] = pivot
+        if place > k:
+            high = place - 1
+        elif place < k:
+            low = place + 1
         else:
             return
 
@@ -125,23 +132,27 @@ cdef int64_t grow_by_gradient(const Rows *rows, int64_t n, const float *gradient
                               int64_t stride, RowScratch *s) noexcept nogil:
     """The at most n columns not taken with the largest gradients that are not zero.
 
-    A running top-k: of up to 2 n candidates, the n largest are kept.
+    A running top-k: of some candidates, the n largest are kept.
     """
-    cdef int64_t column, n_keys = 0, i
-    cdef uint64_t key, least = <uint64_t>1 << 32, inverted
+    cdef int64_t column, n_keys = 0, room = 2 * n + 16, i
+    cdef uint64_t inverted
+    cdef float least = 0, magnitude
+    cdef const uint8_t *taken = s.taken
     for column in range(rows.n_columns):
-        key = magnitude_key(gradients[column * stride], ~<uint32_t>column)
-        if key < least or s.taken[column]:
+        magnitude = fabsf(gradients[column * stride])
+        # Of equal gradients the first ones count: later ones are not larger.
+        if not magnitude > least or taken[column]:
             continue
-        s.keys[n_keys] = ~key  # the largest are the smallest of these
+        # The largest gradients are the smallest of these keys.
+        s.keys[n_keys] = ~magnitude_key(magnitude, ~<uint32_t>column)
         n_keys += 1
-        if n_keys == 2 * n:
+        if n_keys == room:
             select_smallest(s.keys, n_keys, n)
             n_keys = n
             inverted = s.keys[0]
             for i in range(1, n):
                 inverted = max(inverted, s.keys[i])
-            least = ~inverted
+            least = magnitude_of(~inverted)
     if n_keys > n:
         select_smallest(s.keys, n_keys, n)
         n_keys = n
@@ -537,7 +548,7 @@ cdef RowScratch *row_scratches(Arena arena, Run *run, int n_threads,
         s[t].step = &run.scratch[t]
         s[t].all_columns[0] = narrow
         s[t].all_columns[1] = wide
-        s[t].keys = <uint64_t*>arena.take(2 * n * 8)
+        s[t].keys = <uint64_t*>arena.take((2 * n + 16) * 8)
         s[t].taken = <uint8_t*>arena.take(n)
         s[t].dropped = <uint8_t*>arena.take(n)
         s[t].grown = <uint32_t*>arena.take(n * 4)
