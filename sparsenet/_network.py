@@ -110,11 +110,7 @@ class Network:
 
     def converted(self, fan_ins, precision):
         """A copy in a number format, pruned like `prune`, with a new optimizer."""
-        layers = [
-            layer.pruned(fan_in) if fan_in < layer.fan_in else layer
-            for layer, fan_in in zip(self.layers, fan_ins, strict=True)
-        ]
-        layers = [layer.in_format(precision) for layer in layers]
+        layers = [layer.in_format(precision) for layer in self._pruned(fan_ins)]
         return Network.of_layers(layers, self.activation, self.loss, self.seed)
 
     @property
@@ -232,15 +228,19 @@ class Network:
         Returns how many each layer has lost.
         """
         before = self.layers
-        self.layers = [
-            layer.pruned(fan_in) if fan_in < layer.fan_in else layer
-            for layer, fan_in in zip(before, fan_ins, strict=True)
-        ]
-        self._engine = None
+        layers = self._pruned(fan_ins)
+        self._engine = None  # first: a Ctrl-C may come between
+        self.layers = layers
         return tuple(
             old.n_connections - new.n_connections
             for old, new in zip(before, self.layers, strict=True)
         )
+
+    def _pruned(self, fan_ins):
+        return [
+            layer.pruned(fan_in) if fan_in < layer.fan_in else layer
+            for layer, fan_in in zip(self.layers, fan_ins, strict=True)
+        ]
 
     def _rewire(self, data, batch, optimizer, rewiring, n_threads):
         """Change connections by a round; returns how many, for each layer."""
@@ -267,8 +267,8 @@ class Network:
         """
         for layer in self.layers:
             if layer.is_sparse and layer.cohort is None:
-                layer.start_cohorts()
                 self._engine = None
+                layer.start_cohorts()
         slowest = max(optimizer.beta_1, optimizer.beta_2)
         mature = 1 if slowest == 0 else math.log(2.0**-24) / math.log(slowest)
         joins = self.n_steps - self.births > mature
@@ -301,6 +301,7 @@ class Network:
 
     def restore(self, snapshot):
         """Put a snapshot back; the optimizer starts anew."""
+        self._engine = None  # first: a Ctrl-C may come between
         self.layers = [layer.copy() for layer in snapshot]
         self.reset_optimizer()
 

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sparsenet import _topology, _validation
@@ -158,7 +159,7 @@ def from_sklearn(
         "loss": loss,
         "n_outputs": mlp.n_outputs_,
     }
-    converted._random_state = np.random.RandomState(converted.random_state)
+    converted._random_state = check_random_state(converted.random_state)
     converted._set_history(
         History(
             converted.solver,

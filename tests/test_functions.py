@@ -1,5 +1,7 @@
 """Activations, losses and the optimizer of every instruction set against NumPy."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import reference
@@ -285,6 +287,23 @@ def test_update(kernels, optimizer, n):
         assert np.isnan(actual[n])
     if optimizer.solver == "sgd":
         np.testing.assert_array_equal(second[:n], arrays[3, :n])
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 100])
+def test_update_at_the_rates_of_cohorts(kernels, n):
+    rng = np.random.default_rng(n)
+    arrays = rng.standard_normal((4, n)).astype(np.float32)
+    arrays[3] **= 2
+    rates = rng.uniform(0.001, 0.1, 70_000).astype(np.float32)[: 1 << 16]
+    cohort = np.zeros(n + LANES, np.uint16)
+    cohort[:n] = rng.choice([0, 1, 2, 65535], n)
+    parameter, gradient, first, second = arrays.copy()
+    adam = OPTIMIZERS["adam"]
+    kernels.update(adam, 0.3, 1 / 64, parameter, gradient, first, second, cohort, rates)
+    at_rates = dataclasses.replace(adam, learning_rate=rates[cohort[:n]].astype(float))
+    expected = reference.update(at_rates, 0.3, 1 / 64, *arrays.astype(np.float64))
+    for actual, wanted in zip((parameter, first, second), expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])

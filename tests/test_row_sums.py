@@ -346,6 +346,32 @@ def test_replay_is_update_without_gradient(isa, optimizer, alpha):
 
 
 @each_isa
+@pytest.mark.parametrize("alpha", [0, 0.1])
+def test_replay_at_the_rates_of_cohorts(isa, alpha):
+    rng = np.random.default_rng(0)
+    kernels, n, n_steps, n_cohorts = Kernels(isa, "float32"), 4 * LANES, 30, 5
+    optimizer = OPTIMIZERS["adam"]
+    missed = rng.integers(0, n_steps + 1, n).astype(np.int32)
+    cohort = np.zeros(n + LANES, np.uint16)
+    cohort[:n] = rng.integers(0, n_cohorts, n)
+    rates = rng.uniform(1e-4, 1e-2, (n_steps, n_cohorts)).astype(np.float32)
+    inv_weight = rng.uniform(0.01, 1, n_steps).astype(np.float32)
+    arrays = random_floats((3, n), rng)
+    arrays[2] **= 2
+    actual = arrays.copy()
+    kernels.replay(
+        optimizer, alpha, rates, inv_weight, n_steps, missed, *actual, cohort
+    )
+    for number in range(n_cohorts):
+        steps = np.ascontiguousarray(rates[:, number]), inv_weight
+        expected = eager(kernels, optimizer, alpha, steps, missed, arrays)
+        of_cohort = cohort[:n] == number
+        np.testing.assert_array_equal(
+            bits_of(actual[:, of_cohort]), bits_of(expected[:, of_cohort])
+        )
+
+
+@each_isa
 @each_optimizer
 @pytest.mark.parametrize("alpha", [0, 0.01])
 def test_replay_stops_where_parameters_have_settled(isa, optimizer, alpha):

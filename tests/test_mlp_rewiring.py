@@ -1,0 +1,252 @@
+"""Dynamic sparse training behind the two estimators."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, train_test_split
+from test_mlp import BOTH, PRECISIONS, small
+from test_mlp import X as X_SMALL
+
+from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+METHODS = ("static", "set", "rigl", "gradual")
+each_precision = pytest.mark.parametrize("precision", PRECISIONS)
+each_method = pytest.mark.parametrize("sparse_training", METHODS)
+each_container = pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+#: Of the second layer of `network`.
+FAN_IN = 21
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+
+
+def network(**options):
+    settings = {
+        "hidden_layer_sizes": (120, 100),
+        "density": 0.2,
+        "max_iter": 12,
+        "batch_size": 50,
+        "rewire_interval": 20,
+        "learning_rate_init": 0.003,
+        "random_state": 0,
+    }
+    return SparseMLPClassifier(**settings | options)
+
+
+def connections(model):
+    return [matrix.indices for matrix in model.coefs_[:2]]
+
+
+@each_precision
+@each_method
+@each_container
+def test_every_method_learns_in_every_format(precision, sparse_training, container):
+    model = network(precision=precision, sparse_training=sparse_training)
+    model.fit(container(X_train), y_train)
+    assert model.score(container(X_test), y_test) > 0.9
+    # A number of connections for each unit, or, of sparse X, for each feature.
+    static = clone(model).set_params(sparse_training="static", max_iter=1)
+    static.fit(container(X_train), y_train)
+    for layer, expected in zip(
+        model.topology_.layers, static.topology_.layers, strict=True
+    ):
+        assert layer.n_connections == expected.n_connections
+        by_feature = layer.n_inputs == 64 and container is not np.asarray
+        fan = "fan_out" if by_feature else "fan_in"
+        np.testing.assert_array_equal(getattr(layer, fan), getattr(expected, fan))
+    n_rounds = 0 if sparse_training == "static" else 12  # until 0.75 * 12 * 27 steps
+    assert len(model.topology_.rounds) == n_rounds
+
+
+@each_method
+@each_container
+def test_results_do_not_depend_on_threads(sparse_training, container):
+    models = [
+        network(
+            hidden_layer_sizes=(400, 300), sparse_training=sparse_training,
+            batch_size=300, rewire_interval=3, max_iter=4, n_threads=n_threads,
+        ).fit(container(X_train), y_train)
+        for n_threads in (1, 3)
+    ]  # fmt: skip
+    for first, second in zip(models[0].coefs_, models[1].coefs_, strict=True):
+        np.testing.assert_array_equal(first.indices, second.indices)
+        np.testing.assert_array_equal(first.data, second.data)
+    assert models[0].topology_.rounds == models[1].topology_.rounds
+
+
+@each_method
+@pytest.mark.parametrize(("estimator", "target"), BOTH)
+@each_container
+def test_partial_fits_are_the_epochs_of_a_fit(
+    sparse_training, estimator, target, container
+):
+    options = {"density": 0.3, "rewire_interval": 2, "sparse_training": sparse_training}
+    rows = container(X_SMALL)
+    whole = small(estimator, max_iter=5, **options).fit(rows, target)
+    epochs = small(estimator, max_iter=5, **options)
+    classes = {"classes": np.unique(target)} if estimator is SparseMLPClassifier else {}
+    for _ in range(5):
+        epochs.partial_fit(rows, target, **classes)
+    assert epochs.topology_.rounds == whole.topology_.rounds
+    for actual, expected in zip(epochs.coefs_, whole.coefs_, strict=True):
+        np.testing.assert_array_equal(actual.indices, expected.indices)
+        np.testing.assert_array_equal(actual.data, expected.data)
+
+
+def test_the_schedule_survives_a_pickle():
+    model = network(max_iter=4).partial_fit(X_train, y_train, classes=np.arange(10))
+    model.partial_fit(X_train, y_train)
+    model = pickle.loads(pickle.dumps(model))
+    for _ in range(3):
+        model.partial_fit(X_train, y_train)
+    # 27 steps an epoch; 3 of 4 epochs.
+    assert [step for step, _ in model.topology_.rounds] == [20, 40, 60, 80]
+
+
+def test_a_warm_start_goes_on_with_the_schedule():
+    model = network(max_iter=4, warm_start=True).fit(X_train, y_train)
+    assert [step for step, _ in model.topology_.rounds] == [20, 40, 60, 80]
+    before = connections(model)
+    model.fit(X_train, y_train)  # until 0.75 * 8 * 27 steps
+    assert [step for step, _ in model.topology_.rounds][4:] == [120, 140, 160]
+    changed = [
+        np.mean(now != then)
+        for now, then in zip(connections(model), before, strict=True)
+    ]
+    assert min(changed) > 0
+    model.fit(X_train, y_train)  # a fit of the same length, but later
+    assert len(model.topology_.rounds) == 8 + 1 - 1 + (243 - 216) // 20
+
+
+def test_a_method_may_change_between_calls():
+    model = network(max_iter=4, warm_start=True, sparse_training="static")
+    model.fit(X_train, y_train)
+    before = connections(model)
+    model.set_params(sparse_training="rigl").fit(X_train, y_train)
+    assert any((a != b).any() for a, b in zip(before, connections(model), strict=True))
+    model.set_params(sparse_training="static").partial_fit(X_train, y_train)
+    assert model.score(X_test, y_test) > 0.9
+
+
+@each_precision
+@each_container
+@pytest.mark.parametrize("sparse_training", ["set", "gradual"])
+def test_early_stopping_restores_connections_too(precision, container, sparse_training):
+    model = network(
+        early_stopping=True, precision=precision, sparse_training=sparse_training,
+        max_iter=15, n_iter_no_change=15, rewire_until=1.0, rewire_fraction=1.0,
+    )  # fmt: skip
+    seen = []
+    snapshot = model_snapshot(seen)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sparsenet._network.Network.snapshot", snapshot)
+        model.fit(container(X_train), y_train)
+    best = seen[-1]
+    for actual, expected in zip(model.coefs_, best, strict=True):
+        np.testing.assert_array_equal(actual.indices, expected.indices)
+        np.testing.assert_array_equal(actual.data, expected.data)
+    assert model.score(container(X_test), y_test) > 0.9
+    fan_in = model.topology_.layers[1].fan_in
+    assert (fan_in == FAN_IN).all()  # also pruned, where it was pruned
+    model.set_params(early_stopping=False).partial_fit(container(X_train), y_train)
+    assert model.score(container(X_test), y_test) > 0.9
+
+
+def model_snapshot(seen):
+    """Network.snapshot that keeps what users see of it."""
+    from sparsenet._network import Network
+
+    original = Network.snapshot
+
+    def snapshot(self):
+        seen.append(self.coefs)
+        return original(self)
+
+    return snapshot
+
+
+def test_pruning_is_not_cut_short_by_convergence():
+    model = network(
+        sparse_training="gradual", tol=10.0, n_iter_no_change=1, max_iter=12
+    ).fit(X_train, y_train)
+    # Nothing counts as an improvement; the last round is in the ninth epoch.
+    assert model.n_iter_ == 10
+    assert (model.topology_.layers[1].fan_in == FAN_IN).all()
+    static = clone(model).set_params(sparse_training="static").fit(X_train, y_train)
+    assert static.n_iter_ == 3
+
+
+def test_gradual_may_start_sparse():
+    model = network(sparse_training="gradual", initial_density=0.5, max_iter=8)
+    model.partial_fit(X_train, y_train, classes=np.arange(10))
+    first = model.topology_.layers
+    assert 0.2 < first[1].density < 0.5
+    for _ in range(7):
+        model.partial_fit(X_train, y_train)
+    assert (model.topology_.layers[1].fan_in == FAN_IN).all()
+    # It does not start with less than it ends with.
+    model = network(sparse_training="gradual", density=0.4, initial_density=0.1)
+    layers = model.fit(X_train, y_train).topology_.layers
+    assert sum(layer.n_connections for layer in layers[:2]) == pytest.approx(
+        0.4 * (64 * 120 + 120 * 100), rel=0.02
+    )
+    assert all(n == (0, 0, 0) for _, n in model.topology_.rounds)
+
+
+def test_uniform_distribution_gives_layers_the_same_density():
+    model = network(density_distribution="uniform", density=0.25)
+    layers = model.fit(X_train, y_train).topology_.layers
+    assert layers[0].density == 0.25 == layers[1].density
+
+
+def test_a_sparse_output_layer_is_rewired_too():
+    model = network(density=[0.3, 0.3, 0.5]).fit(X_train, y_train)
+    assert all(n > 0 for n in model.topology_.rounds[0][1])
+    assert model.topology_.layers[1].fan_out.min() > 0
+
+
+def test_a_dense_network_has_nothing_to_rewire():
+    model = network(density=1.0).fit(X_train, y_train)
+    assert all(n == (0, 0, 0) for _, n in model.topology_.rounds)
+    static = network(density=1.0, sparse_training="static").fit(X_train, y_train)
+    np.testing.assert_array_equal(model.predict_proba(X), static.predict_proba(X))
+
+
+def test_grid_search_over_method_and_density():
+    grid = {"sparse_training": METHODS, "density": [0.15, 0.4]}
+    search = GridSearchCV(network(max_iter=4), grid, cv=2, n_jobs=2)
+    search.fit(X_train, y_train)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.score(X_test, y_test) > 0.85
+
+
+def test_pruning_that_fails_leaves_the_estimator_as_it_was():
+    rng = np.random.default_rng(0)
+    model = SparseMLPRegressor(
+        hidden_layer_sizes=(40,), sparse_training="gradual", density=0.3, max_iter=4,
+        warm_start=True, rewire_interval=2, batch_size=20, random_state=0,
+    )  # fmt: skip
+    rows, target = rng.standard_normal((200, 30)), rng.standard_normal(200)
+    model.partial_fit(rows, target)
+    n_connections, expected = model.coefs_[0].nnz, model.predict(rows)
+    assert 40 * 9 < n_connections < 40 * 30
+    with pytest.raises(ValueError, match="diverged"):
+        model.partial_fit(rows * 1e30, target)
+    assert model.coefs_[0].nnz == n_connections
+    np.testing.assert_array_equal(model.predict(rows), expected)
+    for _ in range(3):
+        model.partial_fit(rows, target)
+    assert model.coefs_[0].nnz == 40 * 9
+
+
+def test_the_same_seed_rewires_in_the_same_way():
+    first, second, other = (
+        connections(network(random_state=seed).fit(X_train, y_train))
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first[1], second[1])
+    assert (first[1] != other[1]).any()

@@ -1,0 +1,146 @@
+"""Schedules of rewiring, and networks that are pruned along one."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from problems import PRECISIONS, parameters, random_data, random_network, train
+from scipy import sparse
+
+from sparsenet._network import Optimizer
+from sparsenet._rewiring import Rewiring
+
+ADAM, SGD = Optimizer("adam", 0.01), Optimizer("sgd", 0.01)
+each_precision = pytest.mark.parametrize("precision", PRECISIONS)
+
+
+def rounds_of(schedule, n_steps):
+    """Steps of the rounds of a training of so many steps."""
+    rounds = []
+    while (steps := schedule.steps_to_round()) is not None:
+        if schedule.n_steps + steps > n_steps:
+            break
+        schedule.n_steps += steps
+        rounds.append(schedule.n_steps)
+    return rounds
+
+
+def test_rounds_come_after_every_interval_until_the_end():
+    assert rounds_of(Rewiring("set", 100, 0.3, 450), 1000) == [100, 200, 300, 400]
+    assert rounds_of(Rewiring("set", 100, 0.3, 400), 1000) == [100, 200, 300, 400]
+    assert rounds_of(Rewiring("set", 100, 0.3, 450), 250) == [100, 200]
+    assert rounds_of(Rewiring("static", 100, 0.3, 450), 1000) == []
+
+
+def test_a_schedule_goes_on_where_it_was():
+    assert rounds_of(Rewiring("rigl", 100, 0.3, 450, n_steps=250), 1000) == [300, 400]
+    assert rounds_of(Rewiring("rigl", 100, 0.3, 450, n_steps=451), 1000) == []
+
+
+def test_a_training_shorter_than_the_interval_has_one_round():
+    assert rounds_of(Rewiring("gradual", 100, 0.3, 30), 40) == [30]
+    assert rounds_of(Rewiring("gradual", 100, 0.3, 0), 40) == []
+
+
+def test_the_fraction_falls_along_half_a_cosine_wave():
+    schedule = Rewiring("set", 10, 0.4, 100)
+    fractions = []
+    for schedule.n_steps in (0, 25, 50, 75, 100):
+        fractions.append(schedule.fraction_now())
+    root = np.sqrt(0.5)
+    expected = [0.4, 0.2 * (1 + root), 0.2, 0.2 * (1 - root), 0]
+    np.testing.assert_allclose(fractions, expected, atol=1e-12)
+
+
+@given(
+    initial=st.integers(1, 10**6),
+    kept=st.floats(0, 1),
+    end=st.integers(1, 10**6),
+    interval=st.integers(1, 10**6),
+)
+def test_pruning_ends_with_the_final_connections(initial, kept, end, interval):
+    final = max(1, int(kept * initial))
+    schedule = Rewiring(
+        "gradual", interval, end=end, initial=(initial,), final=(final,)
+    )
+    before = initial
+    for n_steps in sorted({0, schedule.last_round // 3, schedule.last_round}):
+        schedule.n_steps = n_steps
+        assert schedule.is_pruning == (schedule.n_steps < schedule.last_round)
+        (fan_in,) = schedule.fan_ins_now()
+        assert final <= fan_in <= before
+        before = fan_in
+    assert fan_in == final
+
+
+def test_pruning_follows_the_cubic_schedule():
+    schedule = Rewiring("gradual", 10, end=100, initial=(1000,), final=(100,))
+    fan_ins = []
+    for schedule.n_steps in (0, 50, 90):
+        fan_ins += schedule.fan_ins_now()
+    assert fan_ins == [1000, 100 + round(900 / 8), 100 + round(900 / 1000)]
+
+
+# --- networks ----------------------------------------------------------------------
+
+
+@each_precision
+@pytest.mark.parametrize("sparse_rows", [False, True])
+@pytest.mark.parametrize("optimizer", [ADAM, SGD], ids=["adam", "sgd"])
+def test_a_network_is_pruned_from_dense_on(precision, sparse_rows, optimizer):
+    sizes = (20, 18, 13, 3)
+    network = random_network(
+        sizes, (1.0, 1.0, 1.0), precision=precision, sparse_rows=sparse_rows
+    )
+    X, y = random_data(200)
+    X = sparse.csr_array(X) if sparse_rows else X
+    schedule = Rewiring("gradual", 2, end=8, initial=(20, 18, 13), final=(10, 4, 13))
+    numbers = [[20 * 18, 18 * 13, 13 * 3]]
+    for _ in range(4):
+        train(
+            network, X, y, optimizer=optimizer, batch_size=100, rewiring=schedule
+        )  # fmt: skip
+        numbers.append([layer.n_connections for layer in network.layers])
+    assert numbers[-1] == [20 * 9 if sparse_rows else 10 * 18, 4 * 13, 13 * 3]
+    assert [step for step, _ in schedule.rounds] == [2, 4, 6, 8]
+    lost = -np.diff(numbers, axis=0)
+    np.testing.assert_array_equal([n for _, n in schedule.rounds], lost)
+    assert (lost[:2, :2] > 0).all()
+    assert np.isfinite(network.predict(X, 1)).all()
+    # Every hidden unit is read by some unit of the next layer.
+    assert np.bincount(network.layers[1].indices, minlength=18).min() > 0
+
+
+@pytest.mark.parametrize("sparse_rows", [False, True])
+def test_pruning_keeps_the_largest_weights_and_their_moments(sparse_rows):
+    network = random_network((20, 18, 3), (1.0, 1.0), sparse_rows=sparse_rows)
+    X, y = random_data(100)
+    X = sparse.csr_array(X) if sparse_rows else X
+    train(network, X, y, optimizer=ADAM)
+    (before, _), _ = parameters(network)
+    network.prune([10, 18])
+    layer = network.layers[0]
+    (after, _), _ = parameters(network)
+    kept = after != 0
+    np.testing.assert_array_equal(after[kept], before[kept])
+    axis = 0 if sparse_rows else 1  # features, or units, keep as many each
+    assert (kept.sum(axis=axis) == (9 if sparse_rows else 10)).all()
+    smallest = np.where(kept, np.abs(before), np.inf).min(axis=axis, keepdims=True)
+    assert (np.where(kept, 0, np.abs(before)) <= smallest).all()
+    # Going on is going on with the moments: a twin with all of them.
+    twin = random_network((20, 18, 3), (1.0, 1.0), sparse_rows=sparse_rows)
+    train(twin, X, y, optimizer=ADAM)
+    zeroed = twin.layers[0]
+    if sparse_rows:
+        zeroed.state[:, :, :18] *= kept.T[:, np.newaxis]
+    else:
+        mask = kept.T.reshape(20, -1)
+        mask = np.pad(mask, ((0, 0), (0, 2))).reshape(20, 5, 4).transpose(1, 0, 2)
+        for array in (zeroed.weights, *zeroed.moments[:2]):
+            array.reshape(5, 20, 4)[...] *= mask
+    np.testing.assert_array_equal(parameters(twin)[0][0], after)
+    for net in (network, twin):
+        train(net, X, y, optimizer=ADAM)
+    assert layer.is_sparse
+    (actual, _), (expected, _) = parameters(network)[0], parameters(twin)[0]
+    np.testing.assert_allclose(actual[kept], expected[kept], rtol=1e-5, atol=1e-6)
