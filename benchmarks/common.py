@@ -21,6 +21,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+from scipy.sparse import csr_array, issparse, load_npz
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -138,6 +139,21 @@ def limit_threads(n_threads):
     if "torch" in sys.modules:  # and its numbers are flushed to zero as sparsenet's
         sys.modules["torch"].set_num_threads(n_threads)
         sys.modules["torch"].set_flush_denormal(True)
+
+
+def load_rows(rows, labels):
+    """Rows and labels from files, shuffled; a fifth of them is kept for testing.
+
+    `rows` is a file of numpy.save or, of sparse rows, of scipy.sparse.save_npz,
+    `labels` one of numpy.save. Returns X_train, X_test, y_train, y_test.
+    """
+    X, y = np.load(rows) if rows.endswith(".npy") else load_npz(rows), np.load(labels)
+    if issparse(X):
+        X = csr_array(X)
+        X.sum_duplicates()
+    order = np.random.default_rng(0).permutation(len(y))
+    train, test = np.split(order, [len(y) * 4 // 5])
+    return X[train], X[test], y[train], y[test]
 
 
 # Timing -------------------------------------------------------------------------------

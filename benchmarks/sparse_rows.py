@@ -24,6 +24,7 @@ from common import (
     describe_machine,
     interleave,
     limit_threads,
+    load_rows,
     print_table,
 )
 from scipy import sparse
@@ -61,11 +62,8 @@ def load(args):
     if not args.rows:
         X, y = made_up_text(args.n_rows, args.columns)
         return X, y, None, None
-    X, y = sparse.csr_array(sparse.load_npz(args.rows)), np.load(args.labels)
-    X.sum_duplicates()
-    order = np.random.default_rng(0).permutation(len(y))
-    train, test = np.split(order, [len(y) * 4 // 5])
-    return X[train], y[train], X[test], y[test]
+    X_train, X_test, y_train, y_test = load_rows(args.rows, args.labels)
+    return X_train, y_train, X_test, y_test
 
 
 def main():
