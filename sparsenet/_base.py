@@ -11,8 +11,6 @@ from sparsenet._connectivity import LayerTopology, Topology
 from sparsenet._network import Network
 from sparsenet._threads import effective_n_threads
 
-# What `validate_data` is to make of X.
-INPUT = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
 OUT_ACTIVATIONS = {
     "softmax": "softmax",
     "logistic": "logistic",
@@ -203,7 +201,7 @@ class BaseSparseMLP(BaseEstimator):
             reset=not resume,
             multi_output=True,
             y_numeric=is_regressor(self),
-            **INPUT,
+            **_validation.INPUT,
         )
         X = self._canonical(X)
         if resume and self._network.sparse_rows and not issparse(X):
@@ -275,7 +273,7 @@ class BaseSparseMLP(BaseEstimator):
         """Return what the network puts out for X, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         _validation.check_sparse(self, X)
-        X = self._canonical(validate_data(self, X, reset=False, **INPUT))
+        X = self._canonical(validate_data(self, X, reset=False, **_validation.INPUT))
         if self._network.sparse_rows and not issparse(X):
             _validation.check_row_lengths(self, X)
         output = self._network.predict(X, effective_n_threads(self.n_threads))

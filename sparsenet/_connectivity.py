@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from scipy.sparse import issparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sparsenet._validation import INPUT
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,8 @@ class TopologyDisplay:
         What to plot.
 
     importance : ndarray of shape (n_features,)
-        Sum of the magnitudes of each feature's weights.
+        Sum of the magnitudes of each feature's weights, times the standard deviation of
+        the feature where `from_estimator` was given samples.
 
     image_shape : tuple of (int, int), default=None
         Rows and columns of the images that the features are the pixels of; None if they
@@ -118,7 +123,7 @@ class TopologyDisplay:
     >>> X, y = load_digits(return_X_y=True)
     >>> classifier = SparseMLPClassifier((256, 256), density=0.2, max_iter=20)
     >>> display = TopologyDisplay.from_estimator(
-    ...     classifier.fit(X, y), image_shape=(8, 8)
+    ...     classifier.fit(X, y), X, image_shape=(8, 8)
     ... )  # doctest: +SKIP
     """
 
@@ -128,13 +133,17 @@ class TopologyDisplay:
         self.image_shape = image_shape
 
     @classmethod
-    def from_estimator(cls, estimator, *, image_shape=None):
+    def from_estimator(cls, estimator, X=None, *, image_shape=None):
         """Plot the connections of a fitted estimator.
 
         Parameters
         ----------
         estimator : SparseMLPClassifier or SparseMLPRegressor
             A fitted estimator.
+
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            Samples that tell how much each feature varies: a feature that is nearly
+            always the same may have large weights without being important.
 
         image_shape : tuple of (int, int), default=None
             Rows and columns of the images that the features are the pixels of.
@@ -149,7 +158,8 @@ class TopologyDisplay:
         ImportError
             matplotlib is not installed.
         ValueError
-            `image_shape` has another number of pixels than there are features.
+            `image_shape` has another number of pixels than there are features, or `X`
+            another number of columns.
         """
         check_is_fitted(estimator)
         weights = estimator.coefs_[0]
@@ -159,6 +169,12 @@ class TopologyDisplay:
                 f"pixels as there are features, {weights.shape[0]}"
             )
         importance = np.asarray(abs(weights).sum(axis=1)).ravel()
+        if X is not None:
+            X = validate_data(estimator, X, reset=False, **INPUT)
+            if issparse(X):
+                importance *= np.sqrt(mean_variance_axis(X, axis=0)[1])
+            else:
+                importance *= X.std(axis=0)
         return cls(estimator.topology_, importance, image_shape).plot()
 
     def plot(self):
@@ -186,7 +202,10 @@ class TopologyDisplay:
         )
         importance, fan_out, rounds = self.axes_
         self._plot_importance(importance)
+        sparse = [layer.density < 1 for layer in self.topology.layers]
         for number, layer in enumerate(self.topology.layers):
+            if any(sparse) and not sparse[number]:
+                continue  # a line at 1, far above the others
             share = np.sort(layer.fan_out)[::-1] / layer.n_outputs
             fan_out.plot(
                 np.linspace(0, 1, len(share)),
@@ -196,7 +215,7 @@ class TopologyDisplay:
                 color=f"C{number}",
             )
         fan_out.set(
-            title="Connections of each input, by layer",
+            title="Connections of inputs, by sparse layer",
             xlabel="inputs, those with most connections first",
             ylabel="share of outputs connected",
             xlim=(0, 1),
@@ -226,7 +245,7 @@ class TopologyDisplay:
         return self
 
     def _plot_importance(self, axes):
-        title = "Input importance: sum of |weights|"
+        title = "Input importance"
         if self.image_shape is not None:
             image = axes.imshow(self.importance.reshape(self.image_shape), cmap="magma")
             self.figure_.colorbar(image, ax=axes)
@@ -236,6 +255,6 @@ class TopologyDisplay:
         axes.set(
             title=title,
             xlabel="features, the most important first",
-            ylabel="sum of |weights|",
+            ylabel="importance",
             ylim=(0, None),
         )

@@ -19,6 +19,8 @@ from sklearn.utils.validation import check_array
 
 from sparsenet._formats import INT8_MAX_TERMS
 
+# What scikit-learn's `validate_data` is to make of X.
+INPUT = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
 MAX_UNITS = 2**31 - 1
 MAX_CONNECTIONS = 2**32  # of a layer, whose order in the transpose is 32 bits
 # Training with Adam: the weight and its two moments in float32, and in each of

@@ -82,9 +82,26 @@ def test_display_draws(image_shape, method):
     expected = np.abs(model.coefs_[0].toarray()).sum(axis=1)
     np.testing.assert_allclose(display.importance, expected, rtol=1e-5)
     assert len(importance.images) == (image_shape is not None)
-    assert len(fan_out.lines) == 3
+    assert len(fan_out.lines) == 2  # of three layers, the sparse ones
     assert len(rounds.lines) == (0 if method == "static" else 2)
     display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_array])
+def test_importance_counts_how_much_a_feature_varies(convert):
+    pytest.importorskip("matplotlib", reason="plots are optional").use("Agg")
+    model = fitted()
+    display = TopologyDisplay.from_estimator(model, convert(X))
+    expected = np.abs(model.coefs_[0].toarray()).sum(axis=1) * X.std(axis=0)
+    np.testing.assert_allclose(display.importance, expected, rtol=1e-4)
+    with pytest.raises(ValueError, match="features"):
+        TopologyDisplay.from_estimator(model, X[:, 1:])
+
+
+def test_a_dense_network_has_a_plot_too():
+    pytest.importorskip("matplotlib", reason="plots are optional").use("Agg")
+    display = TopologyDisplay.from_estimator(fitted(density=1.0))
+    assert len(display.axes_[1].lines) == 3
 
 
 @pytest.mark.parametrize("image_shape", [(8, 9), (64,) * 2, (8,)])

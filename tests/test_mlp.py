@@ -16,6 +16,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+import sparsenet
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._network import Network
 
@@ -118,17 +119,21 @@ def test_representations_work_before_and_after_fit(estimator, y, representation)
     assert "density" in representation(estimator.fit(X, y))
 
 
-@pytest.mark.parametrize("name", ["SparseMLPClassifier", "SparseMLPRegressor"])
+@pytest.mark.parametrize("name", sparsenet.__all__)
 def test_docstrings_pass_numpydoc_validation(name):
     validate = pytest.importorskip(
         "numpydoc.validate", reason="numpydoc checks the docstrings"
     ).validate
-    estimator = {c.__name__: c for c, _ in BOTH}[name]
-    methods = [m for m in vars(estimator) if not m.startswith("_")]
+    documented = getattr(sparsenet, name)
+    methods = []
+    if isinstance(documented, type):
+        methods = [method for method in vars(documented) if not method.startswith("_")]
+    if name.startswith("SparseMLP"):
+        methods += ["fit", "coefs_", "topology_"]
     # Methods need no extended summary, example or cross-reference, and a returned
     # value may have a name, as in scikit-learn.
     style = {"ES01", "EX01", "SA01", "RT02"}
-    for path in [name, *(f"{name}.{m}" for m in [*methods, "fit", "coefs_"])]:
+    for path in [name, *(f"{name}.{method}" for method in methods)]:
         if "set_" not in path:
             faults = validate(f"sparsenet.{path}")["errors"]
             assert [f for f in faults if f[0] not in style] == []

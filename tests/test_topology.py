@@ -11,6 +11,7 @@ from sparsenet._topology import (
     erdos_renyi_densities,
     fan_ins,
     index_dtype,
+    largest_connections,
     random_connections,
 )
 
@@ -159,3 +160,59 @@ def test_every_pair_of_inputs_is_possible():
     assert len(pairs) == 12 * 11 / 2
     # 6000 / 66 = 91 expected; five standard deviations of a Poisson count.
     assert np.all(np.abs(counts - 6000 / 66) < 5 * np.sqrt(6000 / 66))
+
+
+def test_uniform_distribution_gives_hidden_layers_one_density():
+    sizes = (1000, 200, 100, 10)
+    assert fan_ins(0.1, sizes, "uniform") == [100, 20, 100]
+    assert fan_ins(0.1, sizes) != fan_ins(0.1, sizes, "uniform")
+    # It spreads a single number only.
+    for density in ("auto", (0.1, 0.2, 0.3)):
+        assert fan_ins(density, sizes) == fan_ins(density, sizes, "uniform")
+
+
+# --- pruning -----------------------------------------------------------------------
+
+
+@given(
+    n_rows=st.integers(1, 20),
+    length=st.integers(1, 30),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 1000),
+)
+def test_the_largest_weights_of_each_row_are_kept(n_rows, length, share, seed):
+    n_kept = max(1, int(share * length))
+    weights = np.random.default_rng(seed).standard_normal((n_rows, length))
+    kept = largest_connections(weights, n_kept, np.arange(length)[np.newaxis])
+    expected = np.argsort(-np.abs(weights), axis=1)[:, :n_kept]
+    np.testing.assert_array_equal(kept, np.sort(expected, axis=1))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_column_that_would_lose_all_keeps_its_largest(sparse):
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(1, 2, (30, 40))
+    columns = np.arange(40)[np.newaxis]
+    if sparse:  # rows have other columns, ascending
+        columns = np.sort(rng.permuted(np.tile(np.arange(60), (30, 1)), axis=1)[:, :40])
+    lost = [3, 17, 39]
+    tiny = np.isin(np.broadcast_to(columns, weights.shape), lost)
+    weights[tiny] = rng.uniform(1e-3, 1e-2, tiny.sum())
+    n_columns = int(columns.max()) + 1
+    kept = largest_connections(weights, 10, columns, n_columns)
+    assert (np.diff(kept, axis=1) > 0).all()
+    of_kept = np.take_along_axis(np.broadcast_to(columns, weights.shape), kept, axis=1)
+    assert np.bincount(of_kept.ravel(), minlength=n_columns).min() >= 1
+    for column in lost:
+        row, place = np.argwhere(of_kept == column)[0]
+        here = np.broadcast_to(columns, weights.shape) == column
+        assert weights[row, kept[row, place]] == weights[here].max()
+    without = largest_connections(weights, 10, columns)
+    changed = (kept != without).any(axis=1).sum()
+    assert 1 <= changed <= len(lost)
+
+
+def test_columns_beyond_the_connections_that_are_kept_are_left_without():
+    kept = largest_connections(np.ones((2, 50)), 5, np.arange(50)[np.newaxis], 50)
+    assert kept.shape == (2, 5)
+    assert len(np.unique(kept)) == 10
