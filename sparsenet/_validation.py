@@ -23,9 +23,9 @@ from sparsenet._formats import INT8_MAX_TERMS
 INPUT = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
 MAX_UNITS = 2**31 - 1
 MAX_CONNECTIONS = 2**32  # of a layer, whose order in the transpose is 32 bits
-# Training with Adam: the weight and its two moments in float32, and in each of
-# two orders a compute copy and an index of up to four bytes.
-BYTES_PER_CONNECTION = 28
+# Training with Adam: the weight and its two moments in float32, in each of two orders
+# a compute copy and an index of up to four bytes, and when the weight came into being.
+BYTES_PER_CONNECTION = 30
 
 
 class Constraint(NamedTuple):
@@ -385,16 +385,21 @@ def check_network_size(estimator, layer_sizes, fan_ins, *, sparse_rows=False):
             f"connections; allowed: fewer than {MAX_CONNECTIONS:,}"
         )
     if estimator.precision == "int8":
-        first = 1 if sparse_rows else 0
-        _check_int8_sums(estimator, layer_sizes[first:], fan_ins[first:])
+        _check_int8_sums(estimator, layer_sizes, fan_ins, sparse_rows)
 
 
-def _check_int8_sums(estimator, layer_sizes, fan_ins):
+def _check_int8_sums(estimator, layer_sizes, fan_ins, sparse_rows):
     """Refuse sums over inputs or outputs that could overflow 32 bits."""
     name, limit = type(estimator).__name__, INT8_MAX_TERMS
-    for fan_in, (n_in, n_out) in zip(fan_ins, pairwise(layer_sizes), strict=True):
-        # Connections are dealt by permutations of the inputs (`random_connections`).
-        fan_out = -(-n_out // (n_in // fan_in))
+    for number, (n_in, n_out) in enumerate(pairwise(layer_sizes)):
+        fan_in = 0 if number == 0 and sparse_rows else fan_ins[number]
+        if number == 0:  # whose input has no gradient
+            fan_out = 0
+        elif estimator.sparse_training == "static":
+            # Dealt by permutations of the inputs (`random_connections`).
+            fan_out = -(-n_out // (n_in // fan_in))
+        else:
+            fan_out = n_out
         if max(fan_in, fan_out) > limit:
             raise ValueError(
                 f"{name}: precision='int8' and density={_shown(estimator.density)} "

@@ -289,14 +289,31 @@ def test_a_layer_with_too_many_units_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("layer_sizes", "fan_ins"),
-    [((70_000, 10, 2), (70_000, 10)), ((10, 70_000, 2), (10, 8))],
+    ("method", "layer_sizes", "fan_ins"),
+    [
+        ("static", (70_000, 10, 2), (70_000, 10)),
+        ("static", (10, 10, 70_000, 2), (10, 10, 8)),  # 70,000 outputs of each input
+        ("set", (10, 100, 70_000, 2), (10, 8, 8)),  # may become as many
+        ("rigl", (10, 100, 70_000, 2), (10, 8, 8)),
+    ],
 )
-def test_int8_sums_that_could_overflow_are_refused(layer_sizes, fan_ins):
-    estimator = SparseMLPClassifier(precision="int8")
+def test_int8_sums_that_could_overflow_are_refused(method, layer_sizes, fan_ins):
+    estimator = SparseMLPClassifier(precision="int8", sparse_training=method)
     with pytest.raises(ValueError, match=r"precision='int8'.* 70,000 connections"):
         validation.check_network_size(estimator, layer_sizes, fan_ins)
     estimator.set_params(precision="bfloat16")
+    validation.check_network_size(estimator, layer_sizes, fan_ins)
+
+
+@pytest.mark.parametrize(
+    ("method", "layer_sizes", "fan_ins"),
+    [
+        ("static", (10, 100, 70_000, 2), (10, 8, 8)),  # 5,834 outputs of an input
+        ("set", (10, 70_000, 2), (10, 8)),  # no gradient of X is summed
+    ],
+)
+def test_int8_sums_that_cannot_overflow_pass(method, layer_sizes, fan_ins):
+    estimator = SparseMLPClassifier(precision="int8", sparse_training=method)
     validation.check_network_size(estimator, layer_sizes, fan_ins)
 
 

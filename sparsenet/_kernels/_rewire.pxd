@@ -27,6 +27,7 @@ cdef struct RowScratch:      # of one thread; n: the longest row or column
     uint64_t *keys           # [2 n + 16]
     uint8_t *taken           # [n], zero between uses
     uint8_t *dropped         # [n]
+    uint32_t *places         # [n] where a row's dropped connections are
     uint32_t *grown          # [n]
     uint32_t *columns        # [n]
     float *values            # [n]

@@ -37,6 +37,10 @@ import numpy as np
 
 # Rows whose compute copies are written in one task.
 cdef int64_t AT_ONCE = 32
+# What `taken` says of columns with the largest gradients: new, or dropped before.
+cdef enum:
+    CHOSEN = 1
+    RETURNS = 2
 # Rows that are asked to connect to a column without connections.
 cdef int64_t ATTEMPTS = 64
 
@@ -112,12 +116,30 @@ cdef void sort_columns(uint32_t *columns, int64_t n) noexcept nogil:
         gap //= 2
 
 
-cdef int64_t grow_at_random(const Rows *rows, int64_t n, uint64_t seed,
+# Drop and grow ---------------------------------------------------------------------
+
+cdef void drop_smallest(const Rows *rows, int64_t row, int64_t n,
+                        RowScratch *s) noexcept nogil:
+    """Mark the n smallest weights of a row in s.dropped; s.places names them."""
+    cdef const float *weights = rows.planes[0] + row * rows.stride
+    cdef int64_t i
+    for i in range(rows.length):
+        s.keys[i] = magnitude_key(weights[i], <uint32_t>i)
+        s.dropped[i] = 0
+    select_smallest(s.keys, rows.length, n)
+    for i in range(n):
+        s.places[i] = <uint32_t>s.keys[i]
+        s.dropped[s.places[i]] = 1
+
+
+cdef int64_t grow_at_random(const Rows *rows, int64_t row, int64_t n, uint64_t seed,
                             RowScratch *s) noexcept nogil:
-    """Draw n different columns that are not taken."""
-    cdef int64_t n_grown = 0
+    """Draw n different columns that the row has not had: s.grown."""
+    cdef int64_t first = row * rows.length, n_grown = 0, i
     cdef uint64_t draw = 0
     cdef uint32_t column
+    for i in range(rows.length):
+        s.taken[column_at(rows.columns, rows.wide, first + i)] = 1
     while n_grown < n:
         column = <uint32_t>(((mix(seed, draw) >> 32) * <uint64_t>rows.n_columns) >> 32)
         draw += 1
@@ -125,12 +147,55 @@ cdef int64_t grow_at_random(const Rows *rows, int64_t n, uint64_t seed,
             s.taken[column] = 1
             s.grown[n_grown] = column
             n_grown += 1
+    for i in range(rows.length):
+        s.taken[column_at(rows.columns, rows.wide, first + i)] = 0
+    for i in range(n):
+        s.taken[s.grown[i]] = 0
     return n_grown
 
 
-cdef int64_t grow_by_gradient(const Rows *rows, int64_t n, const float *gradients,
-                              int64_t stride, RowScratch *s) noexcept nogil:
-    """The at most n columns not taken with the largest gradients that are not zero.
+cdef int64_t grow_by_gradient(const Rows *rows, int64_t row, int64_t n,
+                              const float *gradients, int64_t stride,
+                              RowScratch *s) noexcept nogil:
+    """At most n columns with the largest gradients that are not zero: s.grown.
+
+    Columns that were dropped may be among them: those stay as they are. Where fewer
+    than n have a gradient, the largest of the dropped stay, too.
+    """
+    cdef int64_t first = row * rows.length, n_chosen, n_grown = 0, left = 0, i
+    cdef uint32_t column
+    for i in range(rows.length):
+        if not s.dropped[i]:
+            s.taken[column_at(rows.columns, rows.wide, first + i)] = 1
+    n_chosen = largest_gradients(rows.n_columns, n, gradients, stride, s)
+    for i in range(rows.length):
+        s.taken[column_at(rows.columns, rows.wide, first + i)] = 0
+    for i in range(n_chosen):
+        s.taken[s.grown[i]] = CHOSEN
+    for i in range(n):
+        column = column_at(rows.columns, rows.wide, first + s.places[i])
+        if s.taken[column]:
+            s.taken[column] = RETURNS
+            s.dropped[s.places[i]] = 0
+        else:
+            s.keys[left] = ~magnitude_key(
+                rows.planes[0][row * rows.stride + s.places[i]], s.places[i])
+            left += 1
+    select_smallest(s.keys, left, n - n_chosen)
+    for i in range(n - n_chosen):
+        s.dropped[<uint32_t>~s.keys[i]] = 0
+    for i in range(n_chosen):
+        column = s.grown[i]
+        if s.taken[column] == CHOSEN:
+            s.grown[n_grown] = column
+            n_grown += 1
+        s.taken[column] = 0
+    return n_grown
+
+
+cdef int64_t largest_gradients(int64_t n_columns, int64_t n, const float *gradients,
+                               int64_t stride, RowScratch *s) noexcept nogil:
+    """The at most n columns not taken with the largest gradients but 0: s.grown.
 
     A running top-k: of some candidates, the n largest are kept.
     """
@@ -138,7 +203,7 @@ cdef int64_t grow_by_gradient(const Rows *rows, int64_t n, const float *gradient
     cdef uint64_t inverted
     cdef float least = 0, magnitude
     cdef const uint8_t *taken = s.taken
-    for column in range(rows.n_columns):
+    for column in range(n_columns):
         magnitude = fabsf(gradients[column * stride])
         # Of equal gradients the first ones count: later ones are not larger.
         if not magnitude > least or taken[column]:
@@ -161,81 +226,27 @@ cdef int64_t grow_by_gradient(const Rows *rows, int64_t n, const float *gradient
     return n_keys
 
 
-# One row ---------------------------------------------------------------------------
-
 cdef int64_t rewire_row(const Rows *rows, int64_t row, const Growth *growth,
                         const float *gradients, int64_t stride,
                         RowScratch *s) noexcept nogil:
     """Drop and grow connections of one row; returns how many are new."""
-    cdef int64_t length = rows.length, first = row * length
-    cdef float *weights = rows.planes[0] + row * rows.stride
     cdef uint64_t seed = mix(growth.seed, row)
     # Rounded at random, so that a small fraction of a few connections is not nothing.
     cdef int64_t n = <int64_t>(
-        growth.fraction * length + (seed >> 40) * (1.0 / (1 << 24)))
-    cdef int64_t i, n_grown
-    n = min(n, length)
+        growth.fraction * rows.length + (seed >> 40) * (1.0 / (1 << 24)))
+    n = min(n, rows.length)
     if not growth.by_gradient:
-        n = min(n, rows.n_columns - length)
+        n = min(n, rows.n_columns - rows.length)
     if n == 0:
         return 0
-    for i in range(length):
-        s.keys[i] = magnitude_key(weights[i], <uint32_t>i)
-        s.dropped[i] = 0
-    select_smallest(s.keys, length, n)
-    for i in range(n):
-        s.dropped[<uint32_t>s.keys[i]] = 1
-    for i in range(length):  # what was dropped by chance may return by its gradient
-        if not (growth.by_gradient and s.dropped[i]):
-            s.taken[column_at(rows.columns, rows.wide, first + i)] = 1
+    drop_smallest(rows, row, n, s)
     if growth.by_gradient:
-        # keys hold the dropped ones no longer: their order is needed below.
-        for i in range(n):
-            s.columns[i] = <uint32_t>s.keys[i]
-        n_grown = grow_by_gradient(rows, n, gradients, stride, s)
+        n = grow_by_gradient(rows, row, n, gradients, stride, s)
     else:
-        n_grown = grow_at_random(rows, n, seed, s)
-        for i in range(n):
-            s.taken[s.grown[i]] = 0
-    for i in range(length):
-        s.taken[column_at(rows.columns, rows.wide, first + i)] = 0
-    if growth.by_gradient:
-        n_grown = keep_returning(rows, first, weights, n, n_grown, s)
-    sort_columns(s.grown, n_grown)
-    merge(rows, row, growth.cohort, n_grown, s)
-    return n_grown
-
-
-cdef int64_t keep_returning(const Rows *rows, int64_t first, const float *weights,
-                            int64_t n, int64_t n_grown, RowScratch *s) noexcept nogil:
-    """Undo drops: of connections that grow again, and of as many as nothing replaces.
-
-    s.columns has the places of the n that were dropped; returns how many are new.
-    """
-    cdef int64_t i, left = 0, n_new = 0, place
-    for i in range(n_grown):
-        s.taken[s.grown[i]] = 1
-    for i in range(n):
-        place = s.columns[i]
-        if s.taken[column_at(rows.columns, rows.wide, first + place)]:
-            s.dropped[place] = 0
-            s.taken[column_at(rows.columns, rows.wide, first + place)] = 2
-        else:
-            s.keys[left] = ~magnitude_key(weights[place], <uint32_t>place)
-            left += 1
-    # The largest of those that are left stay where too few columns have a gradient.
-    if n > n_grown:
-        select_smallest(s.keys, left, n - n_grown)
-        for i in range(n - n_grown):
-            s.dropped[<uint32_t>~s.keys[i]] = 0
-    for i in range(n_grown):
-        if s.taken[s.grown[i]] == 1:
-            s.taken[s.grown[i]] = 0
-            s.grown[n_new] = s.grown[i]
-            n_new += 1
-        else:
-            s.taken[s.grown[i]] = 0
-    return n_new
+        n = grow_at_random(rows, row, n, seed, s)
+    sort_columns(s.grown, n)
+    merge(rows, row, growth.cohort, n, s)
+    return n
 
 
 cdef void merge(const Rows *rows, int64_t row, uint16_t cohort, int64_t n_grown,
@@ -551,6 +562,7 @@ cdef RowScratch *row_scratches(Arena arena, Run *run, int n_threads,
         s[t].keys = <uint64_t*>arena.take((2 * n + 16) * 8)
         s[t].taken = <uint8_t*>arena.take(n)
         s[t].dropped = <uint8_t*>arena.take(n)
+        s[t].places = <uint32_t*>arena.take(n * 4)
         s[t].grown = <uint32_t*>arena.take(n * 4)
         s[t].columns = <uint32_t*>arena.take(n * 4)
         s[t].values = <float*>arena.take(n * 4)
