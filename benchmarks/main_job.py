@@ -106,7 +106,7 @@ def main():
     print(
         f"\nOne run, one seed: a test image is {100 / len(X_test):.2f} points of "
         "accuracy.\nscikit-learn's weights are dense; a hidden unit of sparsenet keeps "
-        "a tenth of its\ninputs, at least 64 of them (density='auto'). scikit-learn's "
+        "a tenth of its\ninputs, at least 32 of them (density='auto'). scikit-learn's "
         "pickle holds each weight\nfour times, with the optimizer's state; once, in "
         f"float32, they are {dense_bytes:,} bytes."
     )

@@ -91,8 +91,8 @@ max_fun : int, default=15000
 density : 'auto', float or array-like of float, default='auto'
     Share of the connections that exist, in (0, 1].
 
-    - 'auto': a hidden unit keeps a tenth of its inputs, but at least 64 of them, so
-      that small networks are dense. The output layer is dense.
+    - 'auto': a hidden unit keeps a tenth of its inputs, but at least 32 of them (all,
+      where there are fewer). The output layer is dense.
     - a number: density of all hidden layers together, where a unit keeps at least 8 of
       its inputs. The output layer is dense.
     - a sequence: density of each weight matrix, that of the output layer last.

@@ -65,16 +65,16 @@ def test_erdos_renyi_of_no_layers_and_of_dense_ones():
     ("n_inputs", "fan_in"),
     [
         (1, 1),
-        (63, 63),
-        (64, 64),
-        (65, 64),
+        (31, 31),
+        (32, 32),
+        (33, 32),
         (640, 64),
         (641, 64),
         (784, 78),
         (4096, 410),
     ],
 )
-def test_auto_keeps_a_tenth_and_at_least_64(n_inputs, fan_in):
+def test_auto_keeps_a_tenth_and_at_least_32(n_inputs, fan_in):
     assert fan_ins("auto", (n_inputs, 1000, 10)) == [fan_in, 1000]
 
 
