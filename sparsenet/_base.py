@@ -229,10 +229,18 @@ class BaseSparseMLP(BaseEstimator):
         fan_ins = self._fan_ins(layer_sizes)
         if resume:
             self._check_same_structure(structure)
+        sparse_rows = self._network.sparse_rows if resume else issparse(X)
+        is_static = self.sparse_training == "static"
+        if not (resume and is_static):
+            _validation.check_network_size(
+                self,
+                layer_sizes,
+                fan_ins["initial"],
+                sparse_rows=sparse_rows,
+                dealt=is_static,
+            )
+        if resume:
             return data, self._network, fan_ins
-        _validation.check_network_size(
-            self, layer_sizes, fan_ins["initial"], sparse_rows=issparse(X)
-        )
         self._structure = structure
         self._history = None
         self.n_layers_ = len(layer_sizes)
@@ -244,7 +252,7 @@ class BaseSparseMLP(BaseEstimator):
             loss=loss,
             precision=self.precision,
             fan_ins=fan_ins["initial"],
-            sparse_rows=issparse(X),
+            sparse_rows=sparse_rows,
             random_state=self._random_state,
         )
         return data, network, fan_ins

@@ -235,7 +235,8 @@ class TopologyDisplay:
                         label=f"{layer.n_inputs} to {layer.n_outputs}",
                         color=f"C{number}",
                     )
-            rounds.legend(frameon=False)
+            if rounds.lines:
+                rounds.legend(frameon=False)
         rounds.set(
             title="Connections changed, by round",
             xlabel="training step",

@@ -112,8 +112,8 @@ sparse_training : {'static', 'set', 'rigl', 'gradual'}, default='set'
     - 'set': in each round, every unit drops the connections with the smallest weights
       and draws as many new ones at random [2]_.
     - 'rigl': it draws those where the gradient of the last mini-batch is largest
-      instead [3]_. Rows of a sparse X that are not in that mini-batch tell nothing, and
-      neither does a unit without gradient: those connections stay.
+      instead [3]_. Where there is no gradient, connections stay: those of a unit that
+      is dead, and those of features of a sparse X that the mini-batch lacks.
     - 'gradual': training starts with `initial_density` and every round prunes the
       smallest weights of each unit, until `density` is reached [4]_. Time and memory
       are those of the denser network at first.
@@ -146,7 +146,8 @@ loss_ : float
     Mean training loss of the last epoch; nan if Ctrl-C left none complete.
 
 best_loss_ : float or None
-    Smallest training loss of an epoch; None with early stopping.
+    Smallest training loss of an epoch; None with early stopping. Epochs in which
+    ``sparse_training='gradual'`` still prunes do not count.
 
 loss_curve_ : list of float
     Training loss of each epoch.
@@ -156,7 +157,7 @@ validation_scores_ : list of float or None
     early stopping.
 
 best_validation_score_ : float or None
-    Largest of `validation_scores_`; None without early stopping.
+    Largest of `validation_scores_`, likewise; None without early stopping.
 
 t_ : int
     Number of training samples seen, each counted in every epoch.

@@ -115,8 +115,6 @@ class FeatureLayer:
         one.
         """
         fan_out = average_fan_out(fan_in, self.n_in, self.n_out)
-        if fan_out >= self.fan_out:
-            return self
         units = self.connections
         if units is None:
             units = np.arange(self.n_out, dtype=index_dtype(self.n_out))[np.newaxis]
@@ -137,7 +135,14 @@ class FeatureLayer:
                 moments = self.state[:, plane, : self.fan_out]
                 layer.state[:, plane, :fan_out] = np.take_along_axis(moments, kept, 1)
             layer.moments = self.moments
+        if self.cohort is not None:
+            layer.start_cohorts()
+            layer.cohort[...] = np.take_along_axis(self.cohort, kept, 1)
         return layer
+
+    def exceeds(self, fan_in):
+        """Whether features have more connections than that fan-in takes."""
+        return self.fan_out > average_fan_out(fan_in, self.n_in, self.n_out)
 
     def copy(self):
         """A copy without the optimizer's state."""
@@ -157,11 +162,6 @@ class FeatureLayer:
     def is_sparse(self):
         """Whether connections are missing."""
         return self.connections is not None
-
-    @property
-    def fan_in(self):
-        """Connections of a unit, on average."""
-        return self.fan_out * self.n_in / self.n_out
 
     @property
     def weights(self):

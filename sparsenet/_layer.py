@@ -94,7 +94,7 @@ class Layer:
     bias : float32 array of shape (n_out,)
     moments : tuple of four float32 arrays, or None
         Optimizer state: first and second moment of weights and of biases.
-    cohort : uint16 array of shape (n_columns,), or None
+    cohort : uint16 array of shape (n_columns, 1), or None
         When each weight came into being: a number of the network's `births`. None: all
         are as old as the network.
     """
@@ -155,7 +155,7 @@ class Layer:
         kept = largest_connections(weights, fan_in, inputs, alive)
 
         def take(values):
-            taken = padded((self.n_out * fan_in, 1), np.float32)
+            taken = padded((self.n_out * fan_in, 1), values.dtype)
             taken[:, 0] = np.take_along_axis(self._by_output(values), kept, 1).ravel()
             return taken
 
@@ -172,7 +172,13 @@ class Layer:
         if self.moments is not None:
             of_weights = (take(m) if m.size else m for m in self.moments[:2])
             layer.moments = (*of_weights, *self.moments[2:])
+        if self.cohort is not None:
+            layer.cohort = take(self.cohort)
         return layer
+
+    def exceeds(self, fan_in):
+        """Whether units have more connections than that."""
+        return self.fan_in > fan_in
 
     def copy(self):
         """A copy without the optimizer's state."""
@@ -218,7 +224,7 @@ class Layer:
 
     def start_cohorts(self):
         """Make room for the weights' cohorts; all weights are of the first one."""
-        self.cohort = padded(len(self.indices), np.uint16)
+        self.cohort = padded((len(self.indices), 1), np.uint16)
 
     def sum_of_squares(self):
         """Of the weights, for the L2 term of the loss."""

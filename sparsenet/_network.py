@@ -187,6 +187,8 @@ class Network:
                 layer.start_optimizer(1 if optimizer.solver == "sgd" else 2)
             self._engine = None
         rewiring = rewiring or Rewiring()
+        rewiring.is_complete = self._is_complete(rewiring)
+        self._join_old_cohorts(optimizer)
         data = X, y, sample_weight
         order = np.ascontiguousarray(order, np.int64)
         n_steps, begin, loss, weight = self.n_steps, 0, 0.0, 0.0
@@ -209,11 +211,10 @@ class Network:
                 )
             finally:  # steps before a Ctrl-C count too
                 self.n_steps = engine.n_steps
+                rewiring.n_steps += engine.n_batches
             loss, weight = loss + sums[0], weight + sums[1]
             begin += len(rows)
-            n_batches = math.ceil(len(rows) / batch_size)
-            rewiring.n_steps += n_batches
-            if n_batches == steps:
+            if engine.n_batches == steps:
                 last = rows[-batch_size:]
                 n_changed = self._rewire(data, last, optimizer, rewiring, n_threads)
                 rewiring.rounds.append((rewiring.n_steps, n_changed))
@@ -238,14 +239,25 @@ class Network:
 
     def _pruned(self, fan_ins):
         return [
-            layer.pruned(fan_in) if fan_in < layer.fan_in else layer
+            layer.pruned(fan_in) if layer.exceeds(fan_in) else layer
             for layer, fan_in in zip(self.layers, fan_ins, strict=True)
         ]
+
+    def _is_complete(self, rewiring):
+        """Whether rounds would change nothing."""
+        if rewiring.method != "gradual":
+            return not any(layer.is_sparse for layer in self.layers)
+        return not any(
+            layer.exceeds(fan_in)
+            for layer, fan_in in zip(self.layers, rewiring.final, strict=True)
+        )
 
     def _rewire(self, data, batch, optimizer, rewiring, n_threads):
         """Change connections by a round; returns how many, for each layer."""
         if rewiring.method == "gradual":
-            return self.prune(rewiring.fan_ins_now())
+            n_lost = self.prune(rewiring.fan_ins_now())
+            rewiring.is_complete = self._is_complete(rewiring)
+            return n_lost
         cohort = self._start_cohort(optimizer) if optimizer.solver == "adam" else 0
         n_changed = self._get_engine().rewire(
             *data,
@@ -260,15 +272,20 @@ class Network:
         return tuple(n_changed.tolist())
 
     def _start_cohort(self, optimizer):
-        """Number of the weights that come into being now.
-
-        Cohorts whose moments have no bias left (less than float32 can tell) join the
-        first one.
-        """
+        """Number of the weights that come into being now."""
         for layer in self.layers:
             if layer.is_sparse and layer.cohort is None:
                 self._engine = None
                 layer.start_cohorts()
+        self._join_old_cohorts(optimizer)
+        self.births = np.append(self.births, self.n_steps)
+        return len(self.births) - 1
+
+    def _join_old_cohorts(self, optimizer):
+        """Let cohorts whose moments have no bias that float32 could tell be the first.
+
+        There is room for one more then.
+        """
         slowest = max(optimizer.beta_1, optimizer.beta_2)
         mature = 1 if slowest == 0 else math.log(2.0**-24) / math.log(slowest)
         joins = self.n_steps - self.births > mature
@@ -280,8 +297,7 @@ class Network:
             for layer in self.layers:
                 if layer.cohort is not None:
                     layer.cohort[...] = number[layer.cohort]
-        self.births = np.append(self.births[~joins], self.n_steps)
-        return len(self.births) - 1
+            self.births = self.births[~joins]
 
     def predict(self, X, n_threads):
         """Output activations of the rows of X, float32 (n, n_outputs)."""

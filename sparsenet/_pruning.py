@@ -1,5 +1,7 @@
 """Sparse, low-precision estimators from trained dense ones."""
 
+import copy
+
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -20,7 +22,7 @@ def prune(estimator, density, *, precision=None):
 
     Each unit keeps its largest weights; no hidden unit loses its last connection. The
     copy predicts at once; `partial_fit`, or `fit` with ``warm_start=True``, trains it
-    on with its connections.
+    on, with these connections if ``sparse_training='static'``.
 
     Parameters
     ----------
@@ -81,6 +83,7 @@ def prune(estimator, density, *, precision=None):
         if name not in pruned.get_params(deep=False)
     }
     vars(pruned).update(fitted)
+    pruned._random_state = copy.deepcopy(estimator._random_state)
     return _replace_network(pruned, estimator._network)
 
 
@@ -190,7 +193,11 @@ def _replace_network(estimator, network):
         estimator.density_distribution,
     )
     _validation.check_network_size(
-        estimator, network.layer_sizes, fan_ins, sparse_rows=network.sparse_rows
+        estimator,
+        network.layer_sizes,
+        fan_ins,
+        sparse_rows=network.sparse_rows,
+        dealt=False,
     )
     estimator._network = network.converted(fan_ins, estimator.precision)
     estimator._structure = estimator._structure | {

@@ -29,20 +29,25 @@ class Rewiring:
         it prunes: lost).
     initial, final : tuple of int
         "gradual": fan-in of each layer before the first round and after the last one.
+    is_complete : bool
+        Whether rounds would change nothing: all layers are dense, or, with "gradual",
+        have no more connections than they are to end with.
     """
 
     method: str = "static"
     interval: int = 100
     fraction: float = 0.3
-    end: int = 0
+    end: int = 1
     n_steps: int = 0
     rounds: list = field(default_factory=list)
     initial: tuple = ()
     final: tuple = ()
+    is_complete: bool = False
 
     def __post_init__(self):
         # A short training has a round, too: pruning has to come to its end.
-        self.interval = max(1, min(self.interval, self.end))
+        self.end = max(1, self.end)
+        self.interval = min(self.interval, self.end)
 
     @property
     def last_round(self):
@@ -52,14 +57,17 @@ class Rewiring:
     @property
     def is_pruning(self):
         """Whether the network has more connections than it is to end with."""
-        return self.method == "gradual" and self.n_steps < self.last_round
+        return self.method == "gradual" and not self.is_complete
 
     def steps_to_round(self):
         """Steps until the next round; None if there is none."""
         next_round = (self.n_steps // self.interval + 1) * self.interval
-        if self.method == "static" or next_round > self.last_round:
+        if self.method == "static" or self.is_complete:
             return None
-        return next_round - self.n_steps
+        if next_round <= self.last_round:
+            return next_round - self.n_steps
+        # The schedule may have become shorter, between two calls, than what was done.
+        return 1 if self.is_pruning else None
 
     def fraction_now(self):
         """Share of connections to replace in a round after `n_steps`."""

@@ -158,17 +158,24 @@ def largest_connections(weights, n_kept, columns, n_columns=0):
     counts = np.bincount(
         np.take_along_axis(columns, kept, axis=1).ravel(), minlength=n_columns
     )
-    for column in np.flatnonzero(counts[:n_columns] == 0):
-        rows, places = np.nonzero(columns == column)
-        for i in np.argsort(-np.abs(weights[rows, places]), kind="stable"):
-            row, place = rows[i], places[i]
-            magnitudes = np.abs(weights[row, kept[row]])
-            magnitudes[counts[columns[row, kept[row]]] < 2] = np.inf
-            smallest = magnitudes.argmin()
-            if np.isfinite(magnitudes[smallest]):
-                counts[columns[row, kept[row, smallest]]] -= 1
-                counts[column] += 1
-                kept[row, smallest] = place
-                kept[row] = np.sort(kept[row])
-                break
+    is_lost = counts == 0
+    is_lost[n_columns:] = False
+    if not is_lost.any():
+        return kept
+    # All connections of the lost columns, by column, the largest first.
+    rows, places = np.nonzero(is_lost[columns])
+    of_column, magnitudes = columns[rows, places], np.abs(weights[rows, places])
+    order = np.lexsort((-magnitudes, of_column))
+    rows, places, of_column = rows[order], places[order], of_column[order]
+    for row, place, column in zip(rows, places, of_column, strict=True):
+        if counts[column] > 0:
+            continue
+        kept_weights = np.abs(weights[row, kept[row]])
+        kept_weights[counts[columns[row, kept[row]]] < 2] = np.inf
+        smallest = kept_weights.argmin()
+        if np.isfinite(kept_weights[smallest]):
+            counts[columns[row, kept[row, smallest]]] -= 1
+            counts[column] += 1
+            kept[row, smallest] = place
+            kept[row].sort()
     return kept

@@ -135,8 +135,8 @@ class History:
 
         While connections are pruned, none is: the network is not yet what it will be.
         """
-        best = self.best_validation_score
         self.validation_scores.append(score)
+        best = self.best_validation_score
         if self.rewiring.is_pruning:
             return False
         self.best_validation_score = max(score, best)
@@ -144,16 +144,16 @@ class History:
         return score > best
 
     def compare_loss(self, tol):
-        """Compare the last loss with the best so far."""
+        """Compare the last loss with the best so far, but not while pruning."""
+        if self.rewiring.is_pruning:
+            return
         loss, best = self.loss_curve[-1], self.best_loss
         self.best_loss = min(loss, best)
         self._count(loss > best - tol)
 
     def _count(self, no_improvement):
         self.no_improvement_count = (
-            self.no_improvement_count + 1
-            if no_improvement and not self.rewiring.is_pruning
-            else 0
+            self.no_improvement_count + 1 if no_improvement else 0
         )
 
 

@@ -336,7 +336,9 @@ def check_row_lengths(estimator, X):
         )
 
 
-def check_network_size(estimator, layer_sizes, fan_ins, *, sparse_rows=False):
+def check_network_size(
+    estimator, layer_sizes, fan_ins, *, sparse_rows=False, dealt=True
+):
     """Refuse a network that this machine cannot hold.
 
     Parameters
@@ -350,6 +352,9 @@ def check_network_size(estimator, layer_sizes, fan_ins, *, sparse_rows=False):
     sparse_rows : bool, default=False
         Whether rows are sparse: the sums of the first layer are then as long as a
         row has non-zeros, whatever the fan-in.
+    dealt : bool, default=True
+        Whether connections are as `random_connections` deals them and stay so, which
+        bounds the fan-out.
 
     Raises
     ------
@@ -385,18 +390,17 @@ def check_network_size(estimator, layer_sizes, fan_ins, *, sparse_rows=False):
             f"connections; allowed: fewer than {MAX_CONNECTIONS:,}"
         )
     if estimator.precision == "int8":
-        _check_int8_sums(estimator, layer_sizes, fan_ins, sparse_rows)
+        _check_int8_sums(estimator, layer_sizes, fan_ins, sparse_rows, dealt)
 
 
-def _check_int8_sums(estimator, layer_sizes, fan_ins, sparse_rows):
+def _check_int8_sums(estimator, layer_sizes, fan_ins, sparse_rows, dealt):
     """Refuse sums over inputs or outputs that could overflow 32 bits."""
     name, limit = type(estimator).__name__, INT8_MAX_TERMS
     for number, (n_in, n_out) in enumerate(pairwise(layer_sizes)):
         fan_in = 0 if number == 0 and sparse_rows else fan_ins[number]
         if number == 0:  # whose input has no gradient
             fan_out = 0
-        elif estimator.sparse_training == "static":
-            # Dealt by permutations of the inputs (`random_connections`).
+        elif dealt:
             fan_out = -(-n_out // (n_in // fan_in))
         else:
             fan_out = n_out

@@ -58,7 +58,8 @@ def test_every_method_learns_in_every_format(precision, sparse_training, contain
         by_feature = layer.n_inputs == 64 and container is not np.asarray
         fan = "fan_out" if by_feature else "fan_in"
         np.testing.assert_array_equal(getattr(layer, fan), getattr(expected, fan))
-    n_rounds = 0 if sparse_training == "static" else 12  # until 0.75 * 12 * 27 steps
+    # Until 0.75 * 12 * 27 steps, or until nothing is left to prune.
+    n_rounds = {"static": 0, "gradual": 10}.get(sparse_training, 12)
     assert len(model.topology_.rounds) == n_rounds
 
 
@@ -173,11 +174,42 @@ def test_pruning_is_not_cut_short_by_convergence():
     model = network(
         sparse_training="gradual", tol=10.0, n_iter_no_change=1, max_iter=12
     ).fit(X_train, y_train)
-    # Nothing counts as an improvement; the last round is in the ninth epoch.
+    # The tenth and last round is in the eighth epoch, whose loss is the first to count.
     assert model.n_iter_ == 10
+    assert model.best_loss_ == min(model.loss_curve_[7:])
     assert (model.topology_.layers[1].fan_in == FAN_IN).all()
     static = clone(model).set_params(sparse_training="static").fit(X_train, y_train)
     assert static.n_iter_ == 3
+
+
+def test_a_training_of_a_step_is_pruned():
+    model = network(sparse_training="gradual", max_iter=1, batch_size=150)
+    model.fit(X_train[:150], y_train[:150])
+    assert (model.topology_.layers[1].fan_in == FAN_IN).all()
+    model = network(sparse_training="gradual", max_iter=5, rewire_until=0.01)
+    model.fit(X_train, y_train)
+    assert (model.topology_.layers[1].fan_in == FAN_IN).all()
+
+
+def test_chunks_of_different_sizes_end_pruned():
+    model = network(sparse_training="gradual", max_iter=10, rewire_interval=10)
+    for _ in range(3):
+        model.partial_fit(X_train, y_train, classes=np.arange(10))
+    assert (model.topology_.layers[1].fan_in > FAN_IN).all()
+    model.partial_fit(X_train[:100], y_train[:100])  # a much shorter schedule
+    assert (model.topology_.layers[1].fan_in == FAN_IN).all()
+    n_rounds = len(model.topology_.rounds)
+    model.partial_fit(X_train, y_train)
+    assert len(model.topology_.rounds) == n_rounds
+
+
+def test_a_network_that_is_sparse_already_is_not_pruned():
+    model = network(sparse_training="set", warm_start=True).fit(X_train, y_train)
+    n_rounds = len(model.topology_.rounds)
+    model.set_params(sparse_training="gradual", tol=10.0, n_iter_no_change=1)
+    model.fit(X_train, y_train)
+    assert model.n_iter_ <= 3  # convergence counts from the first epoch on
+    assert len(model.topology_.rounds) == n_rounds
 
 
 def test_gradual_may_start_sparse():
@@ -194,7 +226,7 @@ def test_gradual_may_start_sparse():
     assert sum(layer.n_connections for layer in layers[:2]) == pytest.approx(
         0.4 * (64 * 120 + 120 * 100), rel=0.02
     )
-    assert all(n == (0, 0, 0) for _, n in model.topology_.rounds)
+    assert model.topology_.rounds == []
 
 
 def test_uniform_distribution_gives_layers_the_same_density():
@@ -211,7 +243,7 @@ def test_a_sparse_output_layer_is_rewired_too():
 
 def test_a_dense_network_has_nothing_to_rewire():
     model = network(density=1.0).fit(X_train, y_train)
-    assert all(n == (0, 0, 0) for _, n in model.topology_.rounds)
+    assert model.topology_.rounds == []
     static = network(density=1.0, sparse_training="static").fit(X_train, y_train)
     np.testing.assert_array_equal(model.predict_proba(X), static.predict_proba(X))
 

@@ -71,6 +71,9 @@ def test_a_copy_has_its_own_weights():
     copy, expected = prune(dense, 1.0), dense.predict_proba(X)
     copy.partial_fit(X, LABELS)
     np.testing.assert_array_equal(dense.predict_proba(X), expected)
+    # And its own random numbers: the original goes on as if there were no copy.
+    alone = fitted().partial_fit(X, LABELS).predict_proba(X)
+    np.testing.assert_array_equal(dense.partial_fit(X, LABELS).predict_proba(X), alone)
 
 
 def test_layers_that_are_sparser_already_stay_as_they_are():

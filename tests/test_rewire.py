@@ -26,16 +26,19 @@ each_method = pytest.mark.parametrize("method", ["set", "rigl"])
 each_layout = pytest.mark.parametrize("sparse_rows", [False, True])
 ADAM = Optimizer("adam", 0.01)
 SGD = Optimizer("sgd", 0.01)
-#: (layer sizes, density): odd numbers, one connection, all but one, 32-bit columns of a
-#: first and of a later layer.
+#: (layer sizes, density): odd numbers, one connection, all but one.
 NETWORKS = [
     ((20, 18, 13, 3), (0.5, 0.7, 1.0)),
     ((37, 1, 65, 2), (0.6, 1.0, 0.9)),
     ((9, 70, 6), (0.99, 0.5)),
-    ((66_000, 5, 3), (1e-4, 1.0)),
-    ((40, 66_000, 4), (0.2, 5e-4)),
 ]
-each_network = pytest.mark.parametrize(("sizes", "density"), NETWORKS)
+#: 32-bit columns of a first and of a later layer.
+WIDE = [((66_000, 5, 3), (1e-4, 1.0)), ((40, 66_000, 4), (0.2, 5e-4))]
+each_network = pytest.mark.parametrize(
+    ("sizes", "density", "precision"),
+    [(*network, precision) for network in NETWORKS for precision in PRECISIONS]
+    + [(*network, "float32") for network in WIDE],
+)
 
 
 def rows_of_data(n, sizes, sparse_rows, seed=0):
@@ -102,7 +105,6 @@ def seeds(network, schedule_steps=50):
 # --- against the twin --------------------------------------------------------------
 
 
-@each_precision
 @each_layout
 @each_network
 @pytest.mark.parametrize("n_threads", [1, 3])
@@ -230,7 +232,6 @@ def test_features_that_the_batch_lacks_keep_their_connections():
 # --- what always holds -------------------------------------------------------------
 
 
-@each_precision
 @each_method
 @each_layout
 @each_network
@@ -411,3 +412,19 @@ def test_gradient_descent_needs_no_ages():
     assert all(layer.cohort is None for layer in network.layers)
     train(network, X, y, optimizer=SGD)
     assert network.is_finite()
+
+
+@pytest.mark.skipif(not HAS_OPENMP, reason="built without OpenMP: one thread")
+def test_more_threads_than_columns():
+    sizes, density = (20, 9, 4000, 3), (1.0, 0.9, 0.01)
+    expected = None
+    for n_threads in (1, 48):
+        network, X, y = trained(sizes, density)
+        for _ in range(5):
+            rewire(network, X, y, n_threads=n_threads)
+        layer = network.layers[1]
+        actual = layer.transpose_position.ravel().copy()
+        np.testing.assert_array_equal(np.sort(actual), np.arange(len(actual)))
+        np.testing.assert_array_equal(product_weights(layer), transposed_weights(layer))
+        expected = actual if expected is None else expected
+        np.testing.assert_array_equal(actual, expected)

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from problems import PRECISIONS, parameters, random_data, random_network, train
+from problems import (
+    PRECISIONS,
+    dense,
+    parameters,
+    random_data,
+    random_network,
+    train,
+)
 from scipy import sparse
 
 from sparsenet._network import Optimizer
@@ -22,6 +29,8 @@ def rounds_of(schedule, n_steps):
             break
         schedule.n_steps += steps
         rounds.append(schedule.n_steps)
+        if schedule.method == "gradual":
+            schedule.is_complete = schedule.n_steps >= schedule.last_round
     return rounds
 
 
@@ -39,7 +48,15 @@ def test_a_schedule_goes_on_where_it_was():
 
 def test_a_training_shorter_than_the_interval_has_one_round():
     assert rounds_of(Rewiring("gradual", 100, 0.3, 30), 40) == [30]
-    assert rounds_of(Rewiring("gradual", 100, 0.3, 0), 40) == []
+    assert rounds_of(Rewiring("gradual", 100, 0.3, 0), 1) == [1]
+
+
+def test_pruning_that_a_shorter_schedule_left_behind_has_one_more_round():
+    schedule = Rewiring("gradual", 10, 0.3, 20, n_steps=35)
+    assert schedule.is_pruning and schedule.steps_to_round() == 1
+    schedule.is_complete = True
+    assert not schedule.is_pruning and schedule.steps_to_round() is None
+    assert Rewiring("set", 10, 0.3, 20, n_steps=35).steps_to_round() is None
 
 
 def test_the_fraction_falls_along_half_a_cosine_wave():
@@ -66,7 +83,6 @@ def test_pruning_ends_with_the_final_connections(initial, kept, end, interval):
     before = initial
     for n_steps in sorted({0, schedule.last_round // 3, schedule.last_round}):
         schedule.n_steps = n_steps
-        assert schedule.is_pruning == (schedule.n_steps < schedule.last_round)
         (fan_in,) = schedule.fan_ins_now()
         assert final <= fan_in <= before
         before = fan_in
@@ -102,9 +118,10 @@ def test_a_network_is_pruned_from_dense_on(precision, sparse_rows, optimizer):
         )  # fmt: skip
         numbers.append([layer.n_connections for layer in network.layers])
     assert numbers[-1] == [20 * 9 if sparse_rows else 10 * 18, 4 * 13, 13 * 3]
-    assert [step for step, _ in schedule.rounds] == [2, 4, 6, 8]
+    # The schedule's last round, 8, would have pruned less than one connection.
+    assert [step for step, _ in schedule.rounds] == [2, 4, 6]
     lost = -np.diff(numbers, axis=0)
-    np.testing.assert_array_equal([n for _, n in schedule.rounds], lost)
+    np.testing.assert_array_equal([n for _, n in schedule.rounds], lost[:3])
     assert (lost[:2, :2] > 0).all()
     assert np.isfinite(network.predict(X, 1)).all()
     # Every hidden unit is read by some unit of the next layer.
@@ -144,3 +161,24 @@ def test_pruning_keeps_the_largest_weights_and_their_moments(sparse_rows):
     assert layer.is_sparse
     (actual, _), (expected, _) = parameters(network)[0], parameters(twin)[0]
     np.testing.assert_allclose(actual[kept], expected[kept], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("sparse_rows", [False, True])
+def test_pruning_keeps_the_ages_of_connections(sparse_rows):
+    network = random_network((20, 18, 13, 3), (0.6, 0.8, 1.0), sparse_rows=sparse_rows)
+    X, y = random_data(100)
+    X = sparse.csr_array(X) if sparse_rows else X
+    train(
+        network, X, y, optimizer=ADAM, batch_size=10,
+        rewiring=Rewiring("set", 5, 0.5, 100),
+    )  # fmt: skip
+    before = [
+        dense(layer, layer.cohort.reshape(layer.weights.shape))
+        for layer in network.layers[:2]
+    ]
+    network.prune([6, 9, 13])
+    for layer, expected in zip(network.layers, before, strict=False):
+        actual = dense(layer, layer.cohort.reshape(layer.weights.shape))
+        connected = dense(layer, np.ones(layer.weights.shape))
+        np.testing.assert_array_equal(actual, expected * (connected != 0))
+        assert actual.any()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+from sparsenet import SparseMLPClassifier, SparseMLPRegressor, prune
 from sparsenet import _validation as validation
 
 FRACTIONS = st.floats(0, 1, exclude_min=True)
@@ -289,32 +289,48 @@ def test_a_layer_with_too_many_units_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("method", "layer_sizes", "fan_ins"),
+    ("dealt", "layer_sizes", "fan_ins"),
     [
-        ("static", (70_000, 10, 2), (70_000, 10)),
-        ("static", (10, 10, 70_000, 2), (10, 10, 8)),  # 70,000 outputs of each input
-        ("set", (10, 100, 70_000, 2), (10, 8, 8)),  # may become as many
-        ("rigl", (10, 100, 70_000, 2), (10, 8, 8)),
+        (True, (70_000, 10, 2), (70_000, 10)),
+        (True, (10, 10, 70_000, 2), (10, 10, 8)),  # 70,000 outputs of each input
+        (False, (10, 100, 70_000, 2), (10, 8, 8)),  # may become as many
     ],
 )
-def test_int8_sums_that_could_overflow_are_refused(method, layer_sizes, fan_ins):
-    estimator = SparseMLPClassifier(precision="int8", sparse_training=method)
+def test_int8_sums_that_could_overflow_are_refused(dealt, layer_sizes, fan_ins):
+    estimator = SparseMLPClassifier(precision="int8")
     with pytest.raises(ValueError, match=r"precision='int8'.* 70,000 connections"):
-        validation.check_network_size(estimator, layer_sizes, fan_ins)
+        validation.check_network_size(estimator, layer_sizes, fan_ins, dealt=dealt)
     estimator.set_params(precision="bfloat16")
-    validation.check_network_size(estimator, layer_sizes, fan_ins)
+    validation.check_network_size(estimator, layer_sizes, fan_ins, dealt=dealt)
 
 
 @pytest.mark.parametrize(
-    ("method", "layer_sizes", "fan_ins"),
+    ("dealt", "layer_sizes", "fan_ins"),
     [
-        ("static", (10, 100, 70_000, 2), (10, 8, 8)),  # 5,834 outputs of an input
-        ("set", (10, 70_000, 2), (10, 8)),  # no gradient of X is summed
+        (True, (10, 100, 70_000, 2), (10, 8, 8)),  # 5,834 outputs of an input
+        (False, (10, 70_000, 2), (10, 8)),  # no gradient of X is summed
     ],
 )
-def test_int8_sums_that_cannot_overflow_pass(method, layer_sizes, fan_ins):
-    estimator = SparseMLPClassifier(precision="int8", sparse_training=method)
-    validation.check_network_size(estimator, layer_sizes, fan_ins)
+def test_int8_sums_that_cannot_overflow_pass(dealt, layer_sizes, fan_ins):
+    estimator = SparseMLPClassifier(precision="int8")
+    validation.check_network_size(estimator, layer_sizes, fan_ins, dealt=dealt)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_int8_sums_are_bounded_where_connections_begin_to_change():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 3)), np.arange(20) % 2
+    model = SparseMLPClassifier(
+        (100, 70_000), density=[1.0, 0.08, 0.001], precision="int8", max_iter=1,
+        warm_start=True, sparse_training="static",
+    )  # fmt: skip
+    model.fit(X, y)
+    expected = model.predict_proba(X)
+    with pytest.raises(ValueError, match=r"precision='int8'.* 70,000 connections"):
+        model.set_params(sparse_training="set").fit(X, y)
+    with pytest.raises(ValueError, match=r"precision='int8'.* 70,000 connections"):
+        prune(model, [1.0, 0.08, 0.0005])
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
 
 
 def test_int8_batches_that_could_overflow_are_refused():

@@ -148,6 +148,7 @@ cdef class Engine:
     cdef Arena arena
     cdef list arrays
     cdef public int64_t n_steps  # of the optimizer
+    cdef readonly int64_t n_batches  # of the last pass
     cdef object governor
     cdef int64_t n_tasks
     cdef Task *tasks
@@ -391,12 +392,14 @@ cdef class Engine:
         """One pass over the rows `order`, in mini-batches of `batch_size`.
 
         `births` has the number of steps before each cohort of weights, 0 first.
-        Returns the sum of weight * loss and the sum of the weights, and counts
-        `n_steps` on. Signals are handled between steps, every 0.2 seconds or so.
+        Returns the sum of weight * loss and the sum of the weights; counts `n_steps`
+        on and `n_batches` from 0. Signals are handled between steps, every 0.2 seconds
+        or so.
         """
         cdef Arena arena = Arena()
         cdef Run run
-        cdef int64_t steps_per_call, rows_of_rates = 1
+        cdef int64_t steps_per_call, rows_of_rates = 1, cohort
+        self.n_batches = 0
         if order.shape[0] == 0:
             return 0.0, 0.0
         memset(&run, 0, sizeof(Run))
@@ -413,7 +416,11 @@ cdef class Engine:
         run.step.epsilon = optimizer.epsilon
         run.step.alpha = alpha
         run.step.n_cohorts = births.shape[0]
-        run.births = &births[0]
+        run.decays = <double*>arena.take(2 * run.step.n_cohorts * 8)
+        for cohort in range(run.step.n_cohorts):
+            run.decays[cohort] = run.beta_1 ** (run.n_steps - births[cohort])
+            run.decays[run.step.n_cohorts + cohort] = (
+                run.beta_2 ** (run.n_steps - births[cohort]))
         n_threads = self.start(arena, &run, X, y, sample_weight, order, batch_size,
                                seed, n_threads)
         if self.net.features != NULL:
@@ -532,6 +539,7 @@ cdef class Engine:
             with nogil:
                 run_steps(run, steps)
             self.n_steps = run.n_steps
+            self.n_batches = (run.start + run.batch_size - 1) // run.batch_size
             PyErr_CheckSignals()
             if run.n_steps > done:
                 self.governor.observe(

@@ -358,8 +358,10 @@ cdef void transpose_part(const int64_t *starts, const void *columns, int wide,
 
     Rows are taken in turn, so that a column's ascend.
     """
-    cdef int64_t row, k, last, column, place
-    cdef int64_t start = indptr[begin]
+    cdef int64_t row, k, last, column, place, start
+    if begin == end:  # more threads than columns
+        return
+    start = indptr[begin]
     for row in range(n_rows):
         last = starts[row + 1]
         k = first_at_least(columns, wide, starts[row], last, begin)

@@ -79,7 +79,7 @@ cdef struct Run:             # a pass over the training rows
     double beta_2
     double young_rate
     sn_optimizer step
-    const int64_t *births    # of each cohort: the steps that were done before it
+    double *decays           # [2][n_cohorts] beta ** age, in steps, of each cohort
     float *rates             # [n_cohorts], of this step; sparse rows: [step][n_cohorts]
     int64_t n_tasks
     Task *tasks

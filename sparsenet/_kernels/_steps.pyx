@@ -350,16 +350,19 @@ cdef void set_rates(Run *run, float *rates) noexcept nogil:
 
     Those of new connections are larger at first.
     """
-    cdef int64_t cohort, age
+    cdef int64_t cohort
     cdef double rate
+    cdef double *decay_1 = run.decays
+    cdef double *decay_2 = run.decays + run.step.n_cohorts
     run.step.learning_rate = rates
     for cohort in range(run.step.n_cohorts):
-        age = run.n_steps - run.births[cohort]
+        decay_1[cohort] *= run.beta_1
+        decay_2[cohort] *= run.beta_2
         rate = run.learning_rate
         if run.step.solver == SN_ADAM:
-            rate *= sqrt(1 - run.beta_2 ** age) / (1 - run.beta_1 ** age)
+            rate *= sqrt(1 - decay_2[cohort]) / (1 - decay_1[cohort])
         if cohort > 0:
-            rate *= 1 + (run.young_rate - 1) * run.beta_2 ** age
+            rate *= 1 + (run.young_rate - 1) * decay_2[cohort]
         rates[cohort] = rate
 
 
