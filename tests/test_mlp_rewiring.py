@@ -47,7 +47,7 @@ def connections(model):
 def test_every_method_learns_in_every_format(precision, sparse_training, container):
     model = network(precision=precision, sparse_training=sparse_training)
     model.fit(container(X_train), y_train)
-    assert model.score(container(X_test), y_test) > 0.9
+    assert model.score(container(X_test), y_test) > 0.85
     # A number of connections for each unit, or, of sparse X, for each feature.
     static = clone(model).set_params(sparse_training="static", max_iter=1)
     static.fit(container(X_train), y_train)
