@@ -98,7 +98,11 @@ def main():
     }
     models = {
         f"sparsenet {precision}, density {density}": SparseMLPClassifier(
-            density=density, precision=precision, n_threads=args.threads, **shared
+            density=density,
+            precision=precision,
+            n_threads=args.threads,
+            sparse_training="static",
+            **shared,
         )
         for density, precision in NETWORKS
         if args.density in (None, density)

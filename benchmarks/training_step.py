@@ -57,7 +57,13 @@ def estimator_job(estimator_class, X, y, epochs, **parameters):
 def sparsenet_jobs(X, y, epochs, **parameters):
     return {
         precision: estimator_job(
-            SparseMLPClassifier, X, y, epochs, precision=precision, **parameters
+            SparseMLPClassifier,
+            X,
+            y,
+            epochs,
+            precision=precision,
+            sparse_training="static",  # sparse_training.py times the rest
+            **parameters,
         )
         for precision in PRECISIONS
     }
