@@ -235,7 +235,7 @@ class BaseSparseMLP(BaseEstimator):
             _validation.check_network_size(
                 self,
                 layer_sizes,
-                fan_ins["initial"],
+                fan_ins["final" if resume else "initial"],
                 sparse_rows=sparse_rows,
                 dealt=is_static,
             )

@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sparsenet._validation import INPUT
+from sparsenet._validation import INPUT, check_sparse
 
 
 @dataclass(frozen=True)
@@ -163,13 +163,18 @@ class TopologyDisplay:
         """
         check_is_fitted(estimator)
         weights = estimator.coefs_[0]
-        if image_shape is not None and np.prod(image_shape) != weights.shape[0]:
+        if image_shape is not None and not (
+            np.shape(image_shape) == (2,)
+            and min(image_shape) > 0
+            and np.prod(image_shape) == weights.shape[0]
+        ):
             raise ValueError(
                 f"image_shape={image_shape!r}; allowed: (rows, columns) with as many "
                 f"pixels as there are features, {weights.shape[0]}"
             )
         importance = np.asarray(abs(weights).sum(axis=1)).ravel()
         if X is not None:
+            check_sparse(estimator, X)
             X = validate_data(estimator, X, reset=False, **INPUT)
             if issparse(X):
                 importance *= np.sqrt(mean_variance_axis(X, axis=0)[1])

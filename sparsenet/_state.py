@@ -88,6 +88,8 @@ def _check_layer(layer, name, n_in, n_out, state):
     row_starts = np.cumsum(fan_in)[:-1]
     ascending[row_starts[(row_starts > 0) & (row_starts < size)] - 1] = True
     _require(ascending.all(), f"{name}: indices do not ascend")
+    # Rewiring and pruning rely on it.
+    _require((fan_in == fan_in[0]).all(), f"{name}: units differ in their fan-in")
 
 
 def _check_features(layer, name, n_in, n_out, precision):

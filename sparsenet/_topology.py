@@ -11,8 +11,8 @@ import numpy as np
 #: A unit keeps at least so many inputs (or all, where there are fewer).
 MIN_FAN_IN = 8
 #: The same for ``density="auto"``, which keeps a tenth of the inputs: as accurate as
-#: dense layers or more so, from 178 to 100,000 samples (benchmarks/auto_density.py, and
-#: sparse_training.py at several densities).
+#: dense layers within standard errors, or more so, from 178 to 100,000 samples
+#: (benchmarks/auto_density.py, and sparse_training.py at several densities).
 AUTO_MIN_FAN_IN = 32
 AUTO_DENSITY = 0.1
 # How many inputs are permuted in one call.

@@ -104,7 +104,7 @@ def test_a_dense_network_has_a_plot_too():
     assert len(display.axes_[1].lines) == 3
 
 
-@pytest.mark.parametrize("image_shape", [(8, 9), (64,) * 2, (8,)])
+@pytest.mark.parametrize("image_shape", [(8, 9), (64,) * 2, (8,), (-8, -8), (8, 8, 1)])
 def test_a_shape_with_other_pixels_is_refused(image_shape):
     with pytest.raises(ValueError, match=r"image_shape=.*; allowed: .* 64"):
         TopologyDisplay.from_estimator(fitted(), image_shape=image_shape)

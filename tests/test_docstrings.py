@@ -1,0 +1,25 @@
+"""Public docstrings pass numpydoc's validation."""
+
+import pytest
+
+import sparsenet
+
+
+@pytest.mark.parametrize("name", sparsenet.__all__)
+def test_docstrings_pass_numpydoc_validation(name):
+    validate = pytest.importorskip(
+        "numpydoc.validate", reason="numpydoc checks the docstrings"
+    ).validate
+    documented = getattr(sparsenet, name)
+    methods = []
+    if isinstance(documented, type):
+        methods = [method for method in vars(documented) if not method.startswith("_")]
+    if name.startswith("SparseMLP"):
+        methods += ["fit", "coefs_", "topology_"]
+    # Methods need no extended summary, example or cross-reference, and a returned
+    # value may have a name, as in scikit-learn.
+    style = {"ES01", "EX01", "SA01", "RT02"}
+    for path in [name, *(f"{name}.{method}" for method in methods)]:
+        if "set_" not in path:
+            faults = validate(f"sparsenet.{path}")["errors"]
+            assert [f for f in faults if f[0] not in style] == []
