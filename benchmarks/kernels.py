@@ -4,10 +4,11 @@
     python benchmarks/kernels.py --isa avx2      another one that the machine has
 
 One thread, one panel of 64 samples (the weight gradient: two), a 1024 x 1024 layer: 102
-random connections a row ("sparse"), and the blocks of a dense layer ("dense"). Two
-operations are counted for each non-zero and sample. The input gradient is the forward
-kernel on the transpose. Beside each figure: its share of torch's 1024 x 1024 x 1024
-float32 product, timed in the same rounds.
+random connections a row ("rows"), the same for blocks of 4 rows ("blocks"), and a dense
+layer ("dense"). Two operations are counted for each non-zero and sample. The input
+gradient is the forward kernel on the transpose: where it has a row of its own, the
+transpose is stored in another way. Beside each figure: its share of torch's 1024 x 1024
+x 1024 float32 product, timed in the same rounds.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from sparsenet._kernels._single import Kernels
 from sparsenet._topology import random_connections
 
 SIZE = 1024
+FAN_IN = 102
 REPEAT = 10
 
 
@@ -43,28 +45,33 @@ def aligned(shape, dtype):
     return buffer[start : start + size].view(dtype).reshape(shape)
 
 
-def product_jobs(isa, precision, fan_in):
-    """The two products of one format, over zeros: their time depends on no value."""
+def product_jobs(isa, precision, layout):
+    """The products of one format, over zeros: their time depends on no value."""
     kernels = Kernels(isa, precision)
-    height = BLOCK_HEIGHT if fan_in == SIZE else 1
+    height = 1 if layout == "rows" else BLOCK_HEIGHT
+    fan_in = SIZE if layout == "dense" else FAN_IN
     n_blocks = SIZE // height
     rng = np.random.default_rng(0)
-    indices = random_connections(SIZE, n_blocks, fan_in, rng).ravel()
+    indices = random_connections(SIZE, n_blocks, fan_in, rng)
     indptr = np.arange(n_blocks + 1, dtype=np.int64) * fan_in
+    columns = np.argsort(indices.ravel(), kind="stable") // fan_in  # by input
+    columns = columns.astype(indices.dtype)
+    column_starts = np.searchsorted(np.sort(indices.ravel()), np.arange(SIZE + 1))
+    indices = None if layout == "dense" else indices.ravel()
     dtype = STORED_DTYPE[precision]
     stored = np.uint8 if precision == "int8" else dtype
-    weights = np.zeros(len(indices) * height + PADDING, dtype)
+    weights = np.zeros(n_blocks * fan_in * height + PADDING, dtype)
     panels = [aligned((SIZE, LANES), stored) for _ in range(2)]
     out = aligned((SIZE, LANES), np.float32)
     deltas = aligned(SIZE * 2 * LANES * kernels.operand_size, np.uint8)
     factor, correction = np.ones(SIZE, np.float32), np.zeros(SIZE, np.int32)
-    gradient = np.zeros(len(indices) * height, np.float32)
-    return {
+    gradient = np.zeros(n_blocks * fan_in * height, np.float32)
+    jobs = {
         "forward": lambda: kernels.spmm(
+            layout,
             indptr,
             indices,
             weights,
-            height,
             panels[0],
             0,
             out,
@@ -83,6 +90,18 @@ def product_jobs(isa, precision, fan_in):
             repeat=REPEAT,
         ),
     }
+    if layout == "blocks":
+        jobs["input gradient"] = lambda: kernels.spmm(
+            "block_columns",
+            column_starts,
+            columns,
+            weights,
+            panels[0],
+            0 if precision != "int8" else 128,
+            out,
+            repeat=2 * REPEAT,
+        )
+    return jobs
 
 
 def main():
@@ -97,12 +116,12 @@ def main():
     limit_threads(1)
 
     jobs, operations = {}, {}
-    for fan_in, kind in ((102, "sparse"), (SIZE, "dense")):
+    for layout in ("rows", "blocks", "dense"):
         for precision in PRECISIONS:
-            for product, job in product_jobs(args.isa, precision, fan_in).items():
-                jobs[kind, product, precision] = job
-                operations[kind, product, precision] = (
-                    4 * REPEAT * LANES * fan_in * SIZE
+            for product, job in product_jobs(args.isa, precision, layout).items():
+                jobs[layout, product, precision] = job
+                operations[layout, product, precision] = (
+                    4 * REPEAT * LANES * SIZE * (SIZE if layout == "dense" else FAN_IN)
                 )
     if torch:
         a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)
@@ -113,14 +132,14 @@ def main():
 
     print(f"{args.isa}, GFLOP/s" + (" and share of torch's product" if torch else ""))
     rows = []
-    for kind in ("sparse", "dense"):
-        for product in ("forward", "weight gradient"):
-            cells = []
-            for precision in PRECISIONS:
-                rate = rates[kind, product, precision]
-                share = f"  {rate / rates['torch']:.2f}" if torch else ""
-                cells.append(f"{rate:.0f}{share}")
-            rows.append((f"{kind} {product}", *cells))
+    kinds = dict.fromkeys(job[:2] for job in jobs if job != "torch")
+    for kind in kinds:
+        cells = []
+        for precision in PRECISIONS:
+            rate = rates[*kind, precision]
+            share = f"  {rate / rates['torch']:.2f}" if torch else ""
+            cells.append(f"{rate:.0f}{share}")
+        rows.append((" ".join(kind), *cells))
     if torch:
         rows.append(("torch float32, dense", f"{rates['torch']:.0f}  1.00", "", "", ""))
     print_table(("", *PRECISIONS), rows)

@@ -57,6 +57,7 @@ class BaseSparseMLP(BaseEstimator):
         max_fun=15000,
         density="auto",
         density_distribution="erdos_renyi",
+        block_size=1,
         sparse_training="set",
         rewire_interval=100,
         rewire_fraction=0.3,
@@ -90,6 +91,7 @@ class BaseSparseMLP(BaseEstimator):
         self.max_fun = max_fun
         self.density = density
         self.density_distribution = density_distribution
+        self.block_size = block_size
         self.sparse_training = sparse_training
         self.rewire_interval = rewire_interval
         self.rewire_fraction = rewire_fraction
@@ -219,6 +221,7 @@ class BaseSparseMLP(BaseEstimator):
             "activation": self.activation,
             "density": _validation.density(self),
             "density_distribution": self.density_distribution,
+            "block_size": self.block_size,
             "precision": self.precision,
             "loss": loss,
             "n_outputs": n_outputs,
@@ -252,6 +255,7 @@ class BaseSparseMLP(BaseEstimator):
             loss=loss,
             precision=self.precision,
             fan_ins=fan_ins["initial"],
+            block_size=self.block_size,
             sparse_rows=sparse_rows,
             random_state=self._random_state,
         )

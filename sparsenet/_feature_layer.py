@@ -12,7 +12,7 @@ from sparsenet._formats import (
     to_stored,
 )
 from sparsenet._kernels._dispatch import BLOCK_HEIGHT
-from sparsenet._layer import copy_arrays, dense_weights, glorot_bound, padded
+from sparsenet._layer import copy_arrays, drawn_weights, glorot_bound, padded
 from sparsenet._topology import (
     connection_dtype,
     index_dtype,
@@ -91,7 +91,7 @@ class FeatureLayer:
         weights = np.empty((n_in, fan_out), np.float32)
         connections = None
         if fan_out == n_out:
-            for block, drawn in enumerate(dense_weights(n_in, n_out, bound, rng)):
+            for block, drawn in enumerate(drawn_weights(n_in, n_out, bound, rng)):
                 begin = block * BLOCK_HEIGHT
                 weights[:, begin : begin + drawn.shape[1]] = drawn
         else:
@@ -108,7 +108,7 @@ class FeatureLayer:
         """The dense layer with the given float32 weights (n_in, n_out) and biases."""
         return cls(*weights.shape, precision, None, weights, bias)
 
-    def pruned(self, fan_in):
+    def pruned(self, fan_in, _block_size):
         """The layer whose features keep their largest weights, with their state.
 
         As many as units then have `fan_in` inputs on average. No unit loses its last

@@ -13,8 +13,8 @@ from sparsenet._layer import Layer
 from sparsenet._rewiring import Rewiring
 from sparsenet._state import check_state
 
-#: Raised when the pickled layout changes: 1 lacks layers stored by feature.
-STATE_VERSION, READABLE_VERSIONS = 2, (1, 2)
+#: Raised when the pickled layout changes. Nothing was released with versions 1 and 2.
+STATE_VERSION, READABLE_VERSIONS = 3, (3,)
 # How many dense rows are made sparse at a time, where a network predicts sparse ones.
 CHUNK = 1024
 # Cohorts that 16 bits can tell apart.
@@ -62,6 +62,9 @@ class Network:
     precision : {"float32", "bfloat16", "float16", "int8"}
     fan_ins : sequence of int
         Connections of a unit, for each weight matrix.
+    block_size : {1, 4}, default=1
+        How many neighbouring units of a sparse layer share their inputs. A layer that
+        is stored feature by feature has no blocks.
     sparse_rows : bool
         Whether X will be sparse: the first layer is then stored feature by feature,
         and what a step costs there goes with the non-zeros of the batch.
@@ -78,10 +81,12 @@ class Network:
         loss,
         precision,
         fan_ins,
+        block_size=1,
         sparse_rows=False,
         random_state,
     ):
         self.layer_sizes = tuple(int(n) for n in layer_sizes)
+        self.block_size = int(block_size)
         self.activation, self.loss, self.precision = activation, loss, precision
         self.seed = int(random_state.randint(np.iinfo(np.int32).max))
         self.n_steps, self.births = 0, np.zeros(1, np.int64)
@@ -93,14 +98,15 @@ class Network:
             self.layers.append(
                 FeatureLayer.random(*settings)
                 if first and sparse_rows
-                else Layer.random(*settings, first=first)
+                else Layer.random(*settings, block_size=self.block_size, first=first)
             )
         self._engine = None
 
     @classmethod
-    def of_layers(cls, layers, activation, loss, seed):
+    def of_layers(cls, layers, activation, loss, seed, block_size=1):
         """The network that consists of the given layers."""
         network = cls.__new__(cls)
+        network.block_size = block_size
         network.layers = layers
         network.layer_sizes = (layers[0].n_in, *(layer.n_out for layer in layers))
         network.activation, network.loss = activation, loss
@@ -111,7 +117,9 @@ class Network:
     def converted(self, fan_ins, precision):
         """A copy in a number format, pruned like `prune`, with a new optimizer."""
         layers = [layer.in_format(precision) for layer in self._pruned(fan_ins)]
-        return Network.of_layers(layers, self.activation, self.loss, self.seed)
+        return Network.of_layers(
+            layers, self.activation, self.loss, self.seed, self.block_size
+        )
 
     @property
     def sparse_rows(self):
@@ -239,7 +247,7 @@ class Network:
 
     def _pruned(self, fan_ins):
         return [
-            layer.pruned(fan_in) if layer.exceeds(fan_in) else layer
+            layer.pruned(fan_in, self.block_size) if layer.exceeds(fan_in) else layer
             for layer, fan_in in zip(self.layers, fan_ins, strict=True)
         ]
 
@@ -338,6 +346,7 @@ class Network:
             "loss": self.loss,
             "precision": self.precision,
             "seed": self.seed,
+            "block_size": self.block_size,
             "layers": [layer.to_state() for layer in self.layers],
         }
 
@@ -352,6 +361,10 @@ class Network:
             )
         # The moments are gone, so Adam's bias correction has to start again.
         network = Network.of_layers(
-            layers, state["activation"], state["loss"], state["seed"]
+            layers,
+            state["activation"],
+            state["loss"],
+            state["seed"],
+            state["block_size"],
         )
         vars(self).update(vars(network))

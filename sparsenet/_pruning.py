@@ -75,7 +75,9 @@ def prune(estimator, density, *, precision=None):
         )
     check_is_fitted(estimator)
     precision = estimator.precision if precision is None else precision
-    pruned = clone(estimator).set_params(density=density, precision=precision)
+    pruned = clone(estimator).set_params(
+        density=density, precision=precision, block_size=estimator._network.block_size
+    )
     _validation.check_parameters(pruned)
     fitted = {
         name: value
@@ -181,7 +183,9 @@ def from_sklearn(
             layers.append(FeatureLayer.dense(*values))
         else:
             layers.append(Layer.dense(*values, first=not layers))
-    network = Network.of_layers(layers, mlp.activation, loss, seed=0)
+    network = Network.of_layers(
+        layers, mlp.activation, loss, seed=0, block_size=converted.block_size
+    )
     return _replace_network(converted, network)
 
 
@@ -203,6 +207,7 @@ def _replace_network(estimator, network):
     estimator._structure = estimator._structure | {
         "density": _validation.density(estimator),
         "density_distribution": estimator.density_distribution,
+        "block_size": estimator.block_size,
         "precision": estimator.precision,
     }
     return estimator

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sparsenet._formats import PRECISIONS, STORED_DTYPE
-from sparsenet._topology import connection_dtype, index_dtype
+from sparsenet._topology import BLOCK_SIZES, connection_dtype, index_dtype
 
 
 def _require(condition, what):
@@ -26,6 +26,7 @@ def check_state(state, versions):
         + " and ".join(map(str, versions)),
     )
     keys = {"layer_sizes", "activation", "loss", "precision", "seed", "layers"}
+    keys |= {"block_size"}
     _require(keys <= state.keys(), f"{sorted(keys - state.keys())} missing")
     _require(state["precision"] in PRECISIONS, f"precision {state['precision']!r}")
     _require(
@@ -38,6 +39,7 @@ def check_state(state, versions):
     )
     seed = state["seed"]
     _require(isinstance(seed, int) and 0 <= seed < 2**64, f"seed {seed!r}")
+    _require(state["block_size"] in BLOCK_SIZES, f"block size {state['block_size']!r}")
     sizes = state["layer_sizes"]
     _require(
         isinstance(sizes, (tuple, list))
@@ -73,23 +75,34 @@ def _check_layer(layer, name, n_in, n_out, state):
         return
     if precision == "int8":
         _require_array(layer["row_scale"], f"{name} scale", np.float32, (n_out,))
-    if "indices" not in layer:
+    if "indices" in layer:
+        _check_connections(layer, name, n_in, n_out, dtype)
+    else:
         _require_array(layer["stored"], f"{name} weights", dtype, (n_out, n_in))
-        return
-    _require("fan_in" in layer, f"{name}: fan_in missing")
-    _require_array(layer["fan_in"], f"{name} fan-in", index_dtype(n_in + 1), (n_out,))
-    fan_in = layer["fan_in"].astype(np.int64)
-    size = int(fan_in.sum())
-    _require_array(layer["stored"], f"{name} weights", dtype, (size,))
-    _require_array(layer["indices"], f"{name} indices", index_dtype(n_in), (size,))
-    indices = layer["indices"].astype(np.int64)
-    _require(size == 0 or indices.max() < n_in, f"{name}: index out of range")
-    ascending = np.diff(indices) > 0
-    row_starts = np.cumsum(fan_in)[:-1]
-    ascending[row_starts[(row_starts > 0) & (row_starts < size)] - 1] = True
+
+
+def _check_connections(layer, name, n_in, n_out, dtype):
+    """Check what is particular to a sparse layer."""
+    indices, stored = layer["indices"], layer["stored"]
+    for array, what, ndim in ((indices, "indices", 2), (stored, "weights", 3)):
+        _require(isinstance(array, np.ndarray), f"{name} {what} are not an array")
+        _require(
+            array.ndim == ndim,
+            f"{name} {what} have {array.ndim} dimensions, not {ndim}",
+        )
+    (n_blocks, fan_in), height = indices.shape, stored.shape[2]
+    _require(height in BLOCK_SIZES, f"{name} has blocks of {height} units")
+    _require(n_blocks == -(-n_out // height), f"{name} has {n_blocks} blocks")
+    _require(1 <= fan_in <= n_in, f"{name} has the fan-in {fan_in}")
+    shape = n_blocks, fan_in, height
+    _require_array(stored, f"{name} weights", dtype, shape)
+    _require_array(indices, f"{name} indices", index_dtype(n_in), shape[:2])
+    _require(int(indices.max()) < n_in, f"{name}: index out of range")
+    ascending = indices[:, 1:] > indices[:, :-1]
     _require(ascending.all(), f"{name}: indices do not ascend")
-    # Rewiring and pruning rely on it.
-    _require((fan_in == fan_in[0]).all(), f"{name}: units differ in their fan-in")
+    in_last_block = n_out - (n_blocks - 1) * height
+    absent = stored[-1, :, in_last_block:]
+    _require(not absent.any(), f"{name}: weights of units that it does not have")
 
 
 def _check_features(layer, name, n_in, n_out, precision):

@@ -15,6 +15,8 @@ MIN_FAN_IN = 8
 #: (benchmarks/auto_density.py, and sparse_training.py at several densities).
 AUTO_MIN_FAN_IN = 32
 AUTO_DENSITY = 0.1
+#: How many neighbouring units may share their inputs; the kernels know no others.
+BLOCK_SIZES = (1, 4)
 # How many inputs are permuted in one call.
 PERMUTED = 1 << 20
 

@@ -18,6 +18,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
 from sparsenet._formats import INT8_MAX_TERMS
+from sparsenet._topology import BLOCK_SIZES
 
 # What scikit-learn's `validate_data` is to make of X.
 INPUT = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
@@ -159,6 +160,10 @@ CONSTRAINTS = {
     ),
     "max_fun": integer(1),
     "density_distribution": choice("erdos_renyi", "uniform"),
+    "block_size": Constraint(
+        lambda value: _is_number(value, Integral) and value in BLOCK_SIZES,
+        listing([str(size) for size in BLOCK_SIZES]),
+    ),
     "sparse_training": choice("static", "set", "rigl", "gradual"),
     "rewire_interval": integer(1),
     "rewire_fraction": fraction,
@@ -401,7 +406,9 @@ def _check_int8_sums(estimator, layer_sizes, fan_ins, sparse_rows, dealt):
         if number == 0:  # whose input has no gradient
             fan_out = 0
         elif dealt:
-            fan_out = -(-n_out // (n_in // fan_in))
+            n_blocks = -(-n_out // estimator.block_size)
+            times = -(-n_blocks // (n_in // fan_in))  # that an input is used
+            fan_out = min(n_out, times * estimator.block_size)
         else:
             fan_out = n_out
         if max(fan_in, fan_out) > limit:

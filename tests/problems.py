@@ -7,6 +7,9 @@ from sparsenet._network import Network, Optimizer
 from sparsenet._topology import fan_ins
 
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+BLOCK_SIZES = (1, 4)
+#: Of the networks below; the fixture `each_block_size` sets it.
+block_size = 1
 #: Two sparse layers (fan-ins 10 and 8) and a dense one; none a multiple of a vector.
 SIZES, DENSITY = (20, 18, 13, 3), (0.5, 0.4, 1.0)
 
@@ -30,6 +33,7 @@ def random_network(
         loss=loss,
         precision=precision,
         fan_ins=fan_ins(density, sizes),
+        block_size=block_size,
         sparse_rows=sparse_rows,
         random_state=np.random.RandomState(seed),
     )
@@ -72,8 +76,11 @@ def dense(layer, values):
         np.put_along_axis(matrix, units, values, axis=1)
         return matrix.T
     matrix = np.zeros((layer.n_blocks, layer.height, layer.n_in), values.dtype)
-    block = np.repeat(np.arange(layer.n_blocks), np.diff(layer.indptr))
-    matrix[block, :, layer.indices] = values
+    block = np.repeat(np.arange(layer.n_blocks), layer.fan_in)
+    inputs = layer.indices
+    if inputs is None:
+        inputs = np.tile(np.arange(layer.n_in), layer.n_blocks)
+    matrix[block, :, inputs] = values
     return matrix.reshape(-1, layer.n_in)[: layer.n_out]
 
 

@@ -213,6 +213,7 @@ def test_warm_start_refuses_other_classes():
         ("hidden_layer_sizes", (8, 8)),
         ("activation", "tanh"),
         ("density", 0.5),
+        ("block_size", 4),
         ("precision", "int8"),
         ("loss", "poisson"),
     ],

@@ -32,6 +32,9 @@ each_isa = pytest.mark.parametrize("isa", available_isas())
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
 each_format = pytest.mark.parametrize(("precision", "offset"), FORMATS)
 each_height = pytest.mark.parametrize("height", [1, 4])
+each_layout = pytest.mark.parametrize(
+    "layout", ["rows", "blocks", "block_columns", "dense"]
+)
 each_index = pytest.mark.parametrize("index", [np.uint16, np.uint32])
 
 
@@ -50,13 +53,6 @@ def random_stored(shape, precision, rng):
     return np.where(rng.random(shape) < 0.1, extreme, stored).astype(np.uint8)
 
 
-def tall_panel(x, index):
-    """A panel of many features, of which the last ones are x."""
-    panel = np.zeros((N_ROWS[index], LANES), x.dtype)
-    panel[-len(x) :] = x
-    return panel
-
-
 def values(stored, precision, offset=0):
     """Numbers that stored activations mean, to be summed exactly."""
     if precision == "int8":
@@ -69,35 +65,59 @@ def bits_of(array):
 
 
 @dataclass
-class Blocks:
+class Matrix:
     """A random matrix, in the kernels' arrays and dense."""
 
-    height: int
-    indptr: np.ndarray
-    columns: list  # of each block
+    layout: str
+    height: int  # rows of a block
+    span: int  # columns that an index names
+    columns: list  # indices of each block
     stored: list  # of each block, (n, height)
     precision: str
 
     @classmethod
-    def random(cls, height, precision, rng):
+    def random(cls, layout, precision, rng):
+        height = 4 if layout in ("blocks", "dense") else 1
+        span = 4 if layout == "block_columns" else 1
         columns, stored = [], []
-        for n in FAN_INS:
+        for fan_in in FAN_INS:
             # Neighbouring blocks share columns; the last feature is nearly always in.
-            chosen = rng.choice(N_FEATURES - 1, max(n - 1, 0), replace=False)
-            columns.append(np.sort(np.append(chosen, N_FEATURES - 1))[:n])
+            most = -(-N_FEATURES // span)
+            n = N_FEATURES if layout == "dense" else min(fan_in, most)
+            chosen = rng.choice(most - 1, max(n - 1, 0), replace=False)
+            columns.append(np.sort(np.append(chosen, most - 1))[:n])
             if precision == "int8":
-                block = rng.integers(-127, 128, (n, height))
-                extreme = rng.random((n, height)) < 0.1
+                block = rng.integers(-127, 128, (n * span, height))
+                extreme = rng.random(block.shape) < 0.1
                 block = np.where(extreme, 127 * np.sign(block), block).astype(np.int8)
             else:
-                block = random_stored((n, height), precision, rng)
+                block = random_stored((n * span, height), precision, rng)
             stored.append(block)
-        indptr = np.concatenate([[0], np.cumsum(FAN_INS)]).astype(np.int64)
-        return cls(height, indptr, columns, stored, precision)
+        return cls(layout, height, span, columns, stored, precision)
+
+    @property
+    def indptr(self):
+        fan_ins = [len(columns) for columns in self.columns]
+        return np.concatenate([[0], np.cumsum(fan_ins)]).astype(np.int64)
 
     def indices(self, index):
-        first = N_ROWS[index] - N_FEATURES
+        if self.layout == "dense":
+            return None
+        n_columns = -(-N_FEATURES // self.span)
+        first = N_ROWS[index] - n_columns
         return (np.concatenate(self.columns) + first).astype(index)
+
+    def panel(self, x, index, packed=False):
+        """The samples x as this matrix reads them, those of most indices far away."""
+        n_columns = -(-len(x) // self.span) * self.span
+        n_rows = n_columns if self.layout == "dense" else N_ROWS[index] * self.span
+        # What completes the last block of columns meets weights that are not zero.
+        panel = np.zeros((n_rows, LANES), x.dtype)
+        panel[n_rows - n_columns :][: len(x)] = x
+        if packed:
+            blocks = panel.reshape(-1, self.span, LANES).transpose(0, 2, 1)
+            panel = np.ascontiguousarray(blocks).reshape(panel.shape)
+        return panel
 
     def weights(self, group):
         """A compute copy, with garbage in the room behind it."""
@@ -111,23 +131,37 @@ class Blocks:
         rows = []
         for columns, block in zip(self.columns, self.stored, strict=True):
             row = values(block, self.precision)
-            rows.append(np.zeros((self.height, N_FEATURES), row.dtype))
-            rows[-1][:, columns] = row.T
+            n_columns = -(-N_FEATURES // self.span) * self.span
+            rows.append(np.zeros((self.height, n_columns), row.dtype))
+            numbers = columns[:, np.newaxis] * self.span + np.arange(self.span)
+            rows[-1][:, numbers.ravel()] = row.T
         return np.concatenate(rows)
 
     @property
     def fan_in(self):
-        return np.repeat(FAN_INS, self.height)[:, np.newaxis]
+        fan_ins = np.diff(self.indptr) * self.span
+        return np.repeat(fan_ins, self.height)[:, np.newaxis]
+
+
+def samples_of(matrix, precision, offset, rng):
+    """Stored samples, and their values for all columns that the matrix has."""
+    stored = random_stored((N_FEATURES, LANES), precision, rng)
+    x = values(stored, precision, offset)
+    n_more = -N_FEATURES % matrix.span
+    nothing = -offset if precision == "int8" else 0  # bytes of zero
+    return stored, np.concatenate([x, np.full((n_more, LANES), nothing, x.dtype)])
 
 
 def run_spmm(kernels, matrix, index, x, offset, tile_columns=0, lanes=LANES):
+    # Where four bytes are multiplied at once, a block's samples lie interleaved.
+    packed = matrix.layout == "block_columns" and kernels.weight_group == 4
     out = np.full((len(FAN_INS) * matrix.height, LANES), np.nan, np.float32)
     kernels.spmm(
+        matrix.layout,
         matrix.indptr,
         matrix.indices(index),
         matrix.weights(kernels.weight_group),
-        matrix.height,
-        tall_panel(x, index),
+        matrix.panel(x, index, packed),
         offset,
         out,
         tile_columns,
@@ -141,16 +175,16 @@ def run_spmm(kernels, matrix, index, x, offset, tile_columns=0, lanes=LANES):
 
 @each_isa
 @each_format
-@each_height
+@each_layout
 @each_index
 @pytest.mark.parametrize("tile_columns", [0, 100])
-def test_spmm(isa, precision, offset, height, index, tile_columns):
-    rng = np.random.default_rng(height)
-    matrix = Blocks.random(height, precision, rng)
-    stored = random_stored((N_FEATURES, LANES), precision, rng)
+def test_spmm(isa, precision, offset, layout, index, tile_columns):
+    rng = np.random.default_rng(len(layout))
+    matrix = Matrix.random(layout, precision, rng)
+    stored, x = samples_of(matrix, precision, offset, rng)
     kernels = Kernels(isa, precision)
     out = run_spmm(kernels, matrix, index, stored, offset, tile_columns)
-    w, x = matrix.dense(), values(stored, precision, offset)
+    w = matrix.dense()
     expected = reference.spmm(w, x)
     if precision == "int8":
         np.testing.assert_array_equal(out, expected.astype(np.float32))
@@ -162,10 +196,10 @@ def test_spmm(isa, precision, offset, height, index, tile_columns):
 
 @each_isa
 @each_precision
-@each_height
-def test_spmm_treats_all_lanes_alike(isa, precision, height):
+@each_layout
+def test_spmm_treats_all_lanes_alike(isa, precision, layout):
     rng = np.random.default_rng(0)
-    matrix = Blocks.random(height, precision, rng)
+    matrix = Matrix.random(layout, precision, rng)
     stored = random_stored((N_FEATURES, LANES), precision, rng)
     kernels = Kernels(isa, precision)
     out = run_spmm(kernels, matrix, np.uint16, stored, 0)
@@ -183,11 +217,11 @@ def test_spmm_treats_all_lanes_alike(isa, precision, height):
 
 @each_isa
 @each_format
-@each_height
+@each_layout
 @pytest.mark.parametrize("tile_columns", [0, 100])
-def test_spmm_of_few_lanes_is_that_of_all(isa, precision, offset, height, tile_columns):
+def test_spmm_of_few_lanes_is_that_of_all(isa, precision, offset, layout, tile_columns):
     rng = np.random.default_rng(0)
-    matrix = Blocks.random(height, precision, rng)
+    matrix = Matrix.random(layout, precision, rng)
     kernels = Kernels(isa, precision)
     for lanes in (1, 16, 31, 32, 33, 63):
         stored = random_stored((N_FEATURES, LANES), precision, rng)
@@ -203,18 +237,19 @@ def test_spmm_of_few_lanes_is_that_of_all(isa, precision, offset, height, tile_c
 
 
 @each_isa
-@each_height
+@each_layout
 @pytest.mark.parametrize("offset", [0, 128])
 @pytest.mark.parametrize("byte", [0, 255])
-def test_spmm_int8_holds_65536_extreme_products(isa, height, offset, byte):
-    n = 2**16
+def test_spmm_int8_holds_65536_extreme_products(isa, layout, offset, byte):
+    n, height = 2**16, 4 if layout in ("blocks", "dense") else 1
     kernels = Kernels(isa, "int8")
     out = np.empty((height, LANES), np.float32)
+    n_indices = n // 4 if layout == "block_columns" else n
     kernels.spmm(
-        np.array([0, n]),
-        np.arange(n, dtype=np.uint16),
+        layout,
+        np.array([0, n_indices]),
+        None if layout == "dense" else np.arange(n_indices, dtype=np.uint16),
         np.full(n * height + 64, 127, np.int8),
-        height,
         np.full((n, LANES), byte, np.uint8),
         offset,
         out,
@@ -238,14 +273,14 @@ def random_operand(shape, kernels, precision, rng):
 
 @each_isa
 @each_format
-@each_height
+@pytest.mark.parametrize("layout", ["rows", "blocks", "dense"])
 @each_index
 @pytest.mark.parametrize("n_panels", [1, 2, 3])
-def test_sddmm(isa, precision, offset, height, index, n_panels):
+def test_sddmm(isa, precision, offset, layout, index, n_panels):
     rng = np.random.default_rng(n_panels)
     kernels = Kernels(isa, precision)
-    matrix = Blocks.random(height, precision, rng)
-    n_blocks = len(FAN_INS)
+    matrix = Matrix.random(layout, precision, rng)
+    n_blocks, height = len(FAN_INS), matrix.height
     panels = [
         random_stored((N_FEATURES, LANES), precision, rng) for _ in range(n_panels)
     ]
@@ -256,13 +291,13 @@ def test_sddmm(isa, precision, offset, height, index, n_panels):
     correction = np.zeros((n_blocks, height), np.int32)
     if precision == "int8":
         correction.flat = offset * deltas.sum(axis=(1, 2))
-    gradient = np.full((sum(FAN_INS) + 1, height), np.nan, np.float32)
+    gradient = np.full((matrix.indptr[-1] + 1, height), np.nan, np.float32)
     kernels.sddmm(
         matrix.indptr,
         matrix.indices(index),
         height,
         operand,
-        [tall_panel(panel, index) for panel in panels],
+        [matrix.panel(panel, index) for panel in panels],
         factor,
         correction,
         gradient,
@@ -391,26 +426,33 @@ def test_encode_and_decode_int8(isa, offset):
 SEEDS = (0, 1, 2**32 - 1, 2**32, 0x9E3779B97F4A7C15, 2**64 - 1)
 
 
-def encode_deltas(kernels, precision, z, row_scale, seed):
+def encode_deltas(kernels, precision, z, row_scale, seed, packed=False):
     """As the engine calls it: one array for both results unless they differ."""
     kept = np.zeros(z.shape, np.float32 if precision == "int8" else np.uint16)
     if precision == "float32":
         kept = np.zeros(z.shape, np.float32)
-    operand = np.zeros(z.shape, np.uint8) if precision == "int8" else kept
+    operand = kept
+    if precision == "int8":  # with room for whole blocks
+        operand = np.zeros((-(-len(z) // 4) * 4, LANES), np.uint8)
     scale = np.full(LANES, np.nan, np.float32)
-    kernels.encode_deltas(z, row_scale, seed, kept, operand, scale)
-    return kept, operand, scale
+    kernels.encode_deltas(z, row_scale, seed, kept, operand, scale, packed)
+    if packed and kernels.weight_group == 4:
+        operand = operand.reshape(-1, LANES, 4).transpose(0, 2, 1).reshape(-1, LANES)
+    return kept, operand[: len(z)], scale
 
 
 @each_isa
 @each_precision
 @pytest.mark.parametrize("seed", SEEDS)
-def test_encode_deltas(isa, precision, seed):
+@pytest.mark.parametrize("packed", [False, True])
+def test_encode_deltas(isa, precision, seed, packed):
     rng = np.random.default_rng(seed % 1000)
     z = random_floats((37, LANES), rng) * np.float32(1e-3)
     z[:, 5] = z[7] = 0
     row_scale = rng.uniform(0.01, 0.1, 37).astype(np.float32)
-    actual = encode_deltas(Kernels(isa, precision), precision, z, row_scale, seed)
+    actual = encode_deltas(
+        Kernels(isa, precision), precision, z, row_scale, seed, packed
+    )
     expected = reference.encode_deltas(z, precision, row_scale, seed)
     for a, e in zip(actual, expected, strict=True):
         np.testing.assert_array_equal(a, e)
@@ -535,22 +577,55 @@ def test_encode_weights(isa, precision, height, n):
     dtype = np.int8 if precision == "int8" else reference.STORED[precision]
     guard = np.array(77, dtype)
     forward = np.full(n * height + 64, guard)
-    transpose = np.full(2 * n * height + 1, guard)
-    position = np.zeros(n * height + 64, np.uint32)[: n * height]
-    position[:] = rng.permutation(2 * n * height)[: n * height]
+    transpose = np.full((2 * n + 1, height), guard)
+    position = np.zeros(n + 64, np.uint32)[:n]
+    position[:] = rng.permutation(2 * n)[:n]
     row_scale = np.zeros(height, np.float32)
-    kernels.encode_weights(
-        master, position.reshape(n, height), forward, transpose, row_scale
-    )
+    kernels.encode_weights(master, position, forward, transpose, row_scale)
     stored, expected_scale = reference.encode_weights(master, precision)
     np.testing.assert_array_equal(row_scale, expected_scale)
-    np.testing.assert_array_equal(transpose[position], stored.ravel())
-    others = np.delete(transpose, position)
+    np.testing.assert_array_equal(transpose[position], stored)
+    others = np.delete(transpose, position, axis=0)
     np.testing.assert_array_equal(others, guard)
+    check_forward_copy(forward, stored, kernels, precision, guard)
+
+
+def check_forward_copy(forward, stored, kernels, precision, guard):
     if precision != "float32":  # whose products read the master weights
         laid_out = reference.lay_out(stored, kernels.weight_group)
-        np.testing.assert_array_equal(forward[: n * height], laid_out)
-        np.testing.assert_array_equal(forward[n * height :], guard)
+        np.testing.assert_array_equal(forward[: stored.size], laid_out)
+        np.testing.assert_array_equal(forward[stored.size :], guard)
+
+
+@each_isa
+@each_precision
+@pytest.mark.parametrize("n_in", [1, 3, 4, 5, 16, 34])
+@pytest.mark.parametrize("n_out", [1, 3, 4, 6, 9])
+def test_encode_weights_of_a_dense_layer(isa, precision, n_in, n_out):
+    rng = np.random.default_rng(n_in)
+    kernels = Kernels(isa, precision)
+    dtype = np.int8 if precision == "int8" else reference.STORED[precision]
+    guard = np.array(77, dtype)
+    n_blocks, n_input_blocks = -(-n_out // 4), -(-n_in // 4)
+    transpose = np.full(n_input_blocks * 4 * n_out + 1, guard)
+    expected = np.full((n_input_blocks * 4, n_out), guard)
+    for block in range(n_blocks):
+        master = np.zeros(n_in * 4 + 64, np.float32)[: n_in * 4].reshape(n_in, 4)
+        n_rows = min(4, n_out - 4 * block)
+        master[:, :n_rows] = random_floats((n_in, n_rows), rng)
+        forward = np.full(n_in * 4 + 64, guard)
+        row_scale = np.zeros(4, np.float32)
+        kernels.encode_weights(
+            master, None, forward, transpose, row_scale, block, n_out
+        )
+        stored, expected_scale = reference.encode_weights(master, precision)
+        np.testing.assert_array_equal(row_scale, expected_scale)
+        expected[:n_in, 4 * block : 4 * block + n_rows] = stored[:, :n_rows]
+        check_forward_copy(forward, stored, kernels, precision, guard)
+    blocks = expected.reshape(n_input_blocks, 4, n_out)
+    laid_out = [reference.lay_out(b.T, kernels.weight_group) for b in blocks]
+    np.testing.assert_array_equal(transpose[:-1], np.concatenate(laid_out))
+    assert transpose[-1] == guard
 
 
 def test_unknown_instruction_set():

@@ -9,18 +9,27 @@ from sparsenet._kernels._dispatch import weight_group
 from sparsenet._layer import Layer
 
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
-#: (n_in, n_out, fan_in): sparse, dense, and dense with every remainder of 4 and 16.
-SHAPES = [(40, 30, 8), (40, 30, 1), (33, 7, 32), (8, 4, 8), (9, 5, 9), (21, 18, 21)]
+#: (n_in, n_out, fan_in, block size): sparse, dense, and dense with every remainder of 4
+#: and 16.
+SHAPES = [
+    (40, 30, 8, 1), (40, 30, 1, 1), (33, 7, 32, 1), (40, 30, 8, 4), (40, 32, 1, 4),
+    (33, 7, 32, 4), (70, 1, 9, 4), (8, 4, 8, 1), (9, 5, 9, 1), (21, 18, 21, 4),
+]  # fmt: skip
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
-def random_layer(shape, precision="float32", activation="relu", seed=0):
-    n_in, n_out, fan_in = shape
-    rng = np.random.default_rng(seed)
-    return Layer.random(n_in, n_out, fan_in, precision, activation, rng)
+def random_layer(shape, precision="float32", activation="relu", seed=0, first=False):
+    n_in, n_out, fan_in, block_size = shape
+    settings = precision, activation, np.random.default_rng(seed)
+    return Layer.random(
+        n_in, n_out, fan_in, *settings, block_size=block_size, first=first
+    )
 
 
 def rows_of(layer):
+    """The inputs of each block."""
+    if layer.indices is None:
+        return [np.arange(layer.n_in)] * layer.n_blocks
     return np.split(layer.indices, layer.indptr[1:-1])
 
 
@@ -28,31 +37,38 @@ def product_weights(layer):
     """(n_out, n_in) as the forward product reads `layer.forward`."""
     if layer.precision == "float32":
         return dense(layer, layer.weights)
-    group = weight_group(layer.precision)
     matrix = np.zeros((layer.n_blocks, layer.height, layer.n_in), np.float32)
     for block, columns in enumerate(rows_of(layer)):
         begin, end = layer.indptr[block : block + 2] * layer.height
-        # Where each weight went: the twin's layout of their numbers.
-        numbers = np.arange(end - begin).reshape(-1, layer.height)
-        stored = np.empty(end - begin, layer.forward.dtype)
-        stored[reference.lay_out(numbers, group)] = layer.forward[begin:end]
-        matrix[block][:, columns] = values(layer, stored).reshape(-1, layer.height).T
+        stored = in_order(layer, layer.forward[begin:end], layer.height)
+        matrix[block][:, columns] = values(layer, stored).T
     return scaled(layer, matrix.reshape(-1, layer.n_in)[: layer.n_out])
+
+
+def in_order(layer, copy, height):
+    """A block of a compute copy, by column: the twin's layout tells what went where."""
+    numbers = np.arange(copy.size).reshape(-1, height)
+    stored = np.empty(copy.size, copy.dtype)
+    stored[reference.lay_out(numbers, weight_group(layer.precision))] = copy
+    return stored.reshape(-1, height)
 
 
 def transposed_weights(layer):
     """(n_out, n_in) as the product of the input gradient reads `layer.transpose`."""
-    height, group = layer.transpose_height, weight_group(layer.precision)
-    n_blocks = len(layer.transpose_indptr) - 1
+    if layer.is_sparse:
+        # A place has the weights of all units of a block.
+        matrix = np.zeros((layer.n_in, layer.n_blocks, layer.height), np.float32)
+        fan_outs = np.diff(layer.transpose_indptr)
+        inputs = np.repeat(np.arange(layer.n_in), fan_outs)
+        stored = layer.transpose.reshape(-1, layer.height)
+        matrix[inputs, layer.transpose_indices] = values(layer, stored)
+        return scaled(layer, matrix.reshape(layer.n_in, -1)[:, : layer.n_out].T)
+    height, n_blocks = 4, len(layer.transpose_indptr) - 1
     matrix = np.zeros((n_blocks, height, layer.n_out), np.float32)
     for block in range(n_blocks):
-        begin, end = layer.transpose_indptr[block : block + 2]
-        columns = layer.transpose_indices[begin:end]
-        numbers = np.arange((end - begin) * height).reshape(-1, height)
-        stored = np.empty(numbers.size, layer.transpose.dtype)
-        copy = layer.transpose[begin * height : end * height]
-        stored[reference.lay_out(numbers, group)] = copy
-        matrix[block][:, columns] = values(layer, stored).reshape(-1, height).T
+        begin, end = layer.transpose_indptr[block : block + 2] * height
+        stored = in_order(layer, layer.transpose[begin:end], height)
+        matrix[block] = values(layer, stored).T
     return scaled(layer, matrix.reshape(-1, layer.n_out)[: layer.n_in].T)
 
 
@@ -73,22 +89,25 @@ def scaled(layer, matrix):
 
 @each_shape
 def test_connections(shape):
-    n_in, n_out, fan_in = shape
+    n_in, n_out, fan_in, block_size = shape
     layer = random_layer(shape)
     assert layer.n_connections == n_out * fan_in
-    assert layer.height == (4 if fan_in == n_in else 1)
+    assert layer.is_sparse == (fan_in < n_in)
+    assert layer.height == (block_size if layer.is_sparse else 4)
+    assert len(rows_of(layer)) == layer.n_blocks == -(-n_out // layer.height)
     for row in rows_of(layer):
         assert len(row) == fan_in and row[-1] < n_in
         assert (np.diff(row.astype(int)) > 0).all()  # distinct and ascending
-    if layer.height == 1:
+    if layer.is_sparse:
         # No input is used more often than another by more than the permutations.
         uses = np.bincount(layer.indices, minlength=n_in)
-        assert np.ptp(uses) <= -(-n_out // (n_in // fan_in))
+        assert np.ptp(uses) <= -(-layer.n_blocks // (n_in // fan_in))
 
 
 @pytest.mark.parametrize(("activation", "factor"), [("relu", 6), ("logistic", 2)])
-def test_initial_weights_follow_the_actual_fan_in(activation, factor):
-    layer = random_layer((1000, 500, 20), activation=activation)
+@pytest.mark.parametrize("block_size", [1, 4])
+def test_initial_weights_follow_the_actual_fan_in(activation, factor, block_size):
+    layer = random_layer((1000, 500, 20, block_size), activation=activation)
     bound = np.sqrt(factor / (20 + 20 * 500 / 1000))
     for array in (layer.weights, layer.bias):
         assert np.abs(array).max() <= bound
@@ -106,15 +125,18 @@ def test_the_rows_that_complete_a_block_are_zero(shape):
 
 
 @pytest.mark.parametrize(
-    ("n_in", "n_out", "dtype", "transpose_dtype"),
+    ("n_in", "n_out", "block_size", "dtype", "transpose_dtype"),
     [
-        (2**16, 9, np.uint16, np.uint16),
-        (2**16 + 1, 9, np.uint32, np.uint16),
-        (9, 2**16 + 1, np.uint16, np.uint32),
+        (2**16, 9, 1, np.uint16, np.uint16),
+        (2**16 + 1, 9, 1, np.uint32, np.uint16),
+        (9, 2**16 + 1, 1, np.uint16, np.uint32),
+        (9, 2**16 + 1, 4, np.uint16, np.uint16),
     ],
 )
-def test_indices_are_as_narrow_as_they_can_be(n_in, n_out, dtype, transpose_dtype):
-    layer = random_layer((n_in, n_out, 8))
+def test_indices_are_as_narrow_as_they_can_be(
+    n_in, n_out, block_size, dtype, transpose_dtype
+):
+    layer = random_layer((n_in, n_out, 8, block_size))
     assert layer.indices.dtype == dtype
     assert layer.transpose_indices.dtype == transpose_dtype
 
@@ -142,9 +164,7 @@ def test_both_copies_hold_the_rounded_weights(precision, shape):
 @each_precision
 @each_shape
 def test_a_first_layer_has_no_transpose(precision, shape):
-    n_in, n_out, fan_in = shape
-    rng = np.random.default_rng(0)
-    layer = Layer.random(n_in, n_out, fan_in, precision, "relu", rng, first=True)
+    layer = random_layer(shape, precision, first=True)
     other = random_layer(shape, precision)
     assert layer.transpose is None
     np.testing.assert_array_equal(layer.forward, other.forward)
@@ -156,10 +176,9 @@ def test_a_first_layer_has_no_transpose(precision, shape):
 @each_shape
 def test_the_transpose_has_the_same_connections(shape):
     layer = random_layer(shape)
-    if layer.height == 4:  # dense
-        assert (
-            layer.transpose_indices.reshape(-1, layer.n_out) == range(layer.n_out)
-        ).all()
+    if not layer.is_sparse:
+        assert layer.indices is layer.transpose_indices is None  # no index is stored
+        assert layer.transpose_position is None
         return
     forward = {
         (output, int(i)) for output, row in enumerate(rows_of(layer)) for i in row
@@ -177,7 +196,7 @@ def test_the_transpose_has_the_same_connections(shape):
 @each_precision
 @each_shape
 def test_to_csc(precision, shape):
-    n_in, n_out, fan_in = shape
+    n_in, n_out, fan_in, _ = shape
     coef = random_layer(shape, precision).to_csc()
     assert coef.shape == (n_in, n_out) and coef.dtype == np.float32
     assert coef.indices.dtype == coef.indptr.dtype == np.int32
@@ -202,6 +221,9 @@ def test_state_round_trip(precision, shape):
     loaded = Layer.from_state(layer.to_state())
     for name in ("indptr", "indices", "bias", "row_scale", "forward", "transpose"):
         actual, expected = getattr(loaded, name), getattr(layer, name)
+        if name == "indices" and not layer.is_sparse:
+            assert actual is expected is None
+            continue
         assert actual.dtype == expected.dtype
         np.testing.assert_array_equal(actual, expected)
     # The master weights of a low format start again from what the pickle holds.

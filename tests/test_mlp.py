@@ -30,6 +30,7 @@ PRECISIONS = ["float32", "bfloat16", "float16", "int8"]
 NEW_PARAMETERS = {
     "density": "auto",
     "density_distribution": "erdos_renyi",
+    "block_size": 1,
     "sparse_training": "set",
     "rewire_interval": 100,
     "rewire_fraction": 0.3,

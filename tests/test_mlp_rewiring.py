@@ -41,11 +41,25 @@ def connections(model):
     return [matrix.indices for matrix in model.coefs_[:2]]
 
 
+def share_inputs(coef):
+    """Whether neighbouring units, four at a time, have the same inputs."""
+    by_unit = np.split(coef.indices, coef.indptr[1:-1])
+    return all(
+        np.array_equal(inputs, by_unit[unit // 4 * 4])
+        for unit, inputs in enumerate(by_unit)
+    )
+
+
 @each_precision
 @each_method
 @each_container
-def test_every_method_learns_in_every_format(precision, sparse_training, container):
-    model = network(precision=precision, sparse_training=sparse_training)
+@pytest.mark.parametrize("block_size", [1, 4])
+def test_every_method_learns_in_every_format(
+    precision, sparse_training, container, block_size
+):
+    model = network(
+        precision=precision, sparse_training=sparse_training, block_size=block_size
+    )
     model.fit(container(X_train), y_train)
     assert model.score(container(X_test), y_test) > 0.85
     # A number of connections for each unit, or, of sparse X, for each feature.
@@ -58,6 +72,7 @@ def test_every_method_learns_in_every_format(precision, sparse_training, contain
         by_feature = layer.n_inputs == 64 and container is not np.asarray
         fan = "fan_out" if by_feature else "fan_in"
         np.testing.assert_array_equal(getattr(layer, fan), getattr(expected, fan))
+    assert share_inputs(model.coefs_[1]) == (block_size == 4)
     # Until 0.75 * 12 * 27 steps, or until nothing is left to prune.
     n_rounds = {"static": 0, "gradual": 10}.get(sparse_training, 12)
     assert len(model.topology_.rounds) == n_rounds

@@ -18,6 +18,7 @@ from scipy import sparse
 
 from sparsenet._network import Optimizer
 
+pytestmark = pytest.mark.usefixtures("each_block_size")
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 each_loss = pytest.mark.parametrize("loss", LOSSES)

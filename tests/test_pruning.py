@@ -9,6 +9,7 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
+from test_mlp_rewiring import share_inputs
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor, from_sklearn, prune
 
@@ -54,6 +55,21 @@ def test_a_pruned_copy_predicts_and_can_be_tuned(precision, convert):
     assert small.score(convert(X), LABELS) > 0.97
     reloaded = pickle.loads(pickle.dumps(small))
     np.testing.assert_array_equal(reloaded.predict(X), small.predict(X))
+
+
+@each_precision
+def test_a_model_of_scikit_learn_becomes_one_of_blocks(precision):
+    settings = {"hidden_layer_sizes": (97, 62), "max_iter": 30, "random_state": 0}
+    mlp = MLPClassifier(**settings).fit(X, LABELS)
+    small = from_sklearn(mlp, density=0.5, precision=precision, block_size=4)
+    assert share_inputs(small.coefs_[0]) and share_inputs(small.coefs_[1])
+    assert small.score(X, LABELS) > 0.6
+    small.partial_fit(X, LABELS)
+    assert small.score(X, LABELS) > 0.95
+    smaller = prune(small.set_params(block_size=1), 0.3)  # which has been built
+    assert smaller.block_size == 4
+    assert share_inputs(smaller.coefs_[0]) and share_inputs(smaller.coefs_[1])
+    assert smaller.coefs_[1].nnz < small.coefs_[1].nnz
 
 
 @each_precision

@@ -21,6 +21,7 @@ from sparsenet._kernels._engine import HAS_OPENMP
 from sparsenet._network import Optimizer
 from sparsenet._rewiring import Rewiring
 
+pytestmark = pytest.mark.usefixtures("each_block_size")
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
 each_method = pytest.mark.parametrize("method", ["set", "rigl"])
 each_layout = pytest.mark.parametrize("sparse_rows", [False, True])
@@ -82,17 +83,25 @@ def columns_of(layer):
         return None
     if hasattr(layer, "connections"):
         return layer.connections.astype(np.int64)
-    return layer.indices.reshape(layer.n_out, -1).astype(np.int64)
+    return layer.indices.reshape(layer.n_blocks, -1).astype(np.int64)
+
+
+def units_of(layer, row):
+    """Those that a row of `columns_of` stands for."""
+    if hasattr(layer, "connections"):
+        return [row]
+    return range(row * layer.height, min((row + 1) * layer.height, layer.n_out))
 
 
 def planes_of(layer):
-    """Weights and moments, each of (rows, connections of a row); none if dense."""
+    """Weights and moments, (rows, connections of a row, height); none if dense."""
     if not layer.is_sparse:
         return []
     if hasattr(layer, "connections"):
-        return [layer.state[:, p, : layer.fan_out] for p in range(layer.state.shape[1])]
+        planes = layer.state[:, :, : layer.fan_out, np.newaxis]
+        return [planes[:, p] for p in range(planes.shape[1])]
     planes = [layer.weights, *(m for m in layer.moments[:2] if m.size)]
-    return [plane.reshape(layer.n_out, -1) for plane in planes]
+    return [plane.reshape(layer.n_blocks, -1, layer.height) for plane in planes]
 
 
 def seeds(network, schedule_steps=50):
@@ -125,13 +134,18 @@ def test_random_growth_equals_the_twin(
             continue
         # Columns that lost their last connection are repaired, in another test.
         expected = reference.rewire_at_random(
-            old, old_planes[0], n_columns(layer), 0.4, seeds(network)[number]
+            old,
+            np.abs(old_planes[0]).sum(axis=2),
+            n_columns(layer),
+            0.4,
+            seeds(network)[number],
         )
         actual = columns_of(layer)
         repaired = (actual != np.sort(expected, axis=1)).any(axis=1)
         assert repaired.sum() <= n_dead(layer, expected, number)
         n_new = [
-            np.setdiff1d(now, then).size for now, then in zip(actual, old, strict=True)
+            np.setdiff1d(now, old[row]).size * len(units_of(layer, row))
+            for row, now in enumerate(actual)
         ]
         assert n_changed[number] >= sum(n_new)
         for row in np.flatnonzero(~repaired)[:200]:
@@ -159,20 +173,22 @@ def n_dead(layer, columns, number):
 @pytest.mark.parametrize(
     ("sizes", "density"),
     # No column loses its last connection: a repair may take what has just grown.
-    [((20, 18, 13, 3), (0.5, 0.7, 1.0)), ((37, 12, 65, 40), (0.6, 0.5, 0.9))],
+    [((20, 18, 33, 3), (0.5, 0.7, 1.0)), ((37, 12, 65, 40), (0.6, 0.5, 0.9))],
 )
 def test_growth_is_where_the_gradient_is_largest(sizes, density, sparse_rows):
     network, X, y = trained(sizes, density, sparse_rows, activation="tanh")
     before = [columns_of(layer) for layer in network.layers]
     before = [None if columns is None else columns.copy() for columns in before]
-    weights = [[np.abs(plane) for plane in planes_of(lay)] for lay in network.layers]
+    weights = [
+        [np.abs(plane).sum(axis=2) for plane in planes_of(layer)]
+        for layer in network.layers
+    ]
     gradients = all_gradients(network, X, y)
     rewire(network, X, y, "rigl")
     for number, layer in enumerate(network.layers):
         if before[number] is None:
             continue
-        gradient, now = np.abs(gradients[number]), columns_of(layer)
-        gradient = gradient.T if hasattr(layer, "connections") else gradient
+        gradient, now = sums_of_magnitudes(layer, gradients[number]), columns_of(layer)
         for row, (old, new) in enumerate(zip(before[number], now, strict=True)):
             grown = np.setdiff1d(new, old)
             absent = np.setdiff1d(np.arange(gradient.shape[1]), [*old, *new])
@@ -188,6 +204,15 @@ def test_growth_is_where_the_gradient_is_largest(sizes, density, sparse_rows):
             assert grown.size <= np.floor(0.4 * old.size + 1)
 
 
+def sums_of_magnitudes(layer, gradient):
+    """Of the (n_out, n_in) gradient: for each row of `columns_of` and each column."""
+    gradient = np.abs(gradient)
+    if hasattr(layer, "connections"):
+        return gradient.T
+    firsts = np.arange(0, layer.n_out, layer.height)
+    return np.add.reduceat(gradient, firsts, axis=0)
+
+
 def all_gradients(network, X, y):
     """Of the loss on the first 65 rows, at all places: (n_out, n_in) of each layer."""
     X = X.toarray() if sparse.issparse(X) else X
@@ -201,14 +226,14 @@ def all_gradients(network, X, y):
 def test_growth_by_gradient_finds_large_gradients_in_every_format(
     precision, sparse_rows
 ):
-    sizes, density = (60, 50, 40, 3), (0.2, 0.2, 1.0)
+    sizes, density = (60, 50, 160, 3), (0.2, 0.2, 1.0)
     network, X, y = trained(sizes, density, sparse_rows, precision)
     before = [columns_of(layer) for layer in network.layers[:2]]
     before = [columns.copy() for columns in before]
     gradients = all_gradients(network, X, y)
     assert min(rewire(network, X, y, "rigl")[:2]) > 0
     for layer, old, gradient in zip(network.layers, before, gradients, strict=False):
-        gradient = np.abs(gradient.T if hasattr(layer, "connections") else gradient)
+        gradient = sums_of_magnitudes(layer, gradient)
         found = best = 0.0
         for row, (then, now) in enumerate(zip(old, columns_of(layer), strict=True)):
             grown = np.setdiff1d(now, then)
@@ -295,11 +320,12 @@ def test_a_hidden_unit_that_lost_its_last_output_gets_another(method):
     network, X, y = trained(sizes, density)
     layer = network.layers[1]
     # A unit that is used once only, by the smallest weight of a row: sure to go.
-    columns = layer.indices.reshape(layer.n_out, -1)
+    columns = columns_of(layer)
+    weights = layer.weights.reshape(*columns.shape, -1)
     for unit in range(0, 64, 2):
         rows = np.flatnonzero((columns == unit).any(axis=1))
         for row in rows:
-            layer.weights.reshape(columns.shape)[row, columns[row] == unit] = 1e-9
+            weights[row, columns[row] == unit] = 1e-9
     rewire(network, X, y, method, fraction=0.6)
     assert np.bincount(layer.indices, minlength=64).min() > 0
     np.testing.assert_array_equal(product_weights(layer), transposed_weights(layer))
@@ -327,8 +353,9 @@ def test_units_without_a_gradient_keep_their_connections():
     before = columns_of(network.layers[0]).copy()
     rewire(network, X, y, "rigl", fraction=0.9)
     after = columns_of(network.layers[0])
-    np.testing.assert_array_equal(before[:4], after[:4])
-    assert (before[4:] != after[4:]).any()
+    n_rows = 4 // network.layers[0].height
+    np.testing.assert_array_equal(before[:n_rows], after[:n_rows])
+    assert (before[n_rows:] != after[n_rows:]).any()
 
 
 # --- ages --------------------------------------------------------------------------
@@ -385,7 +412,9 @@ def dense_moments(network):
     moments = []
     for layer in network.layers:
         if hasattr(layer, "connections"):
-            of_weights = [dense(layer, plane) for plane in planes_of(layer)[1:]]
+            of_weights = [
+                dense(layer, plane[:, :, 0]) for plane in planes_of(layer)[1:]
+            ]
             of_bias = list(layer.moments)
         else:
             of_weights = [dense(layer, moment) for moment in layer.moments[:2]]

@@ -11,6 +11,7 @@ from scipy import sparse
 from sparsenet._kernels import available_isas
 from sparsenet._network import Optimizer
 
+pytestmark = pytest.mark.usefixtures("each_block_size")
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
 
 ADAM = Optimizer("adam", 0.01)
@@ -48,15 +49,16 @@ def copied(network):
 
 @pytest.mark.parametrize(
     ("precision", "bytes_per_connection"),
-    [("float32", 6.2), ("bfloat16", 4.2), ("float16", 4.2), ("int8", 3.2)],
-)
-def test_bytes_of_a_pickle(precision, bytes_per_connection):
+    [("float32", (6.2, 4.7)), ("bfloat16", (4.2, 2.7)), ("float16", (4.2, 2.7)),
+     ("int8", (3.2, 1.7))],
+)  # fmt: skip
+def test_bytes_of_a_pickle(precision, bytes_per_connection, each_block_size):
     sizes = (784, 1024, 1024, 10)
     network = random_network(sizes, 0.1, precision=precision)
     X, y = random_data(64, 784, 10)
     train(network, X, y, optimizer=ADAM)  # moments are not in it
-    limit = bytes_per_connection * network.n_connections + 4096
-    assert len(pickle.dumps(network)) <= limit
+    each = bytes_per_connection[each_block_size == 4]
+    assert len(pickle.dumps(network)) <= each * network.n_connections + 4096
 
 
 @pytest.mark.parametrize(
@@ -116,16 +118,6 @@ def test_wide_indices_survive(precision):
     network = copied(network)
     np.testing.assert_array_equal(copied(network).predict(X, 1), network.predict(X, 1))
     assert np.isfinite(train(network, X, y, optimizer=ADAM))
-
-
-def test_units_must_have_as_many_connections():
-    # Rewiring takes the connections of a layer for a matrix.
-    def row_emptied(_, layer):
-        for name in ("indices", "stored"):
-            layer[name] = layer[name][layer["fan_in"][0] :]
-        layer["fan_in"][0] = 0
-
-    assert_refused(trained(), row_emptied, "differ in their fan-in")
 
 
 LOADED = """
@@ -275,25 +267,58 @@ def test_indices_must_be_in_range_and_ascend():
     network = trained()
 
     def last_out_of_range(_, layer):
-        layer["indices"][-1] = SIZES[0]
+        layer["indices"][-1, -1] = SIZES[0]
 
     def far_out_of_range(_, layer):
-        layer["indices"][9] = 2**16 - 1
+        layer["indices"][0, 9] = 2**16 - 1
 
     def repeated(_, layer):
-        layer["indices"][1] = layer["indices"][0]
+        layer["indices"][1, 1] = layer["indices"][1, 0]
 
     def swapped(_, layer):
-        layer["indices"][[3, 4]] = layer["indices"][[4, 3]]
-
-    def row_boundary_moved(_, layer):
-        layer["fan_in"][0] += 1
-        layer["fan_in"][1] -= 1
+        layer["indices"][2, [3, 4]] = layer["indices"][2, [4, 3]]
 
     for change in (last_out_of_range, far_out_of_range):
         assert_refused(network, change, "out of range")
-    for change in (repeated, swapped, row_boundary_moved):
+    for change in (repeated, swapped):
         assert_refused(network, change, "do not ascend")
+
+
+def test_blocks_must_be_whole_and_of_a_known_size():
+    network = trained()
+    height = network.layers[0].height
+
+    def of_height(other):
+        def change(_, layer):
+            n_blocks = -(-SIZES[1] // other)
+            layer["indices"] = np.resize(layer["indices"], (n_blocks, 10))
+            layer["stored"] = np.zeros((n_blocks, 10, other), np.float32)
+
+        return change
+
+    for other in (2, 3, 8):
+        assert_refused(network, of_height(other), f"blocks of {other} units")
+
+    def one_fewer(_, layer):
+        layer["indices"] = layer["indices"][1:]
+
+    def none_connected(_, layer):
+        layer["indices"] = layer["indices"][:, :0]
+        layer["stored"] = layer["stored"][:, :0]
+
+    def weight_of_unit_20(_, layer):
+        layer["stored"][-1, 3, -1] = 1
+
+    assert_refused(network, one_fewer, f"has {-(-SIZES[1] // height) - 1} blocks")
+    assert_refused(network, none_connected, "fan-in 0")
+    if height == 4:  # 18 units leave two places of the last block
+        assert_refused(network, weight_of_unit_20, "does not have")
+    for size in (0, 2, "4", None):
+
+        def of_size(s, _, size=size):
+            s["block_size"] = size
+
+        assert_refused(network, of_size, f"block size {size!r}")
 
 
 def test_connections_must_be_in_range_and_ascend():
@@ -361,20 +386,6 @@ def test_only_the_first_layer_may_be_stored_by_feature(precision):
         s["layers"][1] = layer
 
     assert_refused(network, second_by_feature, "layer 1 is stored by feature")
-
-
-@each_precision
-def test_states_of_version_1_still_load(precision):
-    """They have no layers by feature; the rest of their layout is the same."""
-    network = trained(precision)
-    saved = network.__getstate__()
-    assert saved["version"] == 2
-    saved["version"] = 1
-    loaded = network.__class__.__new__(network.__class__)
-    loaded.__setstate__(pickle.loads(pickle.dumps(saved)))
-    X, _ = random_data(100)
-    np.testing.assert_array_equal(loaded.predict(X, 1), network.predict(X, 1))
-    assert loaded.__getstate__()["version"] == 2
 
 
 @each_kind

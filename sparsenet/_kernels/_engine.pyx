@@ -39,7 +39,10 @@ from sparsenet._kernels._steps cimport (
 )
 from sparsenet._kernels.kernels cimport (
     SN_ADAM,
+    SN_BLOCK_COLUMNS,
     SN_BLOCK_HEIGHT,
+    SN_BLOCKS,
+    SN_DENSE,
     SN_IDENTITY,
     SN_INT8,
     SN_LANES,
@@ -49,6 +52,7 @@ from sparsenet._kernels.kernels cimport (
     SN_LOSS_SOFTMAX,
     SN_LOSS_SQUARED_ERROR,
     SN_RELU,
+    SN_ROWS,
     SN_SGD,
     SN_TANH,
     sn_format_kernels,
@@ -117,16 +121,17 @@ cdef inline int64_t padded(int64_t rows) noexcept nogil:
     return (rows + ROWS - 1) // ROWS * ROWS
 
 
-cdef sn_matrix matrix_of(indptr, indices, weights, int64_t height, int64_t n_columns,
+cdef sn_matrix matrix_of(int layout, indptr, indices, weights, int64_t n_columns,
                          bint tiled):
     cdef sn_matrix m
+    m.layout = layout
+    m.height = SN_BLOCK_HEIGHT if layout in (SN_BLOCKS, SN_DENSE) else 1
     m.n_columns = n_columns
     m.n_tiles = 1
-    if tiled and height > 1:
+    if tiled and layout == SN_DENSE:
         m.n_tiles = (n_columns + SN_TILE_COLUMNS - 1) // SN_TILE_COLUMNS
     m.tile_columns = (n_columns + m.n_tiles - 1) // m.n_tiles
     m.n_blocks = len(indptr) - 1
-    m.height = height
     m.indptr = <const int64_t*>address(indptr)
     m.indices = address(indices)
     m.weights = <void*>address(weights)
@@ -181,17 +186,24 @@ cdef class Engine:
                 # The tasks of region 2 see a layer that has biases only.
                 indptr = np.zeros(layer.n_out + 1, np.int64)
                 arrays |= {"indptr": indptr, "height": 1}
-                c.forward = matrix_of(indptr, indptr, indptr, 1, 0, False)
+                c.forward = matrix_of(SN_ROWS, indptr, indptr, indptr, 0, False)
                 self.take_features(layer, c)
                 continue
-            c.forward = matrix_of(layer.indptr, layer.indices, layer.forward,
-                                  layer.height, layer.n_in, self.net.ops.tiled)
-            c.wide = layer.indices.dtype == np.uint32
+            if not layer.is_sparse:
+                layouts = SN_DENSE, SN_DENSE
+            elif layer.height == 1:
+                layouts = SN_ROWS, SN_ROWS
+            else:
+                layouts = SN_BLOCKS, SN_BLOCK_COLUMNS
+            c.forward = matrix_of(layouts[0], layer.indptr, layer.indices,
+                                  layer.forward, layer.n_in, self.net.ops.tiled)
+            c.wide = layer.is_sparse and layer.indices.dtype == np.uint32
             if layer.transpose is not None:
                 c.transpose = matrix_of(
-                    layer.transpose_indptr, layer.transpose_indices, layer.transpose,
-                    layer.transpose_height, layer.n_out, self.net.ops.tiled)
-                c.transpose_wide = layer.transpose_indices.dtype == np.uint32
+                    layouts[1], layer.transpose_indptr, layer.transpose_indices,
+                    layer.transpose, layer.n_out, self.net.ops.tiled)
+                c.transpose_wide = (
+                    layer.is_sparse and layer.transpose_indices.dtype == np.uint32)
                 c.transpose_position = <const uint32_t*>address(
                     layer.transpose_position)
             c.input_offset = 128 if l == 0 or signed else 0
@@ -480,7 +492,7 @@ cdef class Engine:
                 if l == 0 and self.net.features != NULL:
                     if self.features.connections != NULL:
                         n_new[l] = rewire_features(&run, &growth, scratch)
-                elif self.net.layers[l].forward.height == 1:
+                elif self.net.layers[l].forward.layout != SN_DENSE:
                     n_new[l] = rewire_layer(&run, l, n_panels, &growth, scratch)
         self.finish(&run)
         if run.features.out_of_memory:

@@ -9,12 +9,13 @@ cdef struct Rows:            # connections of one layer, as many in each row
     int64_t n_rows
     int64_t n_columns
     int64_t length
+    int64_t height           # units of a row: 1, or those of a block
     void *columns            # [n_rows][length], ascending
     int wide                 # columns are uint32
     int n_planes
-    float *planes[3]         # weights, then moments
+    float *planes[3]         # weights, then moments: [n_rows][length][height]
     int64_t stride           # floats from a row of a plane to the next
-    uint16_t *cohort         # [n_rows][length], or NULL
+    uint16_t *cohort         # [n_rows][length][height], or NULL
 
 cdef struct Growth:          # one round
     double fraction          # share of a row's connections that are dropped
@@ -30,10 +31,9 @@ cdef struct RowScratch:      # of one thread; n: the longest row or column
     uint32_t *places         # [n] where a row's dropped connections are
     uint32_t *grown          # [n]
     uint32_t *columns        # [n]
-    float *values            # [n]
-    uint16_t *cohorts        # [n]
+    float *values            # [n][SN_BLOCK_HEIGHT]
+    uint16_t *cohorts        # [n][SN_BLOCK_HEIGHT]
     float *gradient          # [n][SN_BLOCK_HEIGHT], by gradient only
-    const void *all_columns[2]  # 0, 1, ... n, of 16 and of 32 bits
     int64_t *counts          # [n], of the first thread only
     uint32_t *repaired       # [n]
 

@@ -1,7 +1,8 @@
 """Rewiring: sparse layers drop connections and grow others in their place.
 
-Every row (the inputs of a unit, or the units that a feature reaches) keeps its number
-of connections: the smallest weights go, and as many new connections come, at random
+Every row (the inputs of a unit or of a block of units, or the units that a feature
+reaches) keeps its number of connections: the smallest weights go, where rows are blocks
+the columns with the smallest sums of magnitudes, and as many new ones come, at random
 (SET: Mocanu et al. 2018, doi:10.1038/s41467-018-04316-3) or where the gradient of the
 last mini-batch is largest (RigL: Evci et al. 2020, arXiv:1911.11134; with a constant
 fan-in as in SRigL: Lasby et al. 2024, arXiv:2305.02299). A row's result depends on its
@@ -63,9 +64,18 @@ cdef inline void set_column(void *columns, int wide, int64_t k,
 
 # Selection -------------------------------------------------------------------------
 
-cdef inline uint64_t magnitude_key(float value, uint32_t place) noexcept nogil:
-    """Orders by |value|, then by place. Bits of positive floats ascend as they do."""
-    return (<uint64_t>((<uint32_t*>&value)[0] & 0x7FFFFFFF) << 32) | place
+cdef inline float magnitude(const float *values, int64_t height) noexcept nogil:
+    """Of a column: the sum over the rows of a block."""
+    cdef float total = fabsf(values[0])
+    cdef int64_t h
+    for h in range(1, height):
+        total += fabsf(values[h])
+    return total
+
+
+cdef inline uint64_t key_of(float magnitude, uint32_t place) noexcept nogil:
+    """Orders by magnitude, then by place. Bits of positive floats ascend as they do."""
+    return (<uint64_t>(<uint32_t*>&magnitude)[0] << 32) | place
 
 
 cdef inline float magnitude_of(uint64_t key) noexcept nogil:
@@ -124,7 +134,8 @@ cdef void drop_smallest(const Rows *rows, int64_t row, int64_t n,
     cdef const float *weights = rows.planes[0] + row * rows.stride
     cdef int64_t i
     for i in range(rows.length):
-        s.keys[i] = magnitude_key(weights[i], <uint32_t>i)
+        s.keys[i] = key_of(magnitude(weights + i * rows.height, rows.height),
+                           <uint32_t>i)
         s.dropped[i] = 0
     select_smallest(s.keys, rows.length, n)
     for i in range(n):
@@ -167,7 +178,7 @@ cdef int64_t grow_by_gradient(const Rows *rows, int64_t row, int64_t n,
     for i in range(rows.length):
         if not s.dropped[i]:
             s.taken[column_at(rows.columns, rows.wide, first + i)] = 1
-    n_chosen = largest_gradients(rows.n_columns, n, gradients, stride, s)
+    n_chosen = largest_gradients(rows, n, gradients, stride, s)
     for i in range(rows.length):
         s.taken[column_at(rows.columns, rows.wide, first + i)] = 0
     for i in range(n_chosen):
@@ -178,8 +189,9 @@ cdef int64_t grow_by_gradient(const Rows *rows, int64_t row, int64_t n,
             s.taken[column] = RETURNS
             s.dropped[s.places[i]] = 0
         else:
-            s.keys[left] = ~magnitude_key(
-                rows.planes[0][row * rows.stride + s.places[i]], s.places[i])
+            s.keys[left] = ~key_of(
+                magnitude(rows.planes[0] + row * rows.stride
+                          + s.places[i] * rows.height, rows.height), s.places[i])
             left += 1
     select_smallest(s.keys, left, n - n_chosen)
     for i in range(n - n_chosen):
@@ -193,7 +205,7 @@ cdef int64_t grow_by_gradient(const Rows *rows, int64_t row, int64_t n,
     return n_grown
 
 
-cdef int64_t largest_gradients(int64_t n_columns, int64_t n, const float *gradients,
+cdef int64_t largest_gradients(const Rows *rows, int64_t n, const float *gradients,
                                int64_t stride, RowScratch *s) noexcept nogil:
     """The at most n columns not taken with the largest gradients but 0: s.grown.
 
@@ -201,15 +213,15 @@ cdef int64_t largest_gradients(int64_t n_columns, int64_t n, const float *gradie
     """
     cdef int64_t column, n_keys = 0, room = 2 * n + 16, i
     cdef uint64_t inverted
-    cdef float least = 0, magnitude
+    cdef float least = 0, size
     cdef const uint8_t *taken = s.taken
-    for column in range(n_columns):
-        magnitude = fabsf(gradients[column * stride])
+    for column in range(rows.n_columns):
+        size = magnitude(gradients + column * stride, rows.height)
         # Of equal gradients the first ones count: later ones are not larger.
-        if not magnitude > least or taken[column]:
+        if not size > least or taken[column]:
             continue
         # The largest gradients are the smallest of these keys.
-        s.keys[n_keys] = ~magnitude_key(magnitude, ~<uint32_t>column)
+        s.keys[n_keys] = ~key_of(size, ~<uint32_t>column)
         n_keys += 1
         if n_keys == room:
             select_smallest(s.keys, n_keys, n)
@@ -252,9 +264,11 @@ cdef int64_t rewire_row(const Rows *rows, int64_t row, const Growth *growth,
 cdef void merge(const Rows *rows, int64_t row, uint16_t cohort, int64_t n_grown,
                 RowScratch *s) noexcept nogil:
     """Write a row anew: what stays and, with zero weights and moments, what is new."""
-    cdef int64_t length = rows.length, first = row * length, i, place = 0, g = 0
+    cdef int64_t length = rows.length, height = rows.height, first = row * length
+    cdef int64_t i, h, place = 0, g = 0
     cdef int plane
     cdef float *values
+    cdef uint16_t *cohorts
     cdef uint32_t column
     # Where each place of the new row comes from; `length`: it is new.
     cdef uint64_t *source = s.keys
@@ -280,13 +294,17 @@ cdef void merge(const Rows *rows, int64_t row, uint16_t cohort, int64_t n_grown,
     for plane in range(rows.n_planes):
         values = rows.planes[plane] + row * rows.stride
         for i in range(length):
-            s.values[i] = 0 if source[i] == length else values[source[i]]
-        memcpy(values, s.values, length * sizeof(float))
+            for h in range(height):
+                s.values[i * height + h] = (
+                    0 if source[i] == length else values[source[i] * height + h])
+        memcpy(values, s.values, length * height * sizeof(float))
     if rows.cohort != NULL:
+        cohorts = rows.cohort + first * height
         for i in range(length):
-            s.cohorts[i] = (
-                cohort if source[i] == length else rows.cohort[first + source[i]])
-        memcpy(rows.cohort + first, s.cohorts, length * sizeof(uint16_t))
+            for h in range(height):
+                s.cohorts[i * height + h] = (
+                    cohort if source[i] == length else cohorts[source[i] * height])
+        memcpy(cohorts, s.cohorts, length * height * sizeof(uint16_t))
 
 
 cdef void keep_columns_alive(const Rows *rows, const Growth *growth,
@@ -318,8 +336,9 @@ cdef void keep_columns_alive(const Rows *rows, const Growth *growth,
                 s.dropped[i] = 0
                 k = row * rows.length + i
                 if counts[column_at(rows.columns, rows.wide, k)] > 1:
-                    key = magnitude_key(rows.planes[0][row * rows.stride + i],
-                                        <uint32_t>i)
+                    key = key_of(
+                        magnitude(rows.planes[0] + row * rows.stride + i * rows.height,
+                                  rows.height), <uint32_t>i)
                     least = min(least, key)
             if least == ~<uint64_t>0:
                 continue
@@ -416,15 +435,16 @@ def transpose(indptr, indices, column_starts, rows, position):
 cdef Rows rows_of_layer(const Run *run, int l) noexcept nogil:
     cdef CLayer *layer = &run.net.layers[l]
     cdef Rows rows
-    rows.n_rows = layer.n_out
+    rows.n_rows = layer.forward.n_blocks
     rows.n_columns = layer.n_in
+    rows.height = layer.forward.height
     rows.length = layer.forward.indptr[1]
     rows.columns = <void*>layer.forward.indices
     rows.wide = layer.wide
     rows.planes[0] = layer.weights
     rows.planes[1] = layer.moments[0]
     rows.planes[2] = layer.moments[1]
-    rows.stride = rows.length
+    rows.stride = rows.length * rows.height
     rows.n_planes = 3 if run.step.solver == SN_ADAM else 2
     rows.cohort = <uint16_t*>layer.cohort
     return rows
@@ -435,6 +455,7 @@ cdef Rows rows_of_features(const Features *f) noexcept nogil:
     cdef int64_t plane
     rows.n_rows = f.n_features
     rows.n_columns = f.n_units
+    rows.height = 1
     rows.length = f.fan_out
     rows.columns = <void*>f.connections
     rows.wide = f.wide
@@ -455,7 +476,7 @@ cdef int64_t rewire_layer(Run *run, int l, int64_t n_panels, const Growth *growt
     cdef CLayer *layer = &run.net.layers[l]
     cdef Rows rows = rows_of_layer(run, l)
     cdef int64_t block, n_new = 0, n_repaired = 0
-    for block in prange((rows.n_rows + SN_BLOCK_HEIGHT - 1) // SN_BLOCK_HEIGHT,
+    for block in prange((layer.n_out + SN_BLOCK_HEIGHT - 1) // SN_BLOCK_HEIGHT,
                         schedule="static", num_threads=run.row_threads):
         n_new += rewire_block(run, l, &rows, block * SN_BLOCK_HEIGHT, n_panels, growth,
                               &scratch[threadid()])
@@ -469,24 +490,33 @@ cdef int64_t rewire_layer(Run *run, int l, int64_t n_panels, const Growth *growt
                         num_threads=run.row_threads):
         encode_blocks(run.net, l, block * AT_ONCE,
                       min(rows.n_rows, (block + 1) * AT_ONCE))
-    return n_new + n_repaired
+    for block in range(n_repaired):
+        n_new += min(rows.height,
+                     layer.n_out - scratch.repaired[block] * rows.height)
+    return n_new
 
 
 cdef int64_t rewire_block(Run *run, int l, const Rows *rows, int64_t first,
                           int64_t n_panels, const Growth *growth,
                           RowScratch *s) noexcept nogil:
     cdef float[SN_BLOCK_HEIGHT] bias_gradient
+    cdef int64_t last = min(first + SN_BLOCK_HEIGHT, run.net.layers[l].n_out)
     cdef int64_t row, n_new = 0
     cdef uint32_t state = denormals_off()
     if growth.by_gradient:
         # All columns of a few rows: never the whole gradient.
         point_to_panels(run.net, l, run.panels, n_panels, s.step)
-        block_gradient(run.net, l, first, SN_BLOCK_HEIGHT, s.all_columns[rows.wide],
-                       rows.n_columns, run.panels, n_panels, mix(growth.seed, first),
-                       s.step, s.gradient, bias_gradient)
-    for row in range(first, min(first + SN_BLOCK_HEIGHT, rows.n_rows)):
-        n_new += rewire_row(rows, row, growth, s.gradient + (row - first),
-                            SN_BLOCK_HEIGHT, s)
+        block_gradient(run.net, l, first, SN_BLOCK_HEIGHT, NULL, rows.n_columns,
+                       run.panels, n_panels, mix(growth.seed, first), s.step,
+                       s.gradient, bias_gradient)
+    if rows.height > 1:
+        # Rows that only complete a block have no connections to count.
+        n_new = (last - first) * rewire_row(rows, first // rows.height, growth,
+                                            s.gradient, SN_BLOCK_HEIGHT, s)
+    else:
+        for row in range(first, last):
+            n_new += rewire_row(rows, row, growth, s.gradient + (row - first),
+                                SN_BLOCK_HEIGHT, s)
     denormals_restore(state)
     return n_new
 
@@ -550,25 +580,17 @@ cdef RowScratch *row_scratches(Arena arena, Run *run, int n_threads,
                                int64_t n) except NULL:
     """What each thread needs to rewire rows and columns of at most n connections."""
     cdef RowScratch *s = <RowScratch*>arena.take(n_threads * sizeof(RowScratch))
-    cdef void *narrow = arena.take(n * 2 + 512)
-    cdef void *wide = arena.take(n * 4 + 512)
-    cdef int64_t i
     cdef int t
-    for i in range(n):
-        (<uint16_t*>narrow)[i] = <uint16_t>i
-        (<uint32_t*>wide)[i] = <uint32_t>i
     for t in range(n_threads):
         s[t].step = &run.scratch[t]
-        s[t].all_columns[0] = narrow
-        s[t].all_columns[1] = wide
         s[t].keys = <uint64_t*>arena.take((2 * n + 16) * 8)
         s[t].taken = <uint8_t*>arena.take(n)
         s[t].dropped = <uint8_t*>arena.take(n)
         s[t].places = <uint32_t*>arena.take(n * 4)
         s[t].grown = <uint32_t*>arena.take(n * 4)
         s[t].columns = <uint32_t*>arena.take(n * 4)
-        s[t].values = <float*>arena.take(n * 4)
-        s[t].cohorts = <uint16_t*>arena.take(n * 2)
+        s[t].values = <float*>arena.take(SN_BLOCK_HEIGHT * n * 4)
+        s[t].cohorts = <uint16_t*>arena.take(SN_BLOCK_HEIGHT * n * 2)
         s[t].gradient = <float*>arena.take((n * SN_BLOCK_HEIGHT + 128) * 4)
     s.counts = <int64_t*>arena.take(n * 8)
     s.repaired = <uint32_t*>arena.take(n * 4)

@@ -6,7 +6,11 @@ from sparsenet._kernels._dispatch cimport kernels_named
 from sparsenet._kernels._input cimport address
 from sparsenet._kernels.kernels cimport (
     SN_ADAM,
+    SN_BLOCK_COLUMNS,
+    SN_BLOCKS,
+    SN_DENSE,
     SN_LANES,
+    SN_ROWS,
     SN_SGD,
     sn_format_kernels,
     sn_kernels,
@@ -17,6 +21,13 @@ from sparsenet._kernels.kernels cimport (
 import numpy as np
 
 from sparsenet._kernels._dispatch import FORMATS
+
+LAYOUTS = {
+    "rows": SN_ROWS,
+    "blocks": SN_BLOCKS,
+    "block_columns": SN_BLOCK_COLUMNS,
+    "dense": SN_DENSE,
+}
 
 
 cdef class Kernels:
@@ -48,15 +59,18 @@ cdef class Kernels:
     def row_size(self):
         return self.ops.row_size
 
-    def spmm(self, indptr, indices, weights, int64_t height, x, int offset, out,
+    def spmm(self, layout, indptr, indices, weights, x, int offset, out,
              int64_t tile_columns=0, int lanes=SN_LANES, int repeat=1):
-        """`x` [n_columns][64] as stored; `tile_columns` for dense blocks, 0: all."""
+        """`x` [n_columns][64] as the layout reads it, but stored if it is "dense".
+
+        `tile_columns` is for that layout, 0: all.
+        """
         cdef sn_matrix m
         cdef float *pout = <float*>address(out)
-        cdef int wide = indices.dtype == np.uint32
+        cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int _i
         cdef int64_t tile
-        cdef bint tiled = self.ops.tiled and height > 1
+        cdef bint tiled = self.ops.tiled and layout == "dense"
         if tiled:
             operand = np.empty(x.shape, np.float32)
             self.decode(x, 0, np.ones(SN_LANES, np.float32), operand)
@@ -68,7 +82,7 @@ cdef class Kernels:
         if tiled:
             m.n_tiles = (m.n_columns + m.tile_columns - 1) // m.tile_columns
         m.n_blocks = len(indptr) - 1
-        m.height = height
+        m.layout = LAYOUTS[layout]
         m.indptr = <const int64_t*>address(indptr)
         m.indices = address(indices)
         m.weights = <void*>address(weights)
@@ -80,8 +94,11 @@ cdef class Kernels:
 
     def sddmm(self, indptr, indices, int64_t height, deltas, panels, factor,
               correction, gradient, int repeat=1):
-        """`deltas` [n_blocks][height][n_panels][64], prepared; gradient [n][height]."""
-        cdef int wide = indices.dtype == np.uint32
+        """`deltas` [n_blocks][height][n_panels][64], prepared; gradient [n][height].
+
+        `indices` None: the blocks of a dense layer.
+        """
+        cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int64_t size = 4 if wide else 2
         cdef int64_t n_panels = len(panels), n_blocks = len(indptr) - 1, b, _i
         cdef const int64_t *ptr = <const int64_t*>address(indptr)
@@ -97,7 +114,8 @@ cdef class Kernels:
             for _i in range(repeat):
                 for b in range(n_blocks):
                     self.ops.sddmm[wide](
-                        index + ptr[b] * size, ptr[b + 1] - ptr[b], height,
+                        NULL if index == NULL else index + ptr[b] * size,
+                        ptr[b + 1] - ptr[b], height,
                         d + b * stride, x, n_panels, f + b * height, c + b * height,
                         g + ptr[b] * height)
 
@@ -109,9 +127,11 @@ cdef class Kernels:
         self.ops.decode(address(x), len(x), offset, <const float*>address(scale),
                         <float*>address(z))
 
-    def encode_deltas(self, z, row_scale, uint64_t seed, kept, operand, scale):
+    def encode_deltas(self, z, row_scale, uint64_t seed, kept, operand, scale,
+                      bint packed=False):
         self.ops.encode_deltas(
-            <const float*>address(z), len(z), <const float*>address(row_scale), seed,
+            <const float*>address(z), len(z), <const float*>address(row_scale), packed,
+            seed,
             <void*>address(kept), <void*>address(operand), <float*>address(scale))
 
     def prepare(self, kept, delta_scale, x_scale, int offset, uint64_t seed, deltas):
@@ -129,11 +149,12 @@ cdef class Kernels:
             <void*>address(deltas), &factor, &correction)
         return factor, correction, total
 
-    def encode_weights(self, master, transpose_position, forward, transpose,
-                       row_scale):
+    def encode_weights(self, master, position, forward, transpose, row_scale,
+                       int64_t block=0, int64_t n_rows=0):
+        """`position` None: block number `block` of a dense layer of n_rows rows."""
         self.ops.encode_weights(
             <const float*>address(master), len(master), master.shape[1],
-            <const uint32_t*>address(transpose_position), <void*>address(forward),
+            <const uint32_t*>address(position), block, n_rows, <void*>address(forward),
             <void*>address(transpose), <float*>address(row_scale))
 
     def encode_terms(self, x, int64_t n, int stochastic, uint64_t seed, terms):

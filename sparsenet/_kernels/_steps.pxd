@@ -27,7 +27,7 @@ cdef struct CLayer:
     float *row_scale
     float *moments[4]
     const uint16_t *cohort  # of each weight; NULL: all are as old as the network
-    const uint32_t *transpose_position
+    const uint32_t *transpose_position  # of each column of a block; NULL: dense
 
 cdef struct Panel:
     void **activations       # inputs of each layer, [n_in][64] stored

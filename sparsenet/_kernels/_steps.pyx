@@ -29,7 +29,9 @@ from sparsenet._kernels._random cimport mix
 from sparsenet._kernels.kernels cimport (
     SN_ADAM,
     SN_BFLOAT16,
+    SN_BLOCK_COLUMNS,
     SN_BLOCK_HEIGHT,
+    SN_DENSE,
     SN_FLOAT16,
     SN_FLOAT32,
     SN_IDENTITY,
@@ -57,7 +59,7 @@ cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile
     """What spmm reads: stored samples, or fp32 ones of a tile of columns."""
     cdef int64_t first = tile * m.tile_columns
     cdef int64_t n = min(m.tile_columns, m.n_columns - first)
-    if not net.ops.tiled or m.height == 1 or net.precision == SN_FLOAT32:
+    if not net.ops.tiled or m.layout != SN_DENSE or net.precision == SN_FLOAT32:
         return stored
     net.ops.decode(<const char*>stored + first * SN_LANES * net.ops.activation_size, n,
                    0, NULL, s.tile)
@@ -155,7 +157,8 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
     for l in range(net.n_layers - 1, -1, -1):
         layer = &net.layers[l]
         scale = panel.delta_scale + l * SN_LANES
-        ops.encode_deltas(z, layer.n_out, layer.row_scale, mix(seed, l),
+        ops.encode_deltas(z, layer.n_out, layer.row_scale,
+                          layer.transpose.layout == SN_BLOCK_COLUMNS, mix(seed, l),
                           panel.deltas[l], s.operand if l > 0 else NULL, scale)
         if l == 0:
             break
@@ -210,6 +213,7 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
                          float *bias_gradient) noexcept nogil:
     """Gradient [n][height] of neighbouring rows at n columns; `point_to_panels` first.
 
+    `columns` NULL: the first n.
     Rows behind the last one complete a block: their gradient is zero.
     """
     cdef const sn_format_kernels *ops = net.ops
@@ -255,8 +259,9 @@ cdef void update_rows(const Net *net, const Task *task, Panel *panels,
         k = m.indptr[block]
         block_gradient(
             net, task.layer, block * height, height,
-            <const char*>m.indices + k * index_size, m.indptr[block + 1] - k, panels,
-            n_panels, seed, s, s.gradient + (k - first) * height,
+            NULL if m.layout == SN_DENSE else <const char*>m.indices + k * index_size,
+            m.indptr[block + 1] - k, panels, n_panels, seed, s,
+            s.gradient + (k - first) * height,
             s.bias_gradient + block * height - row0)
     n = m.indptr[task.end] - first
     kernels.update(
@@ -276,20 +281,22 @@ cdef void encode_blocks(const Net *net, int l, int64_t begin,
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer = &net.layers[l]
     cdef const sn_matrix *m = &layer.forward
-    cdef int64_t height = m.height, first = m.indptr[begin], block, k
-    if height == 1 and net.precision != SN_INT8:  # rows need not be told apart
-        ops.encode_weights(
-            layer.weights + first, m.indptr[end] - first, 1,
-            layer.transpose_position + first,
-            <char*>m.weights + first * ops.weight_size, layer.transpose.weights, NULL)
-        return
-    for block in range(begin, end):
+    cdef int64_t height = m.height, block, last, k
+    cdef const uint32_t *position
+    # Rows are told apart by their scales, or where columns are grouped.
+    cdef bint together = m.layout != SN_DENSE and net.precision != SN_INT8 and (
+        height == 1 or ops.weight_group == 1)
+    block = begin
+    while block < end:
+        last = end if together else block + 1
         k = m.indptr[block]
+        position = layer.transpose_position
         ops.encode_weights(
-            layer.weights + k * height, m.indptr[block + 1] - k, height,
-            layer.transpose_position + k * height,
+            layer.weights + k * height, m.indptr[last] - k, height,
+            NULL if position == NULL else position + k, block, layer.n_out,
             <char*>m.weights + k * height * ops.weight_size, layer.transpose.weights,
             layer.row_scale + block * height)
+        block = last
 
 
 # Passes over the data --------------------------------------------------------------

@@ -33,10 +33,10 @@ INLINE float F(delta_multiplier)(float maximum)
 }
 #endif
 
-static void F(encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, uint64_t seed, void *kept,
+static void F(encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, int packed, uint64_t seed, void *kept,
                              void *operand, float *scale)
 {
-    (void)row_scale, (void)seed, (void)operand;
+    (void)row_scale, (void)packed, (void)seed, (void)operand;
     float multiplier = 1.0f;
     for (int lane = 0; lane < SN_LANES; lane++) scale[lane] = 1.0f;
     if (kept == z) return;
@@ -77,26 +77,22 @@ static float F(prepare)(const void *const *kept, int64_t n_panels, const float *
 
 #include "weight_copies.h"
 
-static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *transpose_position,
-                              void *forward, void *transpose, float *row_scale)
+static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *position, int64_t block,
+                              int64_t n_rows, void *forward, void *transpose, float *row_scale)
 {
+    enum { CHUNK = PAIR > TILE_SIZE ? PAIR : TILE_SIZE };
     (void)row_scale;
-    STORE *f = forward, *t = transpose;
-    /* fp32 products read the master weights themselves: only the transpose is a copy. */
-    if (F(stores_master)) {
-        for (int64_t i = 0; t && i < n * height; i++) {
-            __builtin_prefetch(&t[transpose_position[i + SCATTER_AHEAD]], 1);
-            t[transpose_position[i]] = ((const STORE *)master)[i];
-        }
-        return;
-    }
-    for (int64_t i = 0; i < n * height; i += PAIR) {
-        const int64_t m = n * height - i < PAIR ? n * height - i : PAIR;
-        STORE buffer[PAIR];
-        F(store_pair)(buffer, load_partial(master + i, m), load_partial(master + i + WIDTH, m - WIDTH));
-        F(copy_weights)(buffer, PAIR, i, m, n, height, transpose_position, f, t);
+    if (F(stores_master)) forward = 0; /* fp32 products read the master weights themselves */
+    if (!forward && !transpose) return;
+    for (int64_t i = 0; i < n * height; i += CHUNK) {
+        const int64_t m = n * height - i < CHUNK ? n * height - i : CHUNK;
+        STORE buffer[CHUNK];
+        UNROLL for (int j = 0; j < CHUNK; j += PAIR)
+            F(store_pair)(buffer + j, load_partial(master + i + j, m - j), load_partial(master + i + j + WIDTH, m - j - WIDTH));
+        F(copy_weights)(buffer, CHUNK, i, m, n, height, position, block, n_rows, forward, transpose);
     }
 }
+
 static float F(encode_terms)(const float *x, int64_t n, int stochastic, uint64_t seed, void *terms)
 {
     (void)stochastic, (void)seed;

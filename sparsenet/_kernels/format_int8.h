@@ -4,9 +4,10 @@
 
 INLINE float inverse_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
 
-/* Quantise n_rows x 64 values per lane; row_scale multiplies rows first (NULL: ones). */
+/* Quantise n_rows x 64 values per lane; row_scale multiplies rows first (NULL: ones). `packed`: the bytes of a sample
+ * in the four rows of a block lie side by side. */
 INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scale, int offset, const int stochastic,
-                           uint64_t seed, uint8_t *x, float *scale)
+                           const int packed, uint64_t seed, uint8_t *x, float *scale)
 {
     vf largest[VECTORS], inverse[VECTORS];
     UNROLL for (int v = 0; v < VECTORS; v++) largest[v] = splat(0.0f);
@@ -20,21 +21,30 @@ INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scal
         for (int i = 0; i < WIDTH; i++) inverse[v][i] = inverse_or_zero(scale[v * WIDTH + i]);
     }
     const vf limit = splat(127.0f);
-    for (int64_t r = 0; r < n_rows; r++) {
-        const float factor = row_scale ? row_scale[r] : 1.0f;
-        UNROLL for (int v = 0; v < VECTORS; v++)
+    for (int64_t first = 0; first < n_rows; first += SN_BLOCK_HEIGHT) {
+        vi four[VECTORS];
+        UNROLL for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
         {
-            vf y = load(z + r * SN_LANES + v * WIDTH) * factor * inverse[v];
-            y = vmax(vmin(y, limit), -limit); /* the inverse's rounding may pass 127 */
-            const vi q = stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)r, v)) : round_to_int(y);
-            store_bytes(x + r * SN_LANES + v * WIDTH, q + offset);
+            const int64_t r = first + h;
+            if (r == n_rows) break;
+            const float factor = row_scale ? row_scale[r] : 1.0f;
+            UNROLL for (int v = 0; v < VECTORS; v++)
+            {
+                vf y = load(z + r * SN_LANES + v * WIDTH) * factor * inverse[v];
+                y = vmax(vmin(y, limit), -limit); /* the inverse's rounding may pass 127 */
+                const vi q = offset + (stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)r, v)) : round_to_int(y));
+                if (!packed) store_bytes(x + r * SN_LANES + v * WIDTH, q);
+                else four[v] = h == 0 ? q : four[v] | q << 8 * h;
+            }
         }
+        if (packed)
+            UNROLL for (int v = 0; v < VECTORS; v++) memcpy(x + first * SN_LANES + v * VECTOR_BYTES, &four[v], VECTOR_BYTES);
     }
 }
 
 static void F(encode)(const float *z, int64_t n_rows, int offset, void *x, float *scale)
 {
-    quantize_lanes(z, n_rows, NULL, offset, 0, 0, x, scale);
+    quantize_lanes(z, n_rows, NULL, offset, 0, 0, 0, x, scale);
 }
 
 static void F(decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z)
@@ -45,11 +55,12 @@ static void F(decode)(const void *x, int64_t n_rows, int offset, const float *sc
     }
 }
 
-static void F(encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, uint64_t seed, void *kept,
+static void F(encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, int packed, uint64_t seed, void *kept,
                              void *operand, float *scale)
 {
     if (kept != z) memcpy(kept, z, n_rows * SN_LANES * sizeof(float));
-    if (operand) quantize_lanes(z, n_rows, row_scale, 128, 1, seed, operand, scale);
+    if (operand && packed && GROUP == SN_BLOCK_HEIGHT) quantize_lanes(z, n_rows, row_scale, 128, 1, 1, seed, operand, scale);
+    else if (operand) quantize_lanes(z, n_rows, row_scale, 128, 1, 0, seed, operand, scale);
 }
 
 static float F(prepare)(const void *const *kept, int64_t n_panels, const float *const *delta_scale,
@@ -85,10 +96,9 @@ static float F(prepare)(const void *const *kept, int64_t n_panels, const float *
 
 #include "weight_copies.h"
 
-static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *transpose_position,
-                              void *forward, void *transpose, float *row_scale)
+static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *position, int64_t block,
+                              int64_t n_rows, void *forward, void *transpose, float *row_scale)
 {
-    int8_t *f = forward, *t = transpose;
     vf largest = splat(0.0f);
     for (int64_t i = 0; i < n * height; i += WIDTH) largest = vmax(vabs(load_partial(master + i, n * height - i)), largest);
     vf inverse;
@@ -104,15 +114,15 @@ static void F(encode_weights)(const float *master, int64_t n, int64_t height, co
         for (int i = 0; i < WIDTH; i++) inverse[i] = inverse_or_zero(row_scale[i % SN_BLOCK_HEIGHT]);
     }
     const vf limit = splat(127.0f);
-    for (int64_t i = 0; i < n * height; i += 16) { /* a group of four columns of a block */
-        const int64_t m = n * height - i < 16 ? n * height - i : 16;
-        int8_t buffer[16];
-        UNROLL for (int j = 0; j < 16; j += WIDTH)
+    for (int64_t i = 0; i < n * height; i += TILE_SIZE) {
+        const int64_t m = n * height - i < TILE_SIZE ? n * height - i : TILE_SIZE;
+        int8_t buffer[TILE_SIZE];
+        UNROLL for (int j = 0; j < TILE_SIZE; j += WIDTH)
         {
             const vf y = vmax(vmin(load_partial(master + i + j, m - j) * inverse, limit), -limit);
             store_bytes(buffer + j, round_to_int(y));
         }
-        F(copy_weights)(buffer, 16, i, m, n, height, transpose_position, f, t);
+        F(copy_weights)(buffer, TILE_SIZE, i, m, n, height, position, block, n_rows, forward, transpose);
     }
 }
 

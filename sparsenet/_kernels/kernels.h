@@ -12,25 +12,31 @@
 #include <stdint.h>
 
 #define SN_LANES 64
-/* Rows that share their inputs in a block of a dense layer. */
+/* Neighbouring rows that share their columns, where a layer is made of blocks. */
 #define SN_BLOCK_HEIGHT 4
 
 enum { SN_FLOAT32, SN_FLOAT16, SN_BFLOAT16, SN_INT8, SN_N_FORMATS };
 enum { SN_IDENTITY, SN_LOGISTIC, SN_TANH, SN_RELU };
 enum { SN_LOSS_SOFTMAX, SN_LOSS_LOGISTIC, SN_LOSS_SQUARED_ERROR, SN_LOSS_POISSON };
 enum { SN_ADAM, SN_SGD };
+/* How a matrix is stored.
+ *   SN_ROWS           CSR
+ *   SN_BLOCKS         CSR over blocks of rows, the weights of a column of a block side by side (see weight_group)
+ *   SN_BLOCK_COLUMNS  the transpose of that: CSR whose indices name blocks of columns, their weights side by side
+ *   SN_DENSE          blocks of rows with all columns: no index is stored */
+enum { SN_ROWS, SN_BLOCKS, SN_BLOCK_COLUMNS, SN_DENSE };
 
-/* A sparse matrix as the products read it: CSR over blocks of `height` rows that share their column indices.
- * Within a block the weights of one column lie side by side; `height` 1 is plain CSR. The forward product
- * reads the layer's own order, the input gradient reads the same non-zeros in the order of the transpose. */
+/* A matrix as the products read it. The forward product reads the layer's own order, the input gradient reads the
+ * same weights in the order of the transpose. */
 typedef struct {
-    int64_t n_blocks;
+    int64_t n_blocks;       /* of rows, or rows */
     int64_t n_columns;
-    int64_t height;         /* 1 or SN_BLOCK_HEIGHT */
-    const int64_t *indptr;  /* n_blocks + 1 offsets into indices */
-    const void *indices;    /* uint16_t or uint32_t */
-    void *weights;          /* compute copy in the layer's number format, see weight_group */
-    /* Dense blocks: tiles of neighbouring columns whose samples fit in L1; else one tile. */
+    int64_t height;         /* rows of a block: 1 or SN_BLOCK_HEIGHT */
+    int layout;
+    const int64_t *indptr;  /* n_blocks + 1 offsets into indices, or where they would be */
+    const void *indices;    /* uint16_t or uint32_t; SN_DENSE: NULL */
+    void *weights;          /* compute copy in the layer's number format */
+    /* SN_DENSE: tiles of neighbouring columns whose samples fit in L1; else one tile. */
     int64_t n_tiles;
     int64_t tile_columns;
 } sn_matrix;
@@ -55,19 +61,21 @@ typedef struct {
     int operand_size;    /* bytes of a delta as the weight gradient's product reads it */
     int weight_size;     /* bytes of a weight's compute copy */
     int weight_group;    /* columns of a block whose weights are stored row by row (a product's step) */
-    int tiled;           /* dense blocks read fp32 samples, a tile of columns at a time; else stored ones */
+    int tiled;           /* dense layers read fp32 samples, a tile of columns at a time; else stored ones */
     int term_size;       /* bytes of a term of sum_rows */
     int row_size;        /* bytes of a value that encode_row writes */
 
     /* out[row][64] = sum over a row's non-zeros of weight * x[column][64], for the rows of blocks begin..end.
      * Index 0: uint16_t column indices, 1: uint32_t. In tiled formats the blocks of a dense matrix sum one tile,
      * whose samples are fp32, and tiles after the first add to `out`. `offset` is what was added to int8
-     * operands. Only the first `lanes` lanes need be right; the others are finite. */
+     * operands. Only the first `lanes` lanes need be right; the others are finite. The operand of SN_BLOCK_COLUMNS
+     * is `packed` by encode_deltas. */
     void (*spmm[2])(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset,
                     int lanes, float *out);
 
     /* gradient[column][row] = factor[row] * (sum over panels and lanes of delta * x[column] - correction[row]),
-     * at the n columns of one block. `deltas` is [height][n_panels][64] as prepared by `prepare`. */
+     * at the n columns of one block (`indices` NULL: the first n). `deltas` is [height][n_panels][64] as prepared by
+     * `prepare`. */
     void (*sddmm[2])(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
                      int64_t n_panels, const float *factor, const int32_t *correction, float *gradient);
 
@@ -77,8 +85,9 @@ typedef struct {
 
     /* Keep n_rows x 64 fp32 deltas for the weight gradient (in place, kept == z, where they stay fp32). They are
      * also the operand of the input gradient, except in int8, which makes `operand` (if not NULL) from them: times
-     * row_scale, rounded stochastically, offset by 128. The input gradient has to be multiplied by scale[64]. */
-    void (*encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, uint64_t seed, void *kept,
+     * row_scale, rounded stochastically, offset by 128. The input gradient has to be multiplied by scale[64].
+     * `packed`: the operand is for a matrix of SN_BLOCK_COLUMNS, and has room for whole blocks. */
+    void (*encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, int packed, uint64_t seed, void *kept,
                           void *operand, float *scale);
 
     /* One row's deltas over all panels, ready for sddmm; `kept` points to its row in each panel, and
@@ -87,10 +96,11 @@ typedef struct {
                      const float *const *x_scale, int offset, uint64_t seed, void *deltas, float *factor,
                      int32_t *correction);
 
-    /* Compute copies of one block's n columns from its fp32 weights [n][height]; `transpose_position[n][height]`
-     * says where each goes in the transpose (NULL: the layer has none). int8 fills row_scale[height]. */
-    void (*encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *transpose_position,
-                           void *forward, void *transpose, float *row_scale);
+    /* Compute copies of one block's n columns from its fp32 weights [n][height]; `transpose` is NULL where the layer
+     * has none. The weights of column k go to its place position[k], in units of `height` weights; those of a dense
+     * layer of n_rows rows (position NULL) to where block number `block` belongs. int8 fills row_scale[height]. */
+    void (*encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *position, int64_t block,
+                           int64_t n_rows, void *forward, void *transpose, float *row_scale);
 
     /* Sparse inputs. A term is a non-zero of X; both products of the first layer sum rows of a table that the terms
      * name: a sample's sum reads the weights of its features, a feature's gradient the deltas of its samples. A lane

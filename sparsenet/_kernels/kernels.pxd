@@ -21,11 +21,16 @@ cdef extern from "kernels.h" nogil:
         SN_LOSS_POISSON
         SN_ADAM
         SN_SGD
+        SN_ROWS
+        SN_BLOCKS
+        SN_BLOCK_COLUMNS
+        SN_DENSE
 
     ctypedef struct sn_matrix:
         int64_t n_blocks
         int64_t n_columns
         int64_t height
+        int layout
         const int64_t *indptr
         const void *indices
         void *weights
@@ -65,7 +70,7 @@ cdef extern from "kernels.h" nogil:
         void (*decode)(const void *x, int64_t n_rows, int offset,
                        const float *scale, float *z) noexcept nogil
         void (*encode_deltas)(const float *z, int64_t n_rows,
-                              const float *row_scale, uint64_t seed,
+                              const float *row_scale, int packed, uint64_t seed,
                               void *kept, void *operand, float *scale) noexcept nogil
         float (*prepare)(const void *const *kept, int64_t n_panels,
                          const float *const *delta_scale,
@@ -73,8 +78,9 @@ cdef extern from "kernels.h" nogil:
                          void *deltas, float *factor,
                          int32_t *correction) noexcept nogil
         void (*encode_weights)(const float *master, int64_t n, int64_t height,
-                               const uint32_t *transpose_position, void *forward,
-                               void *transpose, float *row_scale) noexcept nogil
+                               const uint32_t *position, int64_t block,
+                               int64_t n_rows, void *forward, void *transpose,
+                               float *row_scale) noexcept nogil
         float (*encode_terms)(const float *x, int64_t n, int stochastic,
                               uint64_t seed, void *terms) noexcept nogil
         float (*encode_row)(const float *values, int64_t n, int stochastic,

@@ -64,8 +64,9 @@ INLINE int64_t group_position(int64_t k, int64_t h, int64_t n, int64_t height, i
 /* Weights of neighbouring columns lie far apart in the transpose: without prefetching so many weights ahead, each
  * store waits for its cache line. Positions carry that much padding. */
 #define SCATTER_AHEAD 32
-/* A panel with at most 32 samples: half the vectors, where the format's step allows it. */
-#define HALF_TILE(tile) ((tile) * WIDTH > SN_LANES / 2 && GROUP < 4 ? SN_LANES / 2 / WIDTH : (tile))
+/* A panel with at most 32 samples takes half the time where vectors are short enough for the format's step. */
+#define HALF_PANEL (SN_LANES / 2 / WIDTH < (GROUP == 4 ? 4 : 2) ? SN_LANES : SN_LANES / 2)
+#define HEIGHT(layout) ((layout) == SN_BLOCKS || (layout) == SN_DENSE ? SN_BLOCK_HEIGHT : 1)
 
 #define FORMAT float32
 #define STORE float

@@ -2,7 +2,6 @@
  * lane holds one sample's pair. vdpbf16ps rounds once per pair and treats denormals as zero. */
 #define GROUP 2
 #define TILED 0
-#define EXTRA 0
 #define DOT_LANES (VECTOR_BYTES / 2)
 typedef uint16_t F(wide);
 typedef uint16_t F(weight);
@@ -22,10 +21,15 @@ INLINE vf F(dot)(vf acc, __m512i x, __m512i d)
     return (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)x, (__m512bh)d);
 }
 
-INLINE void F(step)(vf *acc, const int tiled, const int joint, const int tile, const char *const *rows,
+INLINE void F(shares)(vf *share, const int first, const int joint, const void *w, int64_t n, int64_t height, int offset)
+{
+    (void)share, (void)first, (void)joint, (void)w, (void)n, (void)height, (void)offset;
+}
+
+INLINE void F(step)(vf *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
                     const uint16_t *w, int offset)
 {
-    (void)tiled, (void)offset;
+    (void)tiled, (void)packed, (void)offset;
     UNROLL for (int v = 0; v < tile; v += 2)
     {
         const __m512i a = _mm512_loadu_si512(rows[0] + v * WIDTH * 2);
@@ -44,9 +48,9 @@ INLINE void F(step)(vf *acc, const int tiled, const int joint, const int tile, c
 
 INLINE void F(resume)(vf *acc, const int tile, const float *out) { (void)acc, (void)tile, (void)out; }
 
-INLINE void F(finish)(vf *acc, const vf *extra, const int tiled, const int tile, float *out)
+INLINE void F(finish)(vf *acc, const vf *share, const int tiled, const int packed, const int tile, float *out)
 {
-    (void)extra, (void)tiled;
+    (void)share, (void)tiled, (void)packed;
     UNROLL for (int v = 0; v < tile; v += 2)
     {
         store(out + v * WIDTH, SHUFFLE(acc[v], acc[v + 1], 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23));

@@ -7,7 +7,6 @@
  * prediction in fp32 took 88 ms with tiles and 75 without, in bf16 97 and 69).
  */
 #define GROUP 1
-#define EXTRA 0
 #define TILED 1
 #define DOT_LANES (2 * WIDTH)
 typedef float F(wide);
@@ -29,10 +28,15 @@ INLINE const float *F(widen)(const STORE *w, int64_t n, float *buffer)
     return buffer;
 }
 
-INLINE void F(step)(vf *acc, const int tiled, const int joint, const int tile, const char *const *rows, const float *w,
-                    int offset)
+INLINE void F(shares)(vf *share, const int first, const int joint, const void *w, int64_t n, int64_t height, int offset)
 {
-    (void)offset;
+    (void)share, (void)first, (void)joint, (void)w, (void)n, (void)height, (void)offset;
+}
+
+INLINE void F(step)(vf *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
+                    const float *w, int offset)
+{
+    (void)packed, (void)offset;
     UNROLL for (int v = 0; v < tile; v += 2)
     {
         vf a, b;
@@ -56,9 +60,9 @@ INLINE void F(resume)(vf *acc, const int tile, const float *out)
     UNROLL for (int v = 0; v < tile; v++) acc[v] = load(out + v * WIDTH);
 }
 
-INLINE void F(finish)(vf *acc, const vf *extra, const int tiled, const int tile, float *out)
+INLINE void F(finish)(vf *acc, const vf *share, const int tiled, const int packed, const int tile, float *out)
 {
-    (void)extra;
+    (void)share, (void)packed;
     UNROLL for (int v = 0; v < tile; v += 2)
     {
         if (!tiled) F(order_pair)(acc + v, acc + v + 1);

@@ -1,11 +1,11 @@
 /* int8 by dot products of four bytes: four columns at once, their samples interleaved so that each 32-bit lane
  * holds one sample's four values. The panel's bytes are unsigned (value + offset), the weights signed; the
- * offset's share, offset * sum of weights, is accumulated beside the rows (`extra`) and taken off at the end,
- * exactly. Integers: every instruction set gives the same bits. */
+ * offset's share, offset * sum of weights, is taken off at the end, exactly. The deltas of a block of four rows
+ * are stored interleaved (`packed`), so that the input gradient of sparse blocks has nothing to shuffle.
+ * Integers: every instruction set gives the same bits. */
 #if ISA_BYTE_DOT
 #define GROUP 4
 #define TILED 0
-#define EXTRA 1
 #define DOT_LANES VECTOR_BYTES
 typedef int8_t F(wide);
 typedef vi F(piece);
@@ -48,13 +48,45 @@ INLINE const int8_t *F(widen)(const int8_t *w, int64_t n, int8_t *buffer)
     return w;
 }
 
-INLINE void F(step)(vi *acc, const int tiled, const int joint, const int tile, const char *const *rows,
+/* Rows first..first + joint of a block of n columns: whole groups hold four bytes of each row, so a lane sums those
+ * of the row of its number modulo the height; a row of height 1 is one long group. */
+INLINE void F(shares)(vi *share, const int first, const int joint, const void *weights, int64_t n, int64_t height, int offset)
+{
+    const int8_t *w = weights;
+    static const int8_t first_bytes[2 * VECTOR_BYTES] = {[0 ... VECTOR_BYTES - 1] = -1};
+    UNROLL for (int j = 0; j < joint; j++) share[j] = splat_int(0);
+    if (offset == 0) return;
+    const int64_t grouped = height == 1 ? n : n / GROUP * GROUP * height;
+    vi sums = splat_int(0);
+    int64_t i = 0;
+    for (; i + VECTOR_BYTES <= grouped; i += VECTOR_BYTES) sums = byte_dot(sums, splat_int(0x01010101), load_int(w + i));
+    if (i < grouped)
+        sums = byte_dot(sums, splat_int(0x01010101), load_int(w + i) & load_int(first_bytes + VECTOR_BYTES - (grouped - i)));
+    if (height == 1) {
+        share[0] = splat_int(offset * sum_lanes_int(sums));
+        return;
+    }
+    for (int j = 0; j < joint; j++) {
+        int32_t sum = 0;
+        UNROLL for (int lane = 0; lane < WIDTH; lane += SN_BLOCK_HEIGHT) sum += sums[lane + first + j];
+        for (int64_t k = n / GROUP * GROUP; k < n; k++) sum += w[k * height + first + j];
+        share[j] = splat_int(offset * sum);
+    }
+}
+
+INLINE void F(step)(vi *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
                     const int8_t *w, int offset)
 {
-    (void)tiled;
-    const vi offsets = splat_int(offset * 0x01010101);
+    (void)tiled, (void)offset;
     UNROLL for (int v = 0; v < tile; v += 4)
     {
+        if (packed) {
+            int32_t four;
+            memcpy(&four, w, sizeof four);
+            UNROLL for (int q = 0; q < 4; q++)
+                acc[v + q] = byte_dot(acc[v + q], load_int(rows[0] + (v + q) * VECTOR_BYTES), splat_int(four));
+            continue;
+        }
         const vi a = load_int(rows[0] + v * WIDTH), b = load_int(rows[1] + v * WIDTH);
         const vi c = load_int(rows[2] + v * WIDTH), d = load_int(rows[3] + v * WIDTH);
         const vi ab_low = unpack_low_8(a, b), ab_high = unpack_high_8(a, b);
@@ -68,17 +100,20 @@ INLINE void F(step)(vi *acc, const int tiled, const int joint, const int tile, c
             const vi weights = splat_int(four);
             UNROLL for (int q = 0; q < 4; q++)
                 acc[j * tile + v + q] = byte_dot(acc[j * tile + v + q], quads[q], weights);
-            if (v == 0) acc[joint * tile + j] = byte_dot(acc[joint * tile + j], offsets, weights);
         }
     }
 }
 
-INLINE void F(finish)(vi *acc, const vi *extra, const int tiled, const int tile, float *out)
+INLINE void F(finish)(vi *acc, const vi *share, const int tiled, const int packed, const int tile, float *out)
 {
     (void)tiled;
     UNROLL for (int v = 0; v < tile; v += 4)
     {
-        UNROLL for (int q = 0; q < 4; q++) acc[v + q] -= *extra;
+        UNROLL for (int q = 0; q < 4; q++) acc[v + q] -= *share;
+        if (packed) {
+            UNROLL for (int q = 0; q < 4; q++) store(out + (v + q) * WIDTH, to_float(acc[v + q]));
+            continue;
+        }
         /* Within each 128 bits the interleave left 4 consecutive samples: a 4 x 4 transpose of quarters. */
 #if WIDTH == 16
 #define FIRST_HALVES 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
@@ -102,7 +137,6 @@ INLINE vi F(dot)(vi acc, vi x, vi d) { return byte_dot(acc, x, d); }
 #else /* no byte dot product: widen everything to int32, which any compiler vectorises */
 #define GROUP 1
 #define TILED 0
-#define EXTRA 0
 #define DOT_LANES WIDTH
 typedef int32_t F(wide);
 typedef vi F(piece);
@@ -114,19 +148,23 @@ INLINE const int32_t *F(widen)(const int8_t *w, int64_t n, int32_t *buffer)
 }
 INLINE vi F(load_x)(const uint8_t *x) { return widen_unsigned(x); }
 INLINE vi F(load_piece)(const int8_t *d) { return widen_signed(d); }
-INLINE void F(step)(vi *acc, const int tiled, const int joint, const int tile, const char *const *rows,
+INLINE void F(shares)(vi *share, const int first, const int joint, const void *w, int64_t n, int64_t height, int offset)
+{
+    (void)share, (void)first, (void)joint, (void)w, (void)n, (void)height, (void)offset;
+}
+INLINE void F(step)(vi *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
                     const int32_t *w, int offset)
 {
-    (void)tiled;
+    (void)tiled, (void)packed;
     UNROLL for (int v = 0; v < tile; v++)
     {
         const vi x = F(load_x)((const uint8_t *)rows[0] + v * WIDTH) - offset;
         UNROLL for (int j = 0; j < joint; j++) acc[j * tile + v] += x * w[j];
     }
 }
-INLINE void F(finish)(vi *acc, const vi *extra, const int tiled, const int tile, float *out)
+INLINE void F(finish)(vi *acc, const vi *share, const int tiled, const int packed, const int tile, float *out)
 {
-    (void)extra, (void)tiled;
+    (void)share, (void)tiled, (void)packed;
     UNROLL for (int v = 0; v < tile; v++) store(out + v * WIDTH, to_float(acc[v]));
 }
 INLINE vi F(dot)(vi acc, vi x, vi d) { return acc + x * d; }

@@ -8,8 +8,9 @@ INLINE void F(sum_tile)(const uint32_t *indices, const F(wide) *terms, int64_t n
                         const int encoded, const int tile, float *out)
 {
     const int wide_row = TILED && encoded;
-    F(acc) acc[MAX_TILE + EXTRA];
-    UNROLL for (int i = 0; i < tile + EXTRA; i++) acc[i] = (F(acc)){0};
+    F(acc) acc[MAX_TILE], share[1];
+    UNROLL for (int i = 0; i < tile; i++) acc[i] = (F(acc)){0};
+    F(shares)(share, 0, 1, terms, n, 1, 128);
     for (int64_t k = 0; k < n; k += GROUP) {
         const char *rows[GROUP];
         if (k + GROUP <= n) {
@@ -22,7 +23,7 @@ INLINE void F(sum_tile)(const uint32_t *indices, const F(wide) *terms, int64_t n
                         __builtin_prefetch(ahead + line);
                 }
             }
-            F(step)(acc, wide_row, 1, tile, rows, terms + k, 128);
+            F(step)(acc, wide_row, 0, 1, tile, rows, terms + k, 128);
         } else { /* the last, partly filled group: completed with zero terms */
             F(wide) last[GROUP];
             UNROLL for (int g = 0; g < GROUP; g++)
@@ -30,10 +31,10 @@ INLINE void F(sum_tile)(const uint32_t *indices, const F(wide) *terms, int64_t n
                 rows[g] = table + indices[k + g < n ? k + g : n - 1] * row_bytes;
                 last[g] = k + g < n ? terms[k + g] : 0;
             }
-            F(step)(acc, wide_row, 1, tile, rows, last, 128);
+            F(step)(acc, wide_row, 0, 1, tile, rows, last, 128);
         }
     }
-    F(finish)(acc, acc + tile, wide_row, tile, out);
+    F(finish)(acc, share, wide_row, 0, tile, out);
 }
 
 static void F(sum_rows)(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,

@@ -147,6 +147,15 @@ INLINE float sum_lanes(vf a)
     for (int i = 0; i < WIDTH; i++) s += a[i];
     return s;
 }
+INLINE int32_t sum_lanes_int(vi a)
+{
+#if VECTOR_BYTES == 64
+    return _mm512_reduce_add_epi32((__m512i)a);
+#endif
+    int32_t s = 0;
+    for (int i = 0; i < WIDTH; i++) s += a[i];
+    return s;
+}
 INLINE float max_lanes(vf a) /* the order does not matter to a maximum */
 {
 #if VECTOR_BYTES == 64
