@@ -38,9 +38,13 @@ REPEAT = 10
 
 
 def aligned(shape, dtype):
-    """Zeros from the start of a cache line, as the engine's panels are."""
+    """Zeros from the start of a cache line, as the engine's panels are.
+
+    They are written: what was never written is one page of memory, which L1 holds.
+    """
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    buffer = np.zeros(size + 64, np.uint8)
+    buffer = np.empty(size + 64, np.uint8)
+    buffer[:] = 0
     start = -buffer.ctypes.data % 64
     return buffer[start : start + size].view(dtype).reshape(shape)
 

@@ -92,6 +92,7 @@ def main():
     )
     parser.add_argument("--rows", type=int, default=10_240)
     parser.add_argument("--density", type=float, default=0.1, help="hidden layers")
+    parser.add_argument("--block-size", type=int, default=1, choices=(1, 4))
     parser.add_argument("--hidden", type=int, nargs="+", default=[1024, 1024])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--calls", type=int, default=200, help="one-row calls a round")
@@ -113,6 +114,7 @@ def main():
         model = SparseMLPClassifier(
             **parameters,
             density=args.density,
+            block_size=args.block_size,
             precision=precision,
             n_threads=args.threads,
         ).fit(X[fit_on], y[fit_on])
@@ -123,8 +125,8 @@ def main():
 
     layers = format_layers(X.shape[1], args.hidden)
     print(
-        f"{layers}, density {args.density}, probabilities of float32 rows; "
-        "vs: times faster\n"
+        f"{layers}, density {args.density}, block_size {args.block_size}, "
+        "probabilities of float32 rows; vs: times faster\n"
     )
     compare(f"{args.rows} rows, ms", predictors, X, 1, args.rounds, 1e3)
     compare("1 row, microseconds", predictors, X[:1], args.calls, args.rounds, 1e6)

@@ -104,7 +104,13 @@ def step(args):
     X, y = synthetic_images(args.batch * args.steps)
     shared = {"hidden_layer_sizes": args.hidden, "batch_size": args.batch}
     jobs = sparsenet_jobs(
-        X, y, args.epochs, density=args.density, n_threads=args.threads, **shared
+        X,
+        y,
+        args.epochs,
+        density=args.density,
+        block_size=args.block_size,
+        n_threads=args.threads,
+        **shared,
     )
     jobs["scikit-learn"] = estimator_job(MLPClassifier, X, y, args.epochs, **shared)
     if args.torch:
@@ -122,8 +128,8 @@ def step(args):
 
     layers = format_layers(X.shape[1], args.hidden)
     print(
-        f"\n{layers}, batch {args.batch}, density {args.density}, ms per step; "
-        "vs: times faster"
+        f"\n{layers}, batch {args.batch}, density {args.density}, block_size "
+        f"{args.block_size}, ms per step; vs: times faster"
     )
     rows = [
         (
@@ -154,6 +160,7 @@ def scaling(args):
             y,
             args.epochs,
             density=args.density,
+            block_size=args.block_size,
             n_threads=n_threads,
             hidden_layer_sizes=args.hidden,
             batch_size=args.batch,
@@ -161,7 +168,10 @@ def scaling(args):
             jobs[precision, n_threads] = job
     timings = interleave(jobs, args.epochs * args.steps, args.rounds)
     layers = format_layers(X.shape[1], args.hidden)
-    print(f"{layers}, batch {args.batch}, density {args.density}, ms per step")
+    print(
+        f"{layers}, batch {args.batch}, density {args.density}, block_size "
+        f"{args.block_size}, ms per step"
+    )
     rows = []
     for precision in PRECISIONS:
         one, many = timings[precision, 1], timings[precision, args.threads]
@@ -181,14 +191,17 @@ def digits_epoch(args):
     X, y = load_digits(return_X_y=True)
     X = X / 16
     X32 = X.astype(np.float32)
-    jobs = sparsenet_jobs(X32, y, args.epochs, n_threads=args.threads)
+    jobs = sparsenet_jobs(
+        X32, y, args.epochs, density=args.density, n_threads=args.threads
+    )
     for X_peer in (X32, X):
         jobs[f"scikit-learn {X_peer.dtype}"] = estimator_job(
             MLPClassifier, X_peer, y, args.epochs
         )
     timings = interleave(jobs, args.epochs, args.rounds)
     print(
-        f"digits, {len(X)} rows, 64-100-10, batch 200, ms per epoch; vs: times faster"
+        f"digits, {len(X)} rows, 64-100-10, batch 200, density {args.density}, ms per "
+        "epoch; vs: times faster"
     )
     print_table(
         ("", "median", "range", "vs scikit-learn float32"),
@@ -210,7 +223,10 @@ def main():
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--scaling", action="store_true")
     what.add_argument("--digits", action="store_true")
-    parser.add_argument("--density", type=float, default=0.1, help="hidden layers")
+    parser.add_argument(
+        "--density", type=float, help="hidden layers; default: 0.1; 1 with --digits"
+    )
+    parser.add_argument("--block-size", type=int, default=1, choices=(1, 4))
     parser.add_argument("--hidden", type=int, nargs="+", default=[1024, 1024])
     parser.add_argument("--batch", type=int, help="default: 128; 256 with --scaling")
     parser.add_argument("--threads", type=int, help="default: 1; 2 with --scaling")
@@ -219,6 +235,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     args.batch = args.batch or (256 if args.scaling else 128)
+    args.density = args.density or (1.0 if args.digits else 0.1)
     args.threads = args.threads or (2 if args.scaling else 1)
     args.epochs = args.epochs or (50 if args.digits else 3)
 

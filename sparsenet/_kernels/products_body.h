@@ -45,7 +45,7 @@ INLINE void N(spmm_tile)(const sn_matrix *m, int64_t block, const int layout, co
         const F(wide) *w = F(widen)(weights + (begin + done) * height, n * height, buffer) + first * GROUP;
 #define COLUMN(k, i)                                                                                                \
     (layout == SN_DENSE ? neighbours + ((k) + (i)) * row_bytes                                                      \
-                        : samples + ((int64_t)indices[(k) / span + (i) / span] * span + (i) % span) * row_bytes)
+                        : samples + (int64_t)indices[(k) / span + (i) / span] * (span * row_bytes) + (i) % span * row_bytes)
         int64_t k = 0;
         for (; k + unit <= n; k += unit) {
             UNROLL for (int i = 0; i < unit; i += GROUP)
@@ -117,8 +117,8 @@ INLINE vf N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, const int
     UNROLL for (int i = 0; i < WIDTH; i++) acc[i] = (F(dot_acc)){0};
     for (int64_t p = 0; p < n_panels; p++)
         for (int lane = 0; lane < SN_LANES; lane += chunk * DOT_LANES) {
-            /* Read the indices anew: kept over the panels, their offsets would spill out of the registers. */
-            if (!dense) __asm__("" : "+r"(index));
+            /* Find the columns anew: kept over the panels, their offsets would spill out of the registers. */
+            __asm__("" : "+r"(index), "+r"(first));
             F(piece) delta[MAX_PIECES];
             UNROLL for (int h = 0; h < height; h++)
                 UNROLL for (int c = 0; c < chunk; c++)
@@ -126,7 +126,7 @@ INLINE vf N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, const int
             UNROLL for (int k = 0; k < WIDTH / height; k++)
             {
                 const int64_t column = k < n ? k : n - 1;
-                const STORE *row = (const STORE *)x[p] + (dense ? first + column : (int64_t)index[first + column]) * SN_LANES + lane;
+                const STORE *row = (const STORE *)x[p] + (dense ? first + column : (int64_t)index[column]) * SN_LANES + lane;
                 UNROLL for (int c = 0; c < chunk; c++)
                 {
                     const F(piece) piece = F(load_x)(row + c * DOT_LANES);
@@ -150,7 +150,7 @@ static void N(sddmm)(const void *indices, int64_t n, int64_t height, const void 
     }
     const int64_t columns = WIDTH / height;
 #define SDDMM_GROUP(dense, height, chunk, left) \
-    N(sddmm_group)(index, k, left, dense, height, chunk, deltas, x, n_panels, corrections)
+    N(sddmm_group)(dense ? 0 : index + k, k, left, dense, height, chunk, deltas, x, n_panels, corrections)
 #define SDDMM(dense, height, chunk) /* a constant count unrolls without the clamp */ \
     (left >= columns ? SDDMM_GROUP(dense, height, chunk, WIDTH) : SDDMM_GROUP(dense, height, chunk, left))
     for (int64_t k = 0; k < n; k += columns) {
