@@ -58,13 +58,17 @@ def from_bits(stored, precision):
 
 
 def random_bits(seed, row):
-    """uint32[64]: MurmurHash3's finalizer over a counter of rows and lanes."""
-    seed, mask = int(seed), 0xFFFFFFFF
-    x = (np.uint64(row) * LANES + np.arange(LANES, dtype=np.uint64)) * 2654435769
+    """16 bits for each of 64 lanes: MurmurHash3's finalizer over a counter.
+
+    A word serves two lanes, its upper half that of the smaller number.
+    """
+    seed, mask, half = int(seed), 0xFFFFFFFF, LANES // 2
+    x = (np.uint64(row) * half + np.arange(half, dtype=np.uint64)) * 2654435769
     x = ((x + (seed & mask)) & mask) ^ (seed >> 32)
     x = ((x ^ (x >> 16)) * 0x85EBCA6B) & mask
     x = ((x ^ (x >> 13)) * 0xC2B2AE35) & mask
-    return (x ^ (x >> 16)).astype(np.uint32)
+    x ^= x >> 16
+    return np.concatenate([x >> 16, x & 0xFFFF]).astype(np.uint16)
 
 
 def quantize(values, scale, bits=None):
@@ -77,7 +81,7 @@ def quantize(values, scale, bits=None):
     scaled = values * inverse
     scaled = np.clip(scaled, -127, 127)
     if bits is not None:
-        u = ((bits >> 16).astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-16)
+        u = (bits.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-16)
         scaled = scaled + (u - np.float32(0.5))
     return np.rint(scaled).astype(np.int64)
 

@@ -3,9 +3,12 @@
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
-from sparsenet._kernels.kernels cimport SN_LANES
+from sparsenet._kernels._dispatch cimport kernels_in_use
+from sparsenet._kernels.kernels cimport SN_LANES, sn_kernels
 
 import numpy as np
+
+cdef const sn_kernels *kernels = kernels_in_use()
 
 ctypedef fused real:
     float
@@ -40,24 +43,6 @@ cdef Input input_of(X):
     return x
 
 
-cdef void pack_dense(const real *x, int64_t n_features, const int64_t *rows,
-                     int n, float *z) noexcept nogil:
-    """Gather n rows, convert and transpose them; idle lanes become zero."""
-    cdef int64_t feature, last
-    cdef int lane
-    cdef int64_t f
-    cdef const real *row
-    for feature in range(0, n_features, 16):  # a cache line of each row at a time
-        last = min(feature + 16, n_features)
-        for lane in range(n):
-            row = x + rows[lane] * n_features
-            for f in range(feature, last):
-                z[f * SN_LANES + lane] = <float>row[f]
-        if n < SN_LANES:
-            for f in range(feature, last):
-                memset(z + f * SN_LANES + n, 0, (SN_LANES - n) * sizeof(float))
-
-
 cdef void pack_csr(const real *data, const index *indptr, const index *indices,
                    int64_t n_features, const int64_t *rows, int n,
                    float *z) noexcept nogil:
@@ -71,10 +56,7 @@ cdef void pack_csr(const real *data, const index *indptr, const index *indices,
 
 cdef void pack(const Input *x, const int64_t *rows, int n, float *z) noexcept nogil:
     if x.indptr == NULL:
-        if x.double_precision:
-            pack_dense[double](<const double*>x.data, x.n_features, rows, n, z)
-        else:
-            pack_dense[float](<const float*>x.data, x.n_features, rows, n, z)
+        kernels.pack(x.data, x.double_precision, x.n_features, rows, n, z)
     elif x.wide:
         if x.double_precision:
             pack_csr[double, int64_t](

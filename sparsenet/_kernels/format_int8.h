@@ -80,7 +80,8 @@ static float F(prepare)(const void *const *kept, int64_t n_panels, const float *
     const vf limit = splat(127.0f);
     vi sum = splat_int(0);
     for (int64_t p = 0; p < n_panels; p++)
-        for (int v = 0; v < VECTORS; v++) {
+        UNROLL for (int v = 0; v < VECTORS; v++)
+        {
             vf y = load((const float *)kept[p] + v * WIDTH) * load(x_scale[p] + v * WIDTH) * inverse;
             y = vmax(vmin(y, limit), -limit);
             const vi q = round_stochastically(y, random_bits(seed, (uint32_t)p, v));

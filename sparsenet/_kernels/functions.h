@@ -85,6 +85,44 @@ INLINE void activate_rows(const int activation, float *z, int64_t n_rows, const 
     }
 }
 
+/* The first n of WIDTH values of fp32 or fp64, as fp32. */
+INLINE vf load_real(const void *x, const int double_precision, int64_t i, int64_t n)
+{
+    typedef double vd __attribute__((vector_size(2 * VECTOR_BYTES)));
+    if (!double_precision) return load_partial((const float *)x + i, n);
+    vd v = {0};
+    if (n >= WIDTH) memcpy(&v, (const double *)x + i, sizeof v);
+    else memcpy(&v, (const double *)x + i, n * sizeof(double));
+    return __builtin_convertvector(v, vf);
+}
+
+INLINE void pack_real(const void *x, const int double_precision, int64_t n_features, const int64_t *rows, int n, float *z)
+{
+    const int64_t size = double_precision ? sizeof(double) : sizeof(float);
+    for (int lane = 0; lane < SN_LANES; lane += WIDTH) {
+        /* Rows are anywhere in memory, but each is one stream for the processor to prefetch. */
+        for (int r = lane; r < lane + WIDTH && r < n; r++)
+            for (int64_t byte = 0; byte < n_features * size; byte += 64)
+                __builtin_prefetch((const char *)x + rows[r] * n_features * size + byte);
+        for (int64_t feature = 0; feature < n_features; feature += WIDTH) {
+            const int64_t left = n_features - feature;
+            vf v[WIDTH];
+            UNROLL for (int r = 0; r < WIDTH; r++)
+                v[r] = lane + r < n ? load_real((const char *)x + rows[lane + r] * n_features * size, double_precision, feature, left)
+                                    : splat(0.0f);
+            transpose_square(v);
+            UNROLL for (int f = 0; f < WIDTH; f++)
+                if (f < left) store(z + (feature + f) * SN_LANES + lane, v[f]);
+        }
+    }
+}
+
+static void pack(const void *x, int double_precision, int64_t n_features, const int64_t *rows, int n, float *z)
+{
+    if (double_precision) pack_real(x, 1, n_features, rows, n, z);
+    else pack_real(x, 0, n_features, rows, n, z);
+}
+
 static void activate(int activation, float *z, int64_t n_rows, const float *bias, const float *row_scale,
                      const float *lane_scale)
 {

@@ -128,6 +128,9 @@ typedef struct {
     const char *name;
     sn_format_kernels format[SN_N_FORMATS];
 
+    /* Gather n rows of n_features values (fp32, or fp64), convert and transpose them into z[n_features][64]; the other
+     * lanes become zero. */
+    void (*pack)(const void *x, int double_precision, int64_t n_features, const int64_t *rows, int n, float *z);
     /* z = activation(z * row_scale[row] * lane_scale[lane] + bias[row]); NULL scales are ones. */
     void (*activate)(int activation, float *z, int64_t n_rows, const float *bias, const float *row_scale,
                      const float *lane_scale);

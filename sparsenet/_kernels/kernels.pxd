@@ -100,6 +100,8 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct sn_kernels:
         const char *name
         sn_format_kernels *format
+        void (*pack)(const void *x, int double_precision, int64_t n_features,
+                     const int64_t *rows, int n, float *z) noexcept nogil
         void (*activate)(int activation, float *z, int64_t n_rows,
                          const float *bias, const float *row_scale,
                          const float *lane_scale) noexcept nogil

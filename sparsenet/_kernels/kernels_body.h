@@ -148,5 +148,5 @@ const sn_kernels PASTE(sn_kernels_, ISA, ) = {
     STRING(ISA),
     {FORMAT_TABLE(float32, 4, 4, 4, 4), FORMAT_TABLE(float16, 2, 2, 4, 2),
      FORMAT_TABLE(bfloat16, 2, 2, sizeof(bfloat16_operand), 2), FORMAT_TABLE(int8, 1, 4, 1, 1)},
-    activate, chain, output, loss_and_deltas, update, replay,
+    pack, activate, chain, output, loss_and_deltas, update, replay,
 };

@@ -218,22 +218,52 @@ INLINE float max_lanes(vf a) /* the order does not matter to a maximum */
 DEFINE_SUM_ALL(sum_all, vf)
 DEFINE_SUM_ALL(sum_all_int, vi)
 
-/* Uniform random bits for stochastic rounding, a function of (seed, row, lane) alone: MurmurHash3's finalizer
- * over a counter (A. Appleby, public domain). */
-INLINE vu random_bits(uint64_t seed, uint32_t row, int vector)
+/* Transpose WIDTH vectors of WIDTH values: within quarters of 128 bits, then the quarters. */
+INLINE void transpose_square(vf *v)
 {
-    vu x = splat_uint((row * VECTORS + vector) * WIDTH * 2654435769u + (uint32_t)seed);
+    vf columns[WIDTH]; /* of each four rows: those of numbers 0, 1, 2, 3 modulo 4 */
+    UNROLL for (int r = 0; r < WIDTH; r += 4)
+    {
+        const vf a = SHUFFLE(v[r], v[r + 1], LOW_HALVES), b = SHUFFLE(v[r + 2], v[r + 3], LOW_HALVES);
+        const vf c = SHUFFLE(v[r], v[r + 1], HIGH_HALVES), d = SHUFFLE(v[r + 2], v[r + 3], HIGH_HALVES);
+        columns[r] = SHUFFLE(a, b, LOW_PAIRS), columns[r + 1] = SHUFFLE(a, b, HIGH_PAIRS);
+        columns[r + 2] = SHUFFLE(c, d, LOW_PAIRS), columns[r + 3] = SHUFFLE(c, d, HIGH_PAIRS);
+    }
+    UNROLL for (int c = 0; c < 4; c++)
+    {
+#if WIDTH == 16
+        const vf even = SHUFFLE(columns[c], columns[4 + c], EVEN_QUARTERS), odd = SHUFFLE(columns[c], columns[4 + c], ODD_QUARTERS);
+        const vf even_2 = SHUFFLE(columns[8 + c], columns[12 + c], EVEN_QUARTERS);
+        const vf odd_2 = SHUFFLE(columns[8 + c], columns[12 + c], ODD_QUARTERS);
+        v[c] = SHUFFLE(even, even_2, EVEN_QUARTERS), v[8 + c] = SHUFFLE(even, even_2, ODD_QUARTERS);
+        v[4 + c] = SHUFFLE(odd, odd_2, EVEN_QUARTERS), v[12 + c] = SHUFFLE(odd, odd_2, ODD_QUARTERS);
+#elif WIDTH == 8
+        v[c] = SHUFFLE(columns[c], columns[4 + c], EVEN_QUARTERS), v[4 + c] = SHUFFLE(columns[c], columns[4 + c], ODD_QUARTERS);
+#else
+        v[c] = columns[c];
+#endif
+    }
+}
+
+/* 16 uniform random bits a lane for stochastic rounding, a function of (seed, row, lane) alone: MurmurHash3's finalizer
+ * over a counter (A. Appleby, public domain). The first half of a row's lanes takes the upper half of each word, the
+ * second half the lower one: drawing is a third of the time that rounding takes. */
+INLINE vi random_bits(uint64_t seed, uint32_t row, int vector)
+{
+    enum { HALF = VECTORS / 2 };
+    vu x = splat_uint((row * HALF + vector % HALF) * WIDTH * 2654435769u + (uint32_t)seed);
     vu lane;
     for (int i = 0; i < WIDTH; i++) lane[i] = (uint32_t)i * 2654435769u;
     x = (x + lane) ^ (uint32_t)(seed >> 32);
     x = (x ^ (x >> 16)) * 0x85ebca6bu;
     x = (x ^ (x >> 13)) * 0xc2b2ae35u;
-    return x ^ (x >> 16);
+    x ^= x >> 16;
+    return (vi)(vector < HALF ? x >> 16 : x & 0xffff);
 }
 /* floor(x + u), u uniform in (0, 1): unbiased. u has 16 bits and is centred in its interval, so that x + u - 1/2 is
  * exact for |x| <= 127 and never reaches +-127.5, which would round to a value that is not a signed byte's. */
-INLINE vi round_stochastically(vf x, vu bits)
+INLINE vi round_stochastically(vf x, vi bits)
 {
-    const vf u = (to_float((vi)(bits >> 16)) + 0.5f) * 0x1p-16f;
+    const vf u = (to_float(bits) + 0.5f) * 0x1p-16f;
     return round_to_int(x + (u - 0.5f));
 }
