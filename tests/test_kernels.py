@@ -320,6 +320,46 @@ def test_sddmm(isa, precision, offset, layout, index, n_panels):
 
 
 @each_isa
+@each_precision
+@pytest.mark.parametrize("layout", ["rows", "blocks", "dense"])
+@pytest.mark.parametrize("n_samples", [1, 16, 31, 32, 33, 63, 64, 65, 97])
+def test_sddmm_of_some_samples_is_that_of_full_panels(
+    isa, precision, layout, n_samples
+):
+    rng = np.random.default_rng(0)
+    kernels = Kernels(isa, precision)
+    matrix = Matrix.random(layout, precision, rng)
+    n_panels, height = -(-n_samples // LANES), matrix.height
+    panels = [
+        random_stored((N_FEATURES, LANES), precision, rng) for _ in range(n_panels)
+    ]
+    shape = len(FAN_INS) * height, n_panels, LANES
+    kept = random_stored(shape, precision, rng)
+    kept.reshape(len(kept), -1)[:, n_samples:] = 0
+    operand, ones = kept.view(np.int8), np.ones((n_panels, LANES), np.float32)
+    if precision != "int8":
+        operand = np.zeros(shape, f"u{kernels.operand_size}")
+        for row in range(len(kept)):
+            kernels.prepare(kept[row], ones, ones, 0, 0, operand[row])
+    results = []
+    for n in (n_samples, n_panels * LANES):
+        gradient = np.zeros((matrix.indptr[-1], height), np.float32)
+        kernels.sddmm(
+            matrix.indptr,
+            matrix.indices(np.uint16),
+            height,
+            operand,
+            [matrix.panel(panel, np.uint16) for panel in panels],
+            np.ones((len(FAN_INS), height), np.float32),
+            np.zeros((len(FAN_INS), height), np.int32),
+            gradient,
+            n_samples=n,
+        )
+        results.append(gradient)
+    np.testing.assert_array_equal(*results)
+
+
+@each_isa
 @each_height
 @pytest.mark.parametrize("offset", [0, 128])
 def test_sddmm_int8_holds_65536_extreme_samples(isa, height, offset):

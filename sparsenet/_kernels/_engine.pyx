@@ -31,6 +31,7 @@ from sparsenet._kernels._steps cimport (
     Run,
     Scratch,
     Task,
+    panels_of,
     plan_first_batch,
     predict_panels,
     run_panels,
@@ -465,13 +466,13 @@ cdef class Engine:
         cdef Growth growth
         cdef RowScratch *scratch
         cdef int l
-        cdef int64_t n_panels = (batch.shape[0] + SN_LANES - 1) // SN_LANES
         memset(&run, 0, sizeof(Run))
         run.step.solver = SOLVERS[optimizer.solver]
         n_threads = self.start(arena, &run, X, y, sample_weight, batch, len(batch),
                                seed, n_threads)
         run.row_threads = self.governor.choose(n_threads)
-        run.panel_threads = <int>min(<int64_t>run.row_threads, n_panels)
+        run.panel_threads = <int>min(<int64_t>run.row_threads,
+                                     panels_of(run.batch_size))
         longest = max([max(a["n_in"], a["n_out"]) for a in self.arrays])
         scratch = row_scratches(arena, &run, n_threads, longest)
         growth.fraction = fraction
@@ -493,7 +494,7 @@ cdef class Engine:
                     if self.features.connections != NULL:
                         n_new[l] = rewire_features(&run, &growth, scratch)
                 elif self.net.layers[l].forward.layout != SN_DENSE:
-                    n_new[l] = rewire_layer(&run, l, n_panels, &growth, scratch)
+                    n_new[l] = rewire_layer(&run, l, &growth, scratch)
         self.finish(&run)
         if run.features.out_of_memory:
             raise MemoryError("the non-zeros of a batch")
@@ -515,7 +516,7 @@ cdef class Engine:
         run.seed = seed
         run.n_tasks = self.n_tasks
         run.tasks = self.tasks
-        n_panels = (run.batch_size + SN_LANES - 1) // SN_LANES
+        n_panels = panels_of(run.batch_size)
         run.work = 3.0 * self.connections * n_panels * SN_LANES
         if self.net.features != NULL:
             run.work += (3 + UPDATE_COST) * self.features.fan_out * run.batch_size * (
@@ -546,7 +547,7 @@ cdef class Engine:
             begin = time.perf_counter()
             run.row_threads = self.governor.choose(n_threads)
             run.panel_threads = <int>min(
-                run.row_threads, (run.batch_size + SN_LANES - 1) // SN_LANES)
+                run.row_threads, panels_of(run.batch_size))
             steps = self.governor.limit(steps_per_call)
             with nogil:
                 run_steps(run, steps)
@@ -569,7 +570,7 @@ cdef class Engine:
         cdef Scratch *scratch
         if n_rows == 0:
             return
-        n_threads = max(1, min(n_threads, (n_rows + SN_LANES - 1) // SN_LANES))
+        n_threads = max(1, min(n_threads, panels_of(n_rows)))
         panels = self.panels(arena, n_threads, False)
         scratch = self.scratches(arena, n_threads, 0)
         if self.net.features != NULL:

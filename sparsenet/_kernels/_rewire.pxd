@@ -37,7 +37,7 @@ cdef struct RowScratch:      # of one thread; n: the longest row or column
     int64_t *counts          # [n], of the first thread only
     uint32_t *repaired       # [n]
 
-cdef int64_t rewire_layer(Run *run, int l, int64_t n_panels, const Growth *growth,
+cdef int64_t rewire_layer(Run *run, int l, const Growth *growth,
                           RowScratch *scratch) noexcept nogil
 cdef int64_t rewire_features(Run *run, const Growth *growth,
                              RowScratch *scratch) noexcept nogil

@@ -467,7 +467,7 @@ cdef Rows rows_of_features(const Features *f) noexcept nogil:
     return rows
 
 
-cdef int64_t rewire_layer(Run *run, int l, int64_t n_panels, const Growth *growth,
+cdef int64_t rewire_layer(Run *run, int l, const Growth *growth,
                           RowScratch *scratch) noexcept nogil:
     """Rewire a sparse layer and its transpose; returns how many connections are new.
 
@@ -478,7 +478,7 @@ cdef int64_t rewire_layer(Run *run, int l, int64_t n_panels, const Growth *growt
     cdef int64_t block, n_new = 0, n_repaired = 0
     for block in prange((layer.n_out + SN_BLOCK_HEIGHT - 1) // SN_BLOCK_HEIGHT,
                         schedule="static", num_threads=run.row_threads):
-        n_new += rewire_block(run, l, &rows, block * SN_BLOCK_HEIGHT, n_panels, growth,
+        n_new += rewire_block(run, l, &rows, block * SN_BLOCK_HEIGHT, growth,
                               &scratch[threadid()])
     if layer.transpose.weights != NULL:
         keep_columns_alive(&rows, growth, &n_repaired, scratch)
@@ -497,17 +497,16 @@ cdef int64_t rewire_layer(Run *run, int l, int64_t n_panels, const Growth *growt
 
 
 cdef int64_t rewire_block(Run *run, int l, const Rows *rows, int64_t first,
-                          int64_t n_panels, const Growth *growth,
-                          RowScratch *s) noexcept nogil:
+                          const Growth *growth, RowScratch *s) noexcept nogil:
     cdef float[SN_BLOCK_HEIGHT] bias_gradient
     cdef int64_t last = min(first + SN_BLOCK_HEIGHT, run.net.layers[l].n_out)
     cdef int64_t row, n_new = 0
     cdef uint32_t state = denormals_off()
     if growth.by_gradient:
         # All columns of a few rows: never the whole gradient.
-        point_to_panels(run.net, l, run.panels, n_panels, s.step)
+        point_to_panels(run.net, l, run.panels, run.batch_size, s.step)
         block_gradient(run.net, l, first, SN_BLOCK_HEIGHT, NULL, rows.n_columns,
-                       run.panels, n_panels, mix(growth.seed, first), s.step,
+                       run.panels, run.batch_size, mix(growth.seed, first), s.step,
                        s.gradient, bias_gradient)
     if rows.height > 1:
         # Rows that only complete a block have no connections to count.

@@ -93,10 +93,10 @@ cdef class Kernels:
                                         lanes, pout)
 
     def sddmm(self, indptr, indices, int64_t height, deltas, panels, factor,
-              correction, gradient, int repeat=1):
+              correction, gradient, int repeat=1, int64_t n_samples=-1):
         """`deltas` [n_blocks][height][n_panels][64], prepared; gradient [n][height].
 
-        `indices` None: the blocks of a dense layer.
+        `indices` None: the blocks of a dense layer. `n_samples` -1: panels are full.
         """
         cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int64_t size = 4 if wide else 2
@@ -110,13 +110,15 @@ cdef class Kernels:
         cdef float *g = <float*>address(gradient)
         pointers = np.array([panel.ctypes.data for panel in panels], np.uintp)
         cdef const void *const *x = <const void *const *>address(pointers)
+        if n_samples < 0:
+            n_samples = n_panels * SN_LANES
         with nogil:
             for _i in range(repeat):
                 for b in range(n_blocks):
                     self.ops.sddmm[wide](
                         NULL if index == NULL else index + ptr[b] * size,
                         ptr[b + 1] - ptr[b], height,
-                        d + b * stride, x, n_panels, f + b * height, c + b * height,
+                        d + b * stride, x, n_samples, f + b * height, c + b * height,
                         g + ptr[b] * height)
 
     def encode(self, z, int offset, x, scale):

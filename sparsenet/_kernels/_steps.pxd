@@ -4,7 +4,12 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from sparsenet._kernels._features cimport FeatureRun, Features, FeatureScratch
 from sparsenet._kernels._input cimport Input
-from sparsenet._kernels.kernels cimport sn_format_kernels, sn_matrix, sn_optimizer
+from sparsenet._kernels.kernels cimport (
+    SN_LANES,
+    sn_format_kernels,
+    sn_matrix,
+    sn_optimizer,
+)
 
 cdef enum:
     # Rows that are multiplied before their epilogue runs over them: 8 KB of fp32,
@@ -94,14 +99,19 @@ cdef struct Run:             # a pass over the training rows
     double loss
     double total_weight
 
+
+cdef inline int64_t panels_of(int64_t n_samples) noexcept nogil:
+    return (n_samples + SN_LANES - 1) // SN_LANES
+
+
 cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil
 cdef void plan_first_batch(Run *run) noexcept nogil
 cdef void run_panels(Run *run, int64_t batch, uint64_t seed) noexcept nogil
-cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t n_panels,
+cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t batch,
                           Scratch *s) noexcept nogil
 cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t height,
                          const void *columns, int64_t n, Panel *panels,
-                         int64_t n_panels, uint64_t seed, Scratch *s, float *gradient,
+                         int64_t batch, uint64_t seed, Scratch *s, float *gradient,
                          float *bias_gradient) noexcept nogil
 cdef void encode_blocks(const Net *net, int l, int64_t begin,
                         int64_t end) noexcept nogil

@@ -197,10 +197,10 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
 
 # Region 2 --------------------------------------------------------------------------
 
-cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t n_panels,
+cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t batch,
                           Scratch *s) noexcept nogil:
-    """Where each panel has the inputs of a layer and its scales."""
-    cdef int64_t p
+    """Where each panel of a batch has the inputs of a layer and its scales."""
+    cdef int64_t p, n_panels = panels_of(batch)
     for p in range(n_panels):
         s.pointers[p] = panels[p].activations[l]
         s.pointers[2 * n_panels + p] = panels[p].input_scale + l * SN_LANES
@@ -209,7 +209,7 @@ cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t n_panels
 
 cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t height,
                          const void *columns, int64_t n, Panel *panels,
-                         int64_t n_panels, uint64_t seed, Scratch *s, float *gradient,
+                         int64_t batch, uint64_t seed, Scratch *s, float *gradient,
                          float *bias_gradient) noexcept nogil:
     """Gradient [n][height] of neighbouring rows at n columns; `point_to_panels` first.
 
@@ -218,6 +218,7 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
     """
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer = &net.layers[l]
+    cdef int64_t n_panels = panels_of(batch)
     cdef const void **kept = s.pointers + n_panels
     cdef float[SN_BLOCK_HEIGHT] factor
     cdef int32_t[SN_BLOCK_HEIGHT] correction
@@ -237,12 +238,12 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
             <const float**>(s.pointers + 2 * n_panels), layer.input_offset,
             mix(seed, row), <char*>s.prepared + h * operand_row, &factor[h],
             &correction[h])
-    ops.sddmm[layer.wide](columns, n, height, s.prepared, s.pointers, n_panels, factor,
+    ops.sddmm[layer.wide](columns, n, height, s.prepared, s.pointers, batch, factor,
                           correction, gradient)
 
 
 cdef void update_rows(const Net *net, const Task *task, Panel *panels,
-                      int64_t n_panels, const sn_optimizer *optimizer,
+                      int64_t batch, const sn_optimizer *optimizer,
                       uint64_t seed, Scratch *s) noexcept nogil:
     """Gradients of some rows of one layer, optimizer step, compute copies."""
     cdef CLayer *layer = &net.layers[task.layer]
@@ -254,13 +255,13 @@ cdef void update_rows(const Net *net, const Task *task, Panel *panels,
     cdef int64_t block, n, k
     cdef int64_t index_size = 4 if layer.wide else 2
     cdef sn_optimizer for_bias
-    point_to_panels(net, task.layer, panels, n_panels, s)
+    point_to_panels(net, task.layer, panels, batch, s)
     for block in range(task.begin, task.end):
         k = m.indptr[block]
         block_gradient(
             net, task.layer, block * height, height,
             NULL if m.layout == SN_DENSE else <const char*>m.indices + k * index_size,
-            m.indptr[block + 1] - k, panels, n_panels, seed, s,
+            m.indptr[block + 1] - k, panels, batch, seed, s,
             s.gradient + (k - first) * height,
             s.bias_gradient + block * height - row0)
     n = m.indptr[task.end] - first
@@ -307,7 +308,7 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
     Where rows are sparse, a third comes between: features learn from this batch and
     are made ready for the next.
     """
-    cdef int64_t batch, n_panels, p, t, r, _step
+    cdef int64_t batch, p, t, r, _step
     cdef bint sparse = run.net.features != NULL
     cdef double batch_weight
     cdef uint64_t seed
@@ -321,7 +322,6 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
             for p in range(run.start, run.start + batch):
                 batch_weight += run.weights[run.order[p]]
         if batch_weight > 0:  # a batch without weight teaches nothing
-            n_panels = (batch + SN_LANES - 1) // SN_LANES
             run.n_steps += 1
             run.step.inv_weight = 1.0 / batch_weight
             set_rates(run, run.rates + (
@@ -343,9 +343,9 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
             # cache lines.
             for t in prange(run.n_tasks, schedule="static",
                             num_threads=run.row_threads):
-                update_task(run, &run.tasks[t], n_panels,
+                update_task(run, &run.tasks[t], batch,
                             &run.scratch[threadid()], seed)
-            for p in range(n_panels):
+            for p in range(panels_of(batch)):
                 run.loss += run.panels[p].loss
             run.total_weight += batch_weight
             run.steps_here += 1
@@ -385,7 +385,7 @@ cdef void plan_first_batch(Run *run) noexcept nogil:
 cdef void run_panels(Run *run, int64_t batch, uint64_t seed) noexcept nogil:
     """Region 1: activations and deltas of all layers for the batch at run.start."""
     cdef int64_t p
-    for p in prange((batch + SN_LANES - 1) // SN_LANES, schedule="static", chunksize=1,
+    for p in prange(panels_of(batch), schedule="static", chunksize=1,
                     num_threads=run.panel_threads):
         train_panel(run, batch, p, &run.scratch[threadid()], seed)
 
@@ -424,11 +424,11 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
     denormals_restore(state)
 
 
-cdef void update_task(Run *run, const Task *task, int64_t n_panels, Scratch *s,
+cdef void update_task(Run *run, const Task *task, int64_t batch, Scratch *s,
                       uint64_t seed) noexcept nogil:
     cdef uint32_t state = denormals_off()
     # Complemented: region 1 counts panels where this counts layers.
-    update_rows(run.net, task, run.panels, n_panels, &run.step,
+    update_rows(run.net, task, run.panels, batch, &run.step,
                 mix(seed, ~<uint64_t>task.layer), s)
     denormals_restore(state)
 
@@ -472,7 +472,7 @@ cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *
     """Output activations of all rows of x; a thread has one panel's memory."""
     cdef int64_t p
     cdef int64_t n_outputs = net.layers[net.n_layers - 1].n_out
-    for p in prange((n_rows + SN_LANES - 1) // SN_LANES, schedule="dynamic",
+    for p in prange(panels_of(n_rows), schedule="dynamic",
                     num_threads=n_threads):
         predict_panel(net, x, p, n_rows, n_outputs, &panels[threadid()],
                       &scratch[threadid()], out)

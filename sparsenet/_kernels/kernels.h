@@ -73,11 +73,11 @@ typedef struct {
     void (*spmm[2])(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset,
                     int lanes, float *out);
 
-    /* gradient[column][row] = factor[row] * (sum over panels and lanes of delta * x[column] - correction[row]),
+    /* gradient[column][row] = factor[row] * (sum over n_samples lanes of the panels of delta * x[column] - correction[row]),
      * at the n columns of one block (`indices` NULL: the first n). `deltas` is [height][n_panels][64] as prepared by
-     * `prepare`. */
+     * `prepare`: zero in lanes without a sample, which may be read. */
     void (*sddmm[2])(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
-                     int64_t n_panels, const float *factor, const int32_t *correction, float *gradient);
+                     int64_t n_samples, const float *factor, const int32_t *correction, float *gradient);
 
     /* Store n_rows x 64 fp32 values as activations. int8 fills scale[64] (per sample); others leave it alone. */
     void (*encode)(const float *z, int64_t n_rows, int offset, void *x, float *scale);

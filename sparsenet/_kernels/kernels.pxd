@@ -63,7 +63,7 @@ cdef extern from "kernels.h" nogil:
                       float *out) noexcept nogil
         void (**sddmm)(const void *indices, int64_t n, int64_t height,
                        const void *deltas, const void *const *x,
-                       int64_t n_panels, const float *factor,
+                       int64_t n_samples, const float *factor,
                        const int32_t *correction, float *gradient) noexcept nogil
         void (*encode)(const float *z, int64_t n_rows, int offset, void *x,
                        float *scale) noexcept nogil

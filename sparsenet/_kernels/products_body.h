@@ -115,13 +115,14 @@ static void N(spmm)(const sn_matrix *m, int64_t column_tile, int64_t begin, int6
 /* Weight gradient at WIDTH / height columns: WIDTH dot products that share one transposing sum at the end,
  * over all panels of the step. `chunk` is how many F(piece)s of the delta stay in registers. */
 INLINE vf N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, const int dense, const int height,
-                         const int chunk, const F(operand) *deltas, const void *const *x, int64_t n_panels,
+                         const int chunk, const F(operand) *deltas, const void *const *x, int64_t n_samples,
                          const int32_t *correction)
 {
     F(dot_acc) acc[WIDTH];
     UNROLL for (int i = 0; i < WIDTH; i++) acc[i] = (F(dot_acc)){0};
+    const int64_t n_panels = (n_samples + SN_LANES - 1) / SN_LANES;
     for (int64_t p = 0; p < n_panels; p++)
-        for (int lane = 0; lane < SN_LANES; lane += chunk * DOT_LANES) {
+        for (int lane = 0; lane < SN_LANES && p * SN_LANES + lane < n_samples; lane += chunk * DOT_LANES) {
             /* Find the columns anew: kept over the panels, their offsets would spill out of the registers. */
             __asm__("" : "+r"(index), "+r"(first));
             F(piece) delta[MAX_PIECES];
@@ -144,7 +145,7 @@ INLINE vf N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, const int
 }
 
 static void N(sddmm)(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
-                     int64_t n_panels, const float *factor, const int32_t *correction, float *gradient)
+                     int64_t n_samples, const float *factor, const int32_t *correction, float *gradient)
 {
     const INDEX *index = (const INDEX *)indices;
     float factors[WIDTH];
@@ -155,7 +156,7 @@ static void N(sddmm)(const void *indices, int64_t n, int64_t height, const void 
     }
     const int64_t columns = WIDTH / height;
 #define SDDMM_GROUP(dense, height, chunk, left) \
-    N(sddmm_group)(dense ? 0 : index + k, k, left, dense, height, chunk, deltas, x, n_panels, corrections)
+    N(sddmm_group)(dense ? 0 : index + k, k, left, dense, height, chunk, deltas, x, n_samples, corrections)
 #define SDDMM(dense, height, chunk) /* a constant count unrolls without the clamp */ \
     (left >= columns ? SDDMM_GROUP(dense, height, chunk, WIDTH) : SDDMM_GROUP(dense, height, chunk, left))
     for (int64_t k = 0; k < n; k += columns) {
