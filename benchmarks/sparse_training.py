@@ -78,6 +78,7 @@ class Trainer:
     def make(self, **options):
         settings = {
             "hidden_layer_sizes": self.args.hidden,
+            "block_size": self.args.block_size,
             "batch_size": self.args.batch,
             "max_iter": self.args.epochs,
             "tol": 0.0,
@@ -135,7 +136,8 @@ class Trainer:
                     rows.append(dense[1])
         print(
             f"{format_layers(n_features, args.hidden, self.n_outputs)}, batch "
-            f"{args.batch}, {args.epochs} epochs, seeds {args.seeds}"
+            f"{args.batch}, block_size {args.block_size}, {args.epochs} epochs, seeds "
+            f"{args.seeds}"
         )
         print_table(
             (
@@ -180,6 +182,7 @@ def main():
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--densities", type=float, nargs="+", default=[0.1, 0.05, 0.02])
     parser.add_argument("--precisions", nargs="+", default=["float32"])
+    parser.add_argument("--block-size", type=int, default=1, choices=(1, 4))
     parser.add_argument("--learning-rates", type=float, nargs="+", default=[1e-3])
     parser.add_argument("--hidden", type=int, nargs="+", default=[1024, 1024])
     parser.add_argument("--batch", type=int, default=128)

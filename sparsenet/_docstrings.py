@@ -108,7 +108,7 @@ block_size : {1, 4}, default=1
     How many neighbouring units of a sparse layer share their inputs. Blocks of 4 are
     chosen, dropped and grown as one, by the sums of their magnitudes. They are
     multiplied faster and take fewer bytes in a pickle. The first layer of a network
-    for sparse X has single connections in any case.
+    for sparse X has them where its number of units is a multiple of 4.
 
 sparse_training : {'static', 'set', 'rigl', 'gradual'}, default='set'
     How the connections of sparse layers change during training. Their number does not,

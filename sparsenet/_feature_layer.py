@@ -26,9 +26,17 @@ TABLE_OFFSET = 128
 DRAWN = 1 << 22
 
 
-def average_fan_out(fan_in, n_in, n_out):
-    """Fan-out of n_in features with which n_out units have that fan-in, or more."""
-    return -(-fan_in * n_out // n_in)
+def average_fan_out(fan_in, n_in, n_out, height=1):
+    """Fan-out of n_in features with which n_out units have that fan-in, or more.
+
+    A multiple of the `height` of blocks.
+    """
+    return -(-fan_in * n_out // (n_in * height)) * height
+
+
+def block_height(n_out, block_size):
+    """Units of a block: blocks that would not be whole are of one unit."""
+    return block_size if n_out % block_size == 0 else 1
 
 
 class FeatureLayer:
@@ -36,12 +44,13 @@ class FeatureLayer:
 
     A sample that holds few features reads few rows, and an update writes them only.
     Every feature has the same number of connections, its fan-out. The value and the
-    moments of a feature's weights lie side by side.
+    moments of a feature's weights lie side by side. Units may be connected in blocks
+    of `height` neighbours.
 
     Attributes
     ----------
-    connections : uint16 or uint32 array of shape (n_in, fan_out), or None
-        The units that each feature reaches, ascending; None: all of them.
+    connections : uint16 or uint32 array of shape (n_in, fan_out // height), or None
+        The blocks of units that each feature reaches, ascending; None: all units.
     state : float32 array of shape (n_in, n_planes, stride)
         Plane 0 holds the weights, the others the optimizer's moments, where it has
         started. What is behind a plane's first `fan_out` values has no meaning.
@@ -65,6 +74,7 @@ class FeatureLayer:
         self.n_in, self.n_out, self.precision = n_in, n_out, precision
         self.connections, self.bias = connections, bias
         self.fan_out = weights.shape[1]
+        self.height = 1 if connections is None else self.fan_out // connections.shape[1]
         # Whole cache lines, where a row is not much shorter than one.
         line = min(16, 1 << (self.fan_out - 1).bit_length())
         self.stride = -(-self.fan_out // line) * line
@@ -80,13 +90,14 @@ class FeatureLayer:
         self._set_stored(self._round_weights())
 
     @classmethod
-    def random(cls, n_in, n_out, fan_in, precision, activation, rng):
+    def random(cls, n_in, n_out, fan_in, precision, activation, rng, *, block_size=1):
         """Draw connections and weights, as `Layer.random`.
 
         Units have `fan_in` inputs on average, and features the same fan-out. A dense
         layer gets the weights that `Layer.random` gives it.
         """
-        fan_out = average_fan_out(fan_in, n_in, n_out)
+        height = block_height(n_out, block_size)
+        fan_out = average_fan_out(fan_in, n_in, n_out, height)
         bound = glorot_bound(fan_out * n_in / n_out, fan_out, activation)
         weights = np.empty((n_in, fan_out), np.float32)
         connections = None
@@ -95,7 +106,8 @@ class FeatureLayer:
                 begin = block * BLOCK_HEIGHT
                 weights[:, begin : begin + drawn.shape[1]] = drawn
         else:
-            connections = random_connections(n_out, n_in, fan_out, rng)
+            n_blocks = n_out // height
+            connections = random_connections(n_blocks, n_in, fan_out // height, rng)
             rows = max(1, DRAWN // fan_out)
             for begin in range(0, n_in, rows):
                 part = weights[begin : begin + rows]
@@ -108,23 +120,31 @@ class FeatureLayer:
         """The dense layer with the given float32 weights (n_in, n_out) and biases."""
         return cls(*weights.shape, precision, None, weights, bias)
 
-    def pruned(self, fan_in, _block_size):
+    def pruned(self, fan_in, block_size):
         """The layer whose features keep their largest weights, with their state.
 
-        As many as units then have `fan_in` inputs on average. No unit loses its last
-        one.
+        As many as units then have `fan_in` inputs on average. Where connections come in
+        blocks, now or, if the layer is dense, by `block_size`, those with the largest
+        sums of magnitudes. No unit loses its last one.
         """
-        fan_out = average_fan_out(fan_in, self.n_in, self.n_out)
-        units = self.connections
-        if units is None:
-            units = np.arange(self.n_out, dtype=index_dtype(self.n_out))[np.newaxis]
+        height, connections = self.height, self.connections
+        if connections is None:
+            height = block_height(self.n_out, block_size)
+            n_blocks = self.n_out // height
+            connections = np.arange(n_blocks, dtype=index_dtype(n_blocks))[np.newaxis]
+        fan_out = average_fan_out(fan_in, self.n_in, self.n_out, height)
         weights = self.weights
-        kept = largest_connections(weights, fan_out, units, self.n_out)
+        magnitudes = np.abs(weights).reshape(self.n_in, -1, height).sum(axis=2)
+        kept_blocks = largest_connections(
+            magnitudes, fan_out // height, connections, self.n_out // height
+        )
+        kept = _units(kept_blocks, height)
+        connections = np.broadcast_to(connections, magnitudes.shape)
         layer = FeatureLayer(
             self.n_in,
             self.n_out,
             self.precision,
-            np.take_along_axis(np.broadcast_to(units, weights.shape), kept, 1),
+            np.take_along_axis(connections, kept_blocks, 1),
             np.take_along_axis(weights, kept, 1),
             self.bias,
         )
@@ -142,7 +162,8 @@ class FeatureLayer:
 
     def exceeds(self, fan_in):
         """Whether features have more connections than that fan-in takes."""
-        return self.fan_out > average_fan_out(fan_in, self.n_in, self.n_out)
+        sizes = self.n_in, self.n_out
+        return self.fan_out > average_fan_out(fan_in, *sizes, self.height)
 
     def copy(self):
         """A copy without the optimizer's state."""
@@ -204,7 +225,7 @@ class FeatureLayer:
         if self.connections is None:
             indices = np.tile(np.arange(self.n_out), self.n_in)
         else:
-            indices = self.connections.ravel()
+            indices = _units(self.connections, self.height).ravel()
         # int32 unless the size forbids: what other libraries expect of a csc_array.
         wide = np.int64 if max(indptr[-1], self.n_in) >= 2**31 else np.int32
         rows = sp.csr_array(
@@ -256,7 +277,7 @@ class FeatureLayer:
             "by_feature": self._stored(),
         }
         if self.connections is not None:
-            narrow = connection_dtype(self.n_out)
+            narrow = connection_dtype(self.n_out // self.height)
             state["connections"] = self.connections.astype(narrow)
         if self.precision == "int8":
             state["scale"] = self.scale
@@ -267,7 +288,8 @@ class FeatureLayer:
         """The layer that `to_state` described."""
         n_out, connections = state["n_out"], state["connections"]
         if connections is not None:
-            connections = connections.astype(index_dtype(n_out))
+            n_blocks = n_out * connections.shape[1] // state["by_feature"].shape[1]
+            connections = connections.astype(index_dtype(n_blocks))
         stored = state["by_feature"]
         weights = np.zeros(stored.shape, np.float32)
         layer = cls(
@@ -283,3 +305,9 @@ class FeatureLayer:
         layer.weights[...] = layer._from_stored(stored)
         layer._set_stored(stored)
         return layer
+
+
+def _units(blocks, height):
+    """Numbers of the units of each block, along the last axis."""
+    units = blocks[..., np.newaxis].astype(np.int64) * height + np.arange(height)
+    return units.reshape(*blocks.shape[:-1], -1)

@@ -63,8 +63,7 @@ class Network:
     fan_ins : sequence of int
         Connections of a unit, for each weight matrix.
     block_size : {1, 4}, default=1
-        How many neighbouring units of a sparse layer share their inputs. A layer that
-        is stored feature by feature has no blocks.
+        How many neighbouring units of a sparse layer share their inputs.
     sparse_rows : bool
         Whether X will be sparse: the first layer is then stored feature by feature,
         and what a step costs there goes with the non-zeros of the batch.
@@ -94,11 +93,11 @@ class Network:
         self.layers = []
         for shape, fan_in in zip(pairwise(self.layer_sizes), fan_ins, strict=True):
             settings = (*shape, fan_in, precision, activation, rng)
-            first = not self.layers
+            first, blocks = not self.layers, {"block_size": self.block_size}
             self.layers.append(
-                FeatureLayer.random(*settings)
+                FeatureLayer.random(*settings, **blocks)
                 if first and sparse_rows
-                else Layer.random(*settings, block_size=self.block_size, first=first)
+                else Layer.random(*settings, **blocks, first=first)
             )
         self._engine = None
 

@@ -118,8 +118,19 @@ def _check_features(layer, name, n_in, n_out, precision):
         _require_array(layer["scale"], f"{name} scale", np.float32, (n_in,))
     if connections is None:
         return
-    dtype = connection_dtype(n_out)
-    _require_array(connections, f"{name} connections", dtype, (n_in, fan_out))
-    _require(int(connections.max()) < n_out, f"{name}: connection out of range")
+    _require(
+        isinstance(connections, np.ndarray) and connections.ndim == 2,
+        f"{name} connections are not an array of 2 dimensions",
+    )
+    height = fan_out // max(1, connections.shape[1])
+    _require(
+        height in BLOCK_SIZES and n_out % height == 0,
+        f"{name} has {connections.shape[1]} connections of {fan_out} weights",
+    )
+    dtype, shape = connection_dtype(n_out // height), (n_in, fan_out // height)
+    _require_array(connections, f"{name} connections", dtype, shape)
+    _require(
+        int(connections.max()) < n_out // height, f"{name}: connection out of range"
+    )
     ascending = connections[:, 1:] > connections[:, :-1]
     _require(ascending.all(), f"{name}: connections do not ascend")

@@ -72,7 +72,8 @@ def dense(layer, values):
         matrix = np.zeros((layer.n_in, layer.n_out), values.dtype)
         units = np.arange(layer.n_out)[np.newaxis]
         if layer.connections is not None:
-            units = layer.connections.astype(np.int64)
+            units = layer.connections[:, :, np.newaxis].astype(np.int64) * layer.height
+            units = (units + np.arange(layer.height)).reshape(layer.n_in, -1)
         np.put_along_axis(matrix, units, values, axis=1)
         return matrix.T
     matrix = np.zeros((layer.n_blocks, layer.height, layer.n_in), values.dtype)

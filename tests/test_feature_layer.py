@@ -9,26 +9,22 @@ from sparsenet._feature_layer import FeatureLayer
 from sparsenet._layer import Layer
 
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
-#: (n_in, n_out, fan_in): sparse, one unit a feature, as many as fill a cache line or
-#: almost, all of few units, dense with every remainder of 4 and 16, and one unit.
+#: (n_in, n_out, fan_in, block size): sparse, one unit a feature, as many as fill a
+#: cache line or almost, blocks, blocks that would not be whole; dense with every
+#: remainder of 4 and 16, and one unit.
 SHAPES = [
-    (40, 30, 8),
-    (300, 20, 8),
-    (40, 30, 21),
-    (40, 30, 23),
-    (33, 7, 32),
-    (8, 4, 8),
-    (9, 5, 9),
-    (21, 18, 21),
-    (12, 1, 12),
-]
+    (40, 30, 8, 1), (300, 20, 8, 1), (40, 30, 21, 1), (40, 30, 23, 1), (40, 32, 8, 4),
+    (300, 20, 8, 4), (40, 30, 8, 4), (33, 7, 32, 1), (8, 4, 8, 4), (9, 5, 9, 1),
+    (21, 18, 21, 1), (12, 1, 12, 1),
+]  # fmt: skip
+N_SPARSE = 7
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
 def random_layer(shape, precision="float32", activation="relu", seed=0):
-    n_in, n_out, fan_in = shape
-    rng = np.random.default_rng(seed)
-    return FeatureLayer.random(n_in, n_out, fan_in, precision, activation, rng)
+    n_in, n_out, fan_in, block_size = shape
+    settings = precision, activation, np.random.default_rng(seed)
+    return FeatureLayer.random(n_in, n_out, fan_in, *settings, block_size=block_size)
 
 
 def rounded(layer):
@@ -56,33 +52,35 @@ def product_weights(layer):
 
 @each_shape
 def test_connections(shape):
-    n_in, n_out, fan_in = shape
+    n_in, n_out, fan_in, block_size = shape
     layer = random_layer(shape)
+    height = layer.height
     assert layer.weights.shape == (n_in, layer.fan_out)
     assert layer.n_connections == n_in * layer.fan_out
-    # The average fan-in is what was asked for or more, by less than a unit a feature.
-    assert 0 <= layer.n_connections - fan_in * n_out < n_in
+    # The average fan-in is what was asked for or more, by less than a block a feature.
+    assert 0 <= layer.n_connections - fan_in * n_out < n_in * height
     if layer.fan_out == n_out:
         assert layer.connections is None
         return
-    assert layer.connections.shape == (n_in, layer.fan_out)
-    assert layer.connections.max() < n_out
+    assert height == (block_size if n_out % 4 == 0 else 1)
+    assert layer.connections.shape == (n_in, layer.fan_out // height)
+    assert layer.connections.max() < n_out // height
     ascending = np.diff(layer.connections.astype(int), axis=1) > 0
     assert ascending.all()  # and so distinct
     # No unit is used more often than another by more than the permutations.
-    uses = np.bincount(layer.connections.ravel(), minlength=n_out)
+    uses = np.bincount(layer.connections.ravel(), minlength=n_out // height)
     assert np.ptp(uses) <= -(-n_in // (n_out // layer.fan_out))
 
 
 def test_the_shapes_are_sparse_and_dense():
     sparse = [random_layer(shape).connections is not None for shape in SHAPES]
-    assert sparse == [True] * 4 + [False] * 5
+    assert sparse == [True] * N_SPARSE + [False] * (len(SHAPES) - N_SPARSE)
 
 
 @each_precision
-@pytest.mark.parametrize("shape", [(8, 4, 8), (9, 5, 9), (21, 18, 21)], ids=str)
+@pytest.mark.parametrize("shape", SHAPES[-4:-1], ids=str)
 def test_a_dense_layer_has_the_weights_of_one_for_dense_rows(precision, shape):
-    n_in, n_out, fan_in = shape
+    n_in, n_out, fan_in, _ = shape
     layer = random_layer(shape, precision, seed=3)
     rng = np.random.default_rng(3)
     other = Layer.random(n_in, n_out, fan_in, precision, "relu", rng)
@@ -97,7 +95,7 @@ def test_a_dense_layer_has_the_weights_of_one_for_dense_rows(precision, shape):
     ("fan_in", "fan_out"), [(20, 10), (21, 11), (1000, 500)], ids=str
 )
 def test_initial_weights_follow_the_actual_fan_in(activation, factor, fan_in, fan_out):
-    layer = random_layer((1000, 500, fan_in), activation=activation)
+    layer = random_layer((1000, 500, fan_in, 1), activation=activation)
     assert layer.fan_out == fan_out
     bound = np.sqrt(factor / (fan_out * 1000 / 500 + fan_out))
     for array in (layer.weights, layer.bias):
@@ -114,20 +112,22 @@ def test_weights_and_connections_follow_from_the_seed():
 
 
 @pytest.mark.parametrize(
-    ("n_out", "dtype", "pickled"),
+    ("n_out", "block_size", "dtype", "pickled"),
     [
-        (2**8, np.uint16, np.uint8),
-        (2**8 + 1, np.uint16, np.uint16),
-        (300, np.uint16, np.uint16),
-        (2**16, np.uint16, np.uint16),
-        (2**16 + 1, np.uint32, np.uint32),
+        (2**8, 1, np.uint16, np.uint8),
+        (2**8 + 1, 1, np.uint16, np.uint16),
+        (300, 1, np.uint16, np.uint16),
+        (300, 4, np.uint16, np.uint8),
+        (2**16, 1, np.uint16, np.uint16),
+        (2**16 + 1, 1, np.uint32, np.uint32),
+        (2**16 + 4, 4, np.uint16, np.uint16),
     ],
 )
-def test_connections_are_as_narrow_as_they_can_be(n_out, dtype, pickled):
+def test_connections_are_as_narrow_as_they_can_be(n_out, block_size, dtype, pickled):
     # Eight connections a unit: the last unit has some, too.
-    layer = random_layer((50, n_out, 8))
+    layer = random_layer((50, n_out, 8, block_size))
     assert layer.connections.dtype == dtype
-    assert layer.connections.max() == n_out - 1
+    assert layer.connections.max() == n_out // block_size - 1
     saved = layer.to_state()["connections"]
     assert saved.dtype == pickled
     np.testing.assert_array_equal(saved, layer.connections)
@@ -222,7 +222,7 @@ def test_sum_of_squares(shape):
 @each_precision
 @each_shape
 def test_to_csc(precision, shape):
-    n_in, n_out, _ = shape
+    n_in, n_out, *_ = shape
     layer = random_layer(shape, precision)
     coef = layer.to_csc()
     assert coef.format == "csc"
@@ -234,7 +234,7 @@ def test_to_csc(precision, shape):
 
 
 @each_precision
-@pytest.mark.parametrize("shape", [(40, 30, 8), (21, 18, 21)], ids=str)
+@pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[4], SHAPES[-2]], ids=str)
 def test_to_csc_is_a_copy(precision, shape):
     layer = random_layer(shape, precision)
     before = layer.to_csc().toarray()

@@ -32,6 +32,7 @@ NETWORKS = [
     ((20, 18, 13, 3), (0.5, 0.7, 1.0)),
     ((37, 1, 65, 2), (0.6, 1.0, 0.9)),
     ((9, 70, 6), (0.99, 0.5)),
+    ((30, 32, 12, 3), (0.5, 0.7, 1.0)),  # of whole blocks
 ]
 #: 32-bit columns of a first and of a later layer.
 WIDE = [((66_000, 5, 3), (1e-4, 1.0)), ((40, 66_000, 4), (0.2, 5e-4))]
@@ -89,7 +90,7 @@ def columns_of(layer):
 def units_of(layer, row):
     """Those that a row of `columns_of` stands for."""
     if hasattr(layer, "connections"):
-        return [row]
+        return range(layer.height)  # of each column
     return range(row * layer.height, min((row + 1) * layer.height, layer.n_out))
 
 
@@ -98,8 +99,9 @@ def planes_of(layer):
     if not layer.is_sparse:
         return []
     if hasattr(layer, "connections"):
-        planes = layer.state[:, :, : layer.fan_out, np.newaxis]
-        return [planes[:, p] for p in range(planes.shape[1])]
+        planes = layer.state[:, :, : layer.fan_out]
+        shape = layer.n_in, -1, layer.height
+        return [planes[:, p].reshape(shape) for p in range(planes.shape[1])]
     planes = [layer.weights, *(m for m in layer.moments[:2] if m.size)]
     return [plane.reshape(layer.n_blocks, -1, layer.height) for plane in planes]
 
@@ -159,7 +161,8 @@ def test_random_growth_equals_the_twin(
 
 
 def n_columns(layer):
-    return layer.n_out if hasattr(layer, "connections") else layer.n_in
+    by_feature = hasattr(layer, "connections")
+    return layer.n_out // layer.height if by_feature else layer.n_in
 
 
 def n_dead(layer, columns, number):
@@ -173,7 +176,11 @@ def n_dead(layer, columns, number):
 @pytest.mark.parametrize(
     ("sizes", "density"),
     # No column loses its last connection: a repair may take what has just grown.
-    [((20, 18, 33, 3), (0.5, 0.7, 1.0)), ((37, 12, 65, 40), (0.6, 0.5, 0.9))],
+    [
+        ((20, 18, 33, 3), (0.5, 0.7, 1.0)),
+        ((37, 12, 65, 40), (0.6, 0.5, 0.9)),
+        ((40, 32, 33, 3), (0.4, 0.7, 1.0)),
+    ],
 )
 def test_growth_is_where_the_gradient_is_largest(sizes, density, sparse_rows):
     network, X, y = trained(sizes, density, sparse_rows, activation="tanh")
@@ -207,10 +214,9 @@ def test_growth_is_where_the_gradient_is_largest(sizes, density, sparse_rows):
 def sums_of_magnitudes(layer, gradient):
     """Of the (n_out, n_in) gradient: for each row of `columns_of` and each column."""
     gradient = np.abs(gradient)
-    if hasattr(layer, "connections"):
-        return gradient.T
     firsts = np.arange(0, layer.n_out, layer.height)
-    return np.add.reduceat(gradient, firsts, axis=0)
+    sums = np.add.reduceat(gradient, firsts, axis=0)
+    return sums.T if hasattr(layer, "connections") else sums
 
 
 def all_gradients(network, X, y):
@@ -226,7 +232,7 @@ def all_gradients(network, X, y):
 def test_growth_by_gradient_finds_large_gradients_in_every_format(
     precision, sparse_rows
 ):
-    sizes, density = (60, 50, 160, 3), (0.2, 0.2, 1.0)
+    sizes, density = (60, 52, 160, 3), (0.2, 0.2, 1.0)
     network, X, y = trained(sizes, density, sparse_rows, precision)
     before = [columns_of(layer) for layer in network.layers[:2]]
     before = [columns.copy() for columns in before]
@@ -334,9 +340,11 @@ def test_a_hidden_unit_that_lost_its_last_output_gets_another(method):
 def test_a_unit_that_lost_its_last_input_gets_another():
     network, X, y = trained((30, 12, 2), (0.2, 1.0), sparse_rows=True)
     layer = network.layers[0]
-    layer.weights[np.isin(layer.connections, (3, 7))] = 1e-9
+    n_blocks = 12 // layer.height
+    lost = np.isin(layer.connections, (1, n_blocks // 2))
+    layer.weights[np.repeat(lost, layer.height, axis=1)] = 1e-9
     rewire(network, X, y, fraction=0.6)
-    assert np.bincount(layer.connections.ravel(), minlength=12).min() > 0
+    assert np.bincount(layer.connections.ravel(), minlength=n_blocks).min() > 0
     np.testing.assert_array_equal(layer._round_weights(), layer._stored())
 
 
@@ -412,9 +420,8 @@ def dense_moments(network):
     moments = []
     for layer in network.layers:
         if hasattr(layer, "connections"):
-            of_weights = [
-                dense(layer, plane[:, :, 0]) for plane in planes_of(layer)[1:]
-            ]
+            planes = (plane.reshape(layer.n_in, -1) for plane in planes_of(layer)[1:])
+            of_weights = [dense(layer, plane) for plane in planes]
             of_bias = list(layer.moments)
         else:
             of_weights = [dense(layer, moment) for moment in layer.moments[:2]]

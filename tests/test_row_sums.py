@@ -25,6 +25,8 @@ from sparsenet._network import Optimizer
 
 # Around the vectors (16), their tiles (64, 128) and what two tiles leave over.
 N_UNITS = (1, 7, 16, 63, 64, 65, 100, 129, 200)
+#: With the height of the blocks of units.
+FAN_OUTS = [*((n, 1) for n in N_UNITS), (4, 4), (12, 4), (16, 4), (36, 4), (100, 4)]
 # Around the groups in which terms are summed (2, 4) and the rows fetched early (8).
 N_TERMS = (0, 1, 2, 3, 4, 5, 17)
 N_ROWS = 20
@@ -33,6 +35,11 @@ MANY = {np.uint16: 2**16, np.uint32: 2**16 + 1000}
 GUARD = np.float32(-12345)
 
 each_size = pytest.mark.parametrize("n_units", N_UNITS)
+
+
+def units_of(blocks, height):
+    units = blocks[..., np.newaxis].astype(np.int64) * height + np.arange(height)
+    return units.reshape(*blocks.shape[:-1], -1)
 
 
 def dtype_of(size, precision, signed=True):
@@ -112,23 +119,25 @@ def test_sum_rows(isa, precision, n_units, encoded):
 @each_isa
 @each_precision
 @each_index
-@pytest.mark.parametrize("fan_out", N_UNITS)
-def test_sum_sparse_rows(isa, precision, index, fan_out):
+@pytest.mark.parametrize(("fan_out", "height"), FAN_OUTS)
+def test_sum_sparse_rows(isa, precision, index, fan_out, height):
     rng = np.random.default_rng(fan_out)
     kernels = Kernels(isa, precision)
     table, row_bytes, rows = random_table(fan_out, kernels, precision, rng)
     x, n_units = meaning(rows, precision, 128), MANY[index]
     # Features share most of their units, the very last of all among them.
-    units = [rng.permutation(fan_out + 5)[:fan_out] for _ in range(N_ROWS)]
-    connections = (n_units - 1 - np.array(units)).astype(index)
+    n_blocks = fan_out // height
+    blocks = [rng.permutation(n_blocks + 5)[:n_blocks] for _ in range(N_ROWS)]
+    connections = (n_units // height - 1 - np.array(blocks)).astype(index)
+    units = units_of(connections, height)
     for n in N_TERMS:
         indices, terms = random_terms(n, kernels, precision, rng)
         out = np.full(n_units + LANES, GUARD)
         kernels.sum_sparse_rows(
-            indices, terms, table, row_bytes, connections, n_units, out
+            indices, terms, table, row_bytes, connections, height, n_units, out
         )
         np.testing.assert_array_equal(out[n_units:], GUARD)
-        w, named, reached = meaning(terms, precision), x[indices], connections[indices]
+        w, named, reached = meaning(terms, precision), x[indices], units[indices]
         expected = reference.sum_sparse_rows(w, named, reached, n_units)
         magnitude = reference.sum_sparse_rows(abs(w), abs(named), reached, n_units)
         assert_sums(out[:n_units], expected, magnitude, n, precision)
@@ -137,23 +146,27 @@ def test_sum_sparse_rows(isa, precision, index, fan_out):
 @each_isa
 @each_precision
 @each_index
-@pytest.mark.parametrize("fan_out", N_UNITS)
-def test_sum_at_connections(isa, precision, index, fan_out):
+@pytest.mark.parametrize(("fan_out", "height"), FAN_OUTS)
+def test_sum_at_connections(isa, precision, index, fan_out, height):
     rng = np.random.default_rng(fan_out)
     kernels = Kernels(isa, precision)
-    tail, _, rows = random_table(fan_out + 5, kernels, precision, rng, encoded=True)
+    tail, _, rows = random_table(
+        fan_out + 5 * height, kernels, precision, rng, encoded=True
+    )
     # Rows so long that only their ends can be filled.
     n_units = MANY[index]
     table = np.zeros((N_ROWS, n_units), tail.dtype)
     table[:, -rows.shape[1] :] = rows
-    units = rng.permutation(rows.shape[1])[:fan_out]
-    connections = (n_units - rows.shape[1] + units).astype(index)
+    n_blocks = rows.shape[1] // height
+    blocks = rng.permutation(n_blocks)[: fan_out // height]
+    connections = (n_units // height - n_blocks + blocks).astype(index)
+    units = units_of(blocks, height)
     x = meaning(rows, precision, 128)
     for n in N_TERMS:
         indices, terms = random_terms(n, kernels, precision, rng)
         out = np.full(fan_out + LANES, GUARD)
         kernels.sum_at_connections(
-            indices, terms, table, table.strides[0], connections, out
+            indices, terms, table, table.strides[0], connections, height, out
         )
         np.testing.assert_array_equal(out[fan_out:], GUARD)
         w, named = meaning(terms, precision), x[indices]
@@ -175,8 +188,8 @@ def test_int8_sums_hold_65536_extreme_products(isa, term, byte):
     outs = np.zeros((4, n_units + LANES), np.float32)
     for encoded in (0, 1):
         kernels.sum_rows(indices, terms, table, 0, encoded, n_units, outs[encoded])
-    kernels.sum_sparse_rows(indices, terms, table, 0, units[None], n_units, outs[2])
-    kernels.sum_at_connections(indices, terms, table, 0, units, outs[3])
+    kernels.sum_sparse_rows(indices, terms, table, 0, units[None], 1, n_units, outs[2])
+    kernels.sum_at_connections(indices, terms, table, 0, units, 1, outs[3])
     np.testing.assert_array_equal(
         outs[:, :n_units], np.float32(n * term * (byte - 128))
     )

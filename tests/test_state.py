@@ -69,7 +69,9 @@ def test_bytes_of_a_pickle_of_a_layer_by_feature(precision, bytes_per_connection
     sizes, density = (20_000, 100, 10), (0.1, 1.0)
     network = random_network(sizes, density, precision=precision, sparse_rows=True)
     train(network, *random_rows(64, 20_000, 10, density=0.001), optimizer=ADAM)
-    assert network.n_connections == 20_000 * 10 + 100 * 10
+    fan_out = network.layers[0].fan_out
+    assert fan_out == -(-10 // network.layers[0].height) * network.layers[0].height
+    assert network.n_connections == 20_000 * fan_out + 100 * 10
     limit = bytes_per_connection * network.n_connections + 4096
     assert len(pickle.dumps(network)) <= limit
 
@@ -341,6 +343,31 @@ def test_connections_must_be_in_range_and_ascend():
         assert_refused(network, change, "out of range")
     for change in (repeated, swapped):
         assert_refused(network, change, "do not ascend")
+
+
+def test_connections_of_blocks():
+    sizes, density = (20, 16, 3), (0.5, 1.0)
+    network = random_network(sizes, density, sparse_rows=True)
+    height = network.layers[0].height
+    X, _ = random_rows(30)
+    np.testing.assert_array_equal(copied(network).predict(X, 1), network.predict(X, 1))
+
+    def last_out_of_range(_, layer):
+        layer["connections"][-1, -1] = 16 // height
+
+    def of_half_the_weights(_, layer):
+        layer["connections"] = np.repeat(layer["connections"], height, axis=1)[:, ::2]
+
+    def of_none(_, layer):
+        layer["connections"] = layer["connections"][:, :0]
+
+    def flat(_, layer):
+        layer["connections"] = layer["connections"].ravel()
+
+    assert_refused(network, last_out_of_range, "out of range")
+    assert_refused(network, of_half_the_weights, "4 connections of 8 weights")
+    assert_refused(network, of_none, "0 connections of 8 weights")
+    assert_refused(network, flat, "2 dimensions")
 
 
 @each_precision

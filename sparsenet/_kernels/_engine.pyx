@@ -225,6 +225,7 @@ cdef class Engine:
         f.n_features = layer.n_in
         f.n_units = layer.n_out
         f.fan_out = layer.fan_out
+        f.height = layer.height
         f.connections = address(layer.connections)
         f.wide = layer.connections is not None and layer.connections.dtype == np.uint32
         f.state = <float*>address(layer.state)

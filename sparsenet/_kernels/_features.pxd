@@ -16,7 +16,8 @@ cdef struct Features:
     int64_t n_features
     int64_t n_units
     int64_t fan_out
-    const void *connections  # [n_features][fan_out] units; NULL: each reaches all
+    int64_t height           # units of a block
+    const void *connections  # [n_features][fan_out / height] blocks; NULL: all units
     int wide                 # connections are uint32
     float *state             # [n_features][planes][stride]: weights, then moments
     int64_t planes

@@ -110,7 +110,7 @@ cdef void sum_features(const Features *f, const sn_format_kernels *ops,
         else:
             ops.sum_sparse_rows[f.wide](
                 s.indices, s.terms, n_terms, f.table, f.row_bytes, f.connections,
-                f.fan_out, f.n_units, out)
+                f.fan_out, f.height, f.n_units, out)
         if factor != 1:
             for unit in range(f.n_units):
                 out[unit] *= factor
@@ -255,8 +255,8 @@ cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
     else:
         ops.sum_at_connections[f.wide](
             samples, s.terms, n_terms, run.deltas, run.delta_bytes,
-            <const char*>f.connections + feature * f.fan_out * index_size, f.fan_out,
-            out)
+            <const char*>f.connections + feature * (f.fan_out // f.height) * index_size,
+            f.fan_out, f.height, out)
     if factor != 1:
         for k in range(n_out):
             out[k] *= factor

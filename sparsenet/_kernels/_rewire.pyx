@@ -454,9 +454,9 @@ cdef Rows rows_of_features(const Features *f) noexcept nogil:
     cdef Rows rows
     cdef int64_t plane
     rows.n_rows = f.n_features
-    rows.n_columns = f.n_units
-    rows.height = 1
-    rows.length = f.fan_out
+    rows.n_columns = f.n_units // f.height
+    rows.height = f.height
+    rows.length = f.fan_out // f.height
     rows.columns = <void*>f.connections
     rows.wide = f.wide
     for plane in range(f.planes):
@@ -542,7 +542,7 @@ cdef int64_t rewire_features(Run *run, const Growth *growth,
     keep_columns_alive(&rows, growth, &n_repaired, scratch)
     for i in range(n_repaired):
         encode_feature(run, scratch.repaired[i], scratch)
-    return n_new + n_repaired
+    return (n_new + n_repaired) * rows.height
 
 
 cdef int64_t rewire_touched(Run *run, const Rows *rows, const FeatureRange *part,
@@ -552,7 +552,7 @@ cdef int64_t rewire_touched(Run *run, const Rows *rows, const FeatureRange *part
     for i in range(part.n_touched):
         gradient(&run.features, run.net.ops, part, i, 1, growth.seed,
                  &s.step.features, s.gradient)
-        n_new += rewire_row(rows, part.touched[i], growth, s.gradient, 1, s)
+        n_new += rewire_row(rows, part.touched[i], growth, s.gradient, rows.height, s)
         encode_feature(run, part.touched[i], s)
     denormals_restore(state)
     return n_new

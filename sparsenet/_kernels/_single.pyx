@@ -175,22 +175,22 @@ cdef class Kernels:
                           <float*>address(out))
 
     def sum_sparse_rows(self, indices, terms, table, int64_t row_bytes, connections,
-                        int64_t n_units, out):
-        """`connections` [n_features][fan_out]."""
+                        int64_t height, int64_t n_units, out):
+        """`connections` [n_features][fan_out] of blocks of `height` units."""
         cdef int wide = connections.dtype == np.uint32
         self.ops.sum_sparse_rows[wide](
             <const uint32_t*>address(indices), address(terms), len(indices),
-            address(table), row_bytes, address(connections), connections.shape[1],
-            n_units, <float*>address(out))
+            address(table), row_bytes, address(connections),
+            connections.shape[1] * height, height, n_units, <float*>address(out))
 
     def sum_at_connections(self, indices, terms, table, int64_t row_bytes, connections,
-                           out):
-        """`connections` [fan_out]."""
+                           int64_t height, out):
+        """`connections` [fan_out] of blocks of `height` units."""
         cdef int wide = connections.dtype == np.uint32
         self.ops.sum_at_connections[wide](
             <const uint32_t*>address(indices), address(terms), len(indices),
-            address(table), row_bytes, address(connections), len(connections),
-            <float*>address(out))
+            address(table), row_bytes, address(connections),
+            len(connections) * height, height, <float*>address(out))
 
     def activate(self, int activation, z, bias, row_scale, lane_scale):
         cdef const float *rows = NULL

@@ -115,12 +115,12 @@ typedef struct {
      * ones. Writes up to SN_LANES - 1 units too many. */
     void (*sum_rows)(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
                      int encoded, int64_t n_units, float *out);
-    /* The same where feature f reaches the units connections[f][fan_out] only (index 0: uint16_t, 1: uint32_t):
-     * forward from its stored weights; and its gradient, from rows of deltas. */
-    void (*sum_sparse_rows[2])(const uint32_t *indices, const void *terms, int64_t n, const void *table,
-                               int64_t row_bytes, const void *connections, int64_t fan_out, int64_t n_units, float *out);
-    void (*sum_at_connections[2])(const uint32_t *indices, const void *terms, int64_t n, const void *table,
-                                  int64_t row_bytes, const void *connections, int64_t fan_out, float *out);
+    /* The same where feature f reaches the blocks of `height` units connections[f][fan_out / height] only (index 0:
+     * uint16_t, 1: uint32_t): forward from its stored weights; and its gradient, from rows of deltas. */
+    void (*sum_sparse_rows[2])(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
+                               const void *connections, int64_t fan_out, int64_t height, int64_t n_units, float *out);
+    void (*sum_at_connections[2])(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
+                                  const void *connections, int64_t fan_out, int64_t height, float *out);
 } sn_format_kernels;
 
 /* Kernels on fp32 values, whatever the number format. */

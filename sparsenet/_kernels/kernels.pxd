@@ -91,11 +91,12 @@ cdef extern from "kernels.h" nogil:
         void (**sum_sparse_rows)(const uint32_t *indices, const void *terms,
                                  int64_t n, const void *table, int64_t row_bytes,
                                  const void *connections, int64_t fan_out,
-                                 int64_t n_units, float *out) noexcept nogil
+                                 int64_t height, int64_t n_units,
+                                 float *out) noexcept nogil
         void (**sum_at_connections)(const uint32_t *indices, const void *terms,
                                     int64_t n, const void *table, int64_t row_bytes,
                                     const void *connections, int64_t fan_out,
-                                    float *out) noexcept nogil
+                                    int64_t height, float *out) noexcept nogil
 
     ctypedef struct sn_kernels:
         const char *name
