@@ -93,10 +93,12 @@ def pickles(args):
     X, y = synthetic_images(512)
     parameters = {"hidden_layer_sizes": (1024, 1024), "max_iter": 1, "random_state": 0}
     models = {"scikit-learn float32": MLPClassifier(**parameters).fit(X, y)}
-    for precision in PRECISIONS:
-        models[f"sparsenet {precision}"] = SparseMLPClassifier(
-            **parameters, density=0.1, precision=precision
-        ).fit(X, y)
+    for block_size in (1, 4):
+        for precision in PRECISIONS:
+            name = f"sparsenet {precision}, block_size {block_size}"
+            models[name] = SparseMLPClassifier(
+                **parameters, density=0.1, block_size=block_size, precision=precision
+            ).fit(X, y)
     rows = []
     for name, model in models.items():
         n_bytes = len(pickle.dumps(model))
