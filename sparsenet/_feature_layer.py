@@ -14,6 +14,8 @@ from sparsenet._formats import (
 from sparsenet._kernels._dispatch import BLOCK_HEIGHT
 from sparsenet._layer import copy_arrays, drawn_weights, glorot_bound, padded
 from sparsenet._topology import (
+    average_fan_out,
+    block_height,
     connection_dtype,
     index_dtype,
     largest_connections,
@@ -24,19 +26,6 @@ from sparsenet._topology import (
 TABLE_OFFSET = 128
 # How many weights are drawn at a time.
 DRAWN = 1 << 22
-
-
-def average_fan_out(fan_in, n_in, n_out, height=1):
-    """Fan-out of n_in features with which n_out units have that fan-in, or more.
-
-    A multiple of the `height` of blocks.
-    """
-    return -(-fan_in * n_out // (n_in * height)) * height
-
-
-def block_height(n_out, block_size):
-    """Units of a block: blocks that would not be whole are of one unit."""
-    return block_size if n_out % block_size == 0 else 1
 
 
 class FeatureLayer:
@@ -160,10 +149,10 @@ class FeatureLayer:
             layer.cohort[...] = np.take_along_axis(self.cohort, kept, 1)
         return layer
 
-    def exceeds(self, fan_in):
-        """Whether features have more connections than that fan-in takes."""
-        sizes = self.n_in, self.n_out
-        return self.fan_out > average_fan_out(fan_in, *sizes, self.height)
+    def exceeds(self, fan_in, block_size):
+        """Whether features have more connections than `pruned` would leave them."""
+        height = self.height if self.is_sparse else block_height(self.n_out, block_size)
+        return self.fan_out > average_fan_out(fan_in, self.n_in, self.n_out, height)
 
     def copy(self):
         """A copy without the optimizer's state."""

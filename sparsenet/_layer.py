@@ -199,8 +199,8 @@ class Layer:
             layer.cohort = take(self.cohort)
         return layer
 
-    def exceeds(self, fan_in):
-        """Whether units have more connections than that."""
+    def exceeds(self, fan_in, _block_size):
+        """Whether units have more connections than that, in blocks or not."""
         return self.fan_in > fan_in
 
     def copy(self):

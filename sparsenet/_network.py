@@ -105,7 +105,7 @@ class Network:
     def of_layers(cls, layers, activation, loss, seed, block_size=1):
         """The network that consists of the given layers."""
         network = cls.__new__(cls)
-        network.block_size = block_size
+        network.block_size = int(block_size)
         network.layers = layers
         network.layer_sizes = (layers[0].n_in, *(layer.n_out for layer in layers))
         network.activation, network.loss = activation, loss
@@ -246,7 +246,9 @@ class Network:
 
     def _pruned(self, fan_ins):
         return [
-            layer.pruned(fan_in, self.block_size) if layer.exceeds(fan_in) else layer
+            layer.pruned(fan_in, self.block_size)
+            if layer.exceeds(fan_in, self.block_size)
+            else layer
             for layer, fan_in in zip(self.layers, fan_ins, strict=True)
         ]
 
@@ -255,7 +257,7 @@ class Network:
         if rewiring.method != "gradual":
             return not any(layer.is_sparse for layer in self.layers)
         return not any(
-            layer.exceeds(fan_in)
+            layer.exceeds(fan_in, self.block_size)
             for layer, fan_in in zip(self.layers, rewiring.final, strict=True)
         )
 

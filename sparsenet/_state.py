@@ -39,12 +39,15 @@ def check_state(state, versions):
     )
     seed = state["seed"]
     _require(isinstance(seed, int) and 0 <= seed < 2**64, f"seed {seed!r}")
-    _require(state["block_size"] in BLOCK_SIZES, f"block size {state['block_size']!r}")
+    _require(
+        type(state["block_size"]) is int and state["block_size"] in BLOCK_SIZES,
+        f"block size {state['block_size']!r}",
+    )
     sizes = state["layer_sizes"]
     _require(
         isinstance(sizes, (tuple, list))
         and len(sizes) >= 2
-        and all(isinstance(n, (int, np.integer)) and n > 0 for n in sizes),
+        and all(type(n) is int and n > 0 for n in sizes),  # NumPy's may overflow
         f"layer sizes {sizes!r}",
     )
     layers = state["layers"]
@@ -65,7 +68,8 @@ def _check_layer(layer, name, n_in, n_out, state):
         keys |= {"scale"} if by_feature else {"row_scale"}
     _require(keys <= layer.keys(), f"{name}: {sorted(keys - layer.keys())} missing")
     _require(
-        (layer["n_in"], layer["n_out"], layer["precision"]) == (n_in, n_out, precision),
+        (layer["n_in"], layer["n_out"], layer["precision"]) == (n_in, n_out, precision)
+        and type(layer["n_in"]) is type(layer["n_out"]) is int,
         f"{name}: sizes or precision differ from the network's",
     )
     _require_array(layer["bias"], f"{name} bias", np.float32, (n_out,))
@@ -124,7 +128,9 @@ def _check_features(layer, name, n_in, n_out, precision):
     )
     height = fan_out // max(1, connections.shape[1])
     _require(
-        height in BLOCK_SIZES and n_out % height == 0,
+        height in BLOCK_SIZES
+        and n_out % height == 0
+        and fan_out == height * connections.shape[1],
         f"{name} has {connections.shape[1]} connections of {fan_out} weights",
     )
     dtype, shape = connection_dtype(n_out // height), (n_in, fan_out // height)

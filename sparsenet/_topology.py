@@ -99,6 +99,22 @@ def fan_ins(density, layer_sizes, distribution="erdos_renyi"):
     ]
 
 
+def average_fan_out(fan_in, n_in, n_out, height=1):
+    """Fan-out of n_in features with which n_out units have that fan-in, or more.
+
+    A multiple of the `height` of blocks.
+    """
+    return -(-fan_in * n_out // (n_in * height)) * height
+
+
+def block_height(n_out, block_size):
+    """Units of a block of a layer that is stored feature by feature.
+
+    Blocks that would not be whole are of one unit.
+    """
+    return block_size if n_out % block_size == 0 else 1
+
+
 def random_connections(n_inputs, n_outputs, fan_in, rng):
     """Draw `fan_in` different inputs for each output, and use all inputs evenly.
 

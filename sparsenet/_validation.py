@@ -18,7 +18,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
 from sparsenet._formats import INT8_MAX_TERMS
-from sparsenet._topology import BLOCK_SIZES
+from sparsenet._topology import BLOCK_SIZES, average_fan_out, block_height
 
 # What scikit-learn's `validate_data` is to make of X.
 INPUT = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
@@ -376,8 +376,10 @@ def check_network_size(
     connections = [
         fan_in * n_out for fan_in, n_out in zip(fan_ins, layer_sizes[1:], strict=True)
     ]
-    if sparse_rows:  # each feature has as many, and at least one
-        connections[0] = -(-connections[0] // layer_sizes[0]) * layer_sizes[0]
+    if sparse_rows:  # each feature has as many, and at least a block
+        n_in, n_out = layer_sizes[:2]
+        height = block_height(n_out, int(estimator.block_size))
+        connections[0] = average_fan_out(fan_ins[0], n_in, n_out, height) * n_in
     n_connections = sum(connections)
     n_bytes, available = n_connections * BYTES_PER_CONNECTION, _physical_memory()
     if n_bytes > available:
@@ -406,9 +408,10 @@ def _check_int8_sums(estimator, layer_sizes, fan_ins, sparse_rows, dealt):
         if number == 0:  # whose input has no gradient
             fan_out = 0
         elif dealt:
-            n_blocks = -(-n_out // estimator.block_size)
+            block_size = int(estimator.block_size)
+            n_blocks = -(-n_out // block_size)
             times = -(-n_blocks // (n_in // fan_in))  # that an input is used
-            fan_out = min(n_out, times * estimator.block_size)
+            fan_out = min(n_out, times * block_size)
         else:
             fan_out = n_out
         if max(fan_in, fan_out) > limit:

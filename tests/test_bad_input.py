@@ -226,6 +226,21 @@ def test_going_on_refuses_another_structure(name, value, method):
         getattr(regressor, method)(X, NUMBERS)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64])
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_array])
+def test_numpys_block_size_is_as_good_as_pythons(dtype, convert):
+    options = {"hidden_layer_sizes": (300, 20), "density": 0.9, "precision": "int8"}
+    options |= {"sparse_training": "static", "batch_size": 4, "max_iter": 2}
+    X_wide = np.tile(X, 10)
+    fitted = [
+        SparseMLPRegressor(**options, block_size=size, random_state=0)
+        .fit(convert(X_wide), NUMBERS)
+        .predict(convert(X_wide))
+        for size in (4, dtype(4))
+    ]
+    np.testing.assert_array_equal(*fitted)
+
+
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_going_on_refuses_other_numbers_of_features_and_outputs(method):
     regressor = small(SparseMLPRegressor, warm_start=True).fit(X, NUMBERS)

@@ -136,6 +136,16 @@ def test_connections_are_as_narrow_as_they_can_be(n_out, block_size, dtype, pick
     np.testing.assert_array_equal(loaded, layer.connections)
 
 
+def test_a_layer_that_pruning_would_leave_dense_is_not_pruned():
+    rng = np.random.default_rng(0)
+    weights, bias = rng.standard_normal((100, 8), np.float32), np.zeros(8, np.float32)
+    layer = FeatureLayer.dense(weights, bias, "float32")
+    # 60 inputs a unit are five units a feature: two blocks, which are all.
+    assert layer.exceeds(60, 1) and not layer.exceeds(60, 4)
+    assert layer.exceeds(50, 4) and layer.pruned(50, 4).fan_out == 4
+    assert not layer.pruned(50, 4).exceeds(50, 4)
+
+
 # --- what products read ------------------------------------------------------------
 
 

@@ -61,7 +61,8 @@ def test_a_pruned_copy_predicts_and_can_be_tuned(precision, convert):
 def test_a_model_of_scikit_learn_becomes_one_of_blocks(precision):
     settings = {"hidden_layer_sizes": (97, 62), "max_iter": 30, "random_state": 0}
     mlp = MLPClassifier(**settings).fit(X, LABELS)
-    small = from_sklearn(mlp, density=0.5, precision=precision, block_size=4)
+    size = np.uint8(4)
+    small = from_sklearn(mlp, density=0.5, precision=precision, block_size=size)
     assert share_inputs(small.coefs_[0]) and share_inputs(small.coefs_[1])
     assert small.score(X, LABELS) > 0.6
     small.partial_fit(X, LABELS)

@@ -315,7 +315,7 @@ def test_blocks_must_be_whole_and_of_a_known_size():
     assert_refused(network, none_connected, "fan-in 0")
     if height == 4:  # 18 units leave two places of the last block
         assert_refused(network, weight_of_unit_20, "does not have")
-    for size in (0, 2, "4", None):
+    for size in (0, 2, 4.0, True, np.uint8(4), "4", None):
 
         def of_size(s, _, size=size):
             s["block_size"] = size
@@ -361,6 +361,9 @@ def test_connections_of_blocks():
     def of_none(_, layer):
         layer["connections"] = layer["connections"][:, :0]
 
+    def with_a_weight_more(_, layer):
+        layer["by_feature"] = np.ones((20, 8 + height - 1), np.float32)
+
     def flat(_, layer):
         layer["connections"] = layer["connections"].ravel()
 
@@ -368,6 +371,8 @@ def test_connections_of_blocks():
     assert_refused(network, of_half_the_weights, "4 connections of 8 weights")
     assert_refused(network, of_none, "0 connections of 8 weights")
     assert_refused(network, flat, "2 dimensions")
+    if height == 4:
+        assert_refused(network, with_a_weight_more, "2 connections of 11 weights")
 
 
 @each_precision
@@ -420,6 +425,21 @@ def test_only_the_first_layer_may_be_stored_by_feature(precision):
 def test_a_layer_must_be_its_networks(kind, field):
     network = kind()
     assert_refused(network, lambda _, layer: layer.update({field: 5}), "layer 0")
+
+
+@each_kind
+def test_sizes_must_be_pythons_integers(kind):
+    # -np.uint8(10) is 246.
+    network = kind()
+
+    def of_the_layer(_, layer):
+        layer["n_out"] = np.uint8(layer["n_out"])
+
+    def of_the_network(s, _):
+        s["layer_sizes"] = [np.uint8(n) for n in s["layer_sizes"]]
+
+    assert_refused(network, of_the_layer, "layer 0")
+    assert_refused(network, of_the_network, "layer sizes")
 
 
 def test_a_failed_load_leaves_the_network_alone():

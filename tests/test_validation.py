@@ -285,6 +285,19 @@ def test_a_network_larger_than_memory_is_refused():
     assert "GiB of this machine" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("block_size", "n_connections"), [(1, "2,000,000,800"), (4, "8,000,000,800")]
+)
+def test_each_feature_of_sparse_rows_has_a_block_at_least(
+    block_size, n_connections, monkeypatch
+):
+    monkeypatch.setattr(validation, "_physical_memory", lambda: 2**30)
+    estimator = SparseMLPClassifier(block_size=block_size)
+    sizes = 2 * 10**9, 400, 2
+    with pytest.raises(ValueError, match=f"{n_connections} connections"):
+        validation.check_network_size(estimator, sizes, (200, 400), sparse_rows=True)
+
+
 def test_a_layer_with_too_many_units_is_refused():
     with pytest.raises(ValueError, match="2147483648"):
         validation.check_network_size(SparseMLPClassifier(), (2**31, 1, 1), (1, 1))

@@ -31,18 +31,18 @@ INLINE void F(copy_weights)(const F(weight) *buffer, const int chunk, int64_t i,
                             const uint32_t *position, int64_t block, int64_t n_rows, F(weight) *forward,
                             F(weight) *transpose)
 {
-    const int dense = transpose && !position, blocks = height > 1;
-    if (forward && m == chunk && (GROUP == 1 || !blocks)) memcpy(forward + i, buffer, chunk * sizeof *buffer);
-    else if (forward && !blocks)
+    const int dense = transpose && !position, blocks = height > 1, grouped = forward && GROUP > 1 && blocks;
+    if (forward && !grouped && m == chunk) memcpy(forward + i, buffer, chunk * sizeof *buffer);
+    else if (forward && !grouped)
         for (int64_t j = 0; j < m; j++) forward[i + j] = buffer[j];
-    for (int64_t t = 0; t < m && blocks && (dense || forward); t += TILE_SIZE) {
+    for (int64_t t = 0; t < m && (dense || grouped); t += TILE_SIZE) {
         const int64_t left = m - t < TILE_SIZE ? m - t : TILE_SIZE, column = (i + t) / SN_BLOCK_HEIGHT;
         F(tile) tile;
         memcpy(&tile, buffer + t, sizeof tile);
-        if (forward && left == TILE_SIZE) {
+        if (grouped && left == TILE_SIZE) {
             const F(tile) permuted = TO_FORWARD(tile);
             memcpy(forward + i + t, &permuted, sizeof permuted);
-        } else if (forward)
+        } else if (grouped)
             for (int64_t j = t; j < t + left; j++)
                 forward[group_position((i + j) / SN_BLOCK_HEIGHT, j % SN_BLOCK_HEIGHT, n, SN_BLOCK_HEIGHT, GROUP)] = buffer[j];
         if (dense && left == TILE_SIZE && (block + 1) * SN_BLOCK_HEIGHT <= n_rows) {
