@@ -171,6 +171,13 @@ def lay_out(block, group):
     return np.concatenate([grouped.ravel(), block[whole:].ravel()])
 
 
+def pack(X, rows):
+    """Some rows of X as a panel; the other lanes are zero."""
+    panel = np.zeros((X.shape[1], LANES), np.float32)
+    panel[:, : len(rows)] = X[rows].T.astype(np.float32)
+    return panel
+
+
 # --- products ----------------------------------------------------------------------
 
 

@@ -14,6 +14,9 @@ from sparsenet._network import Optimizer
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 each_loss = pytest.mark.parametrize("loss", LOSSES)
 
+# Around the widths of vectors.
+SIZES = (0, 1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64)
+
 NO_BIAS = np.zeros(1000, np.float32)
 
 
@@ -39,6 +42,21 @@ def loss_and_deltas(kernels, loss, logits, target, weight):
     target = np.ascontiguousarray(target, np.int32 if loss == "softmax" else np.float32)
     total = kernels.loss(LOSSES.index(loss), z, target, weight)
     return total, z
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pack(kernels, dtype):
+    rng = np.random.default_rng(0)
+    for n_features in SIZES[1:]:
+        X = (rng.standard_normal((70, n_features)) * 2.0**20).astype(dtype)
+        X[5, -1], X[6, 0] = np.inf, 1e-40
+        for n in SIZES:
+            # The last row ends where the memory does; some rows come twice.
+            rows = np.append(rng.integers(0, 70, n), 69)[-n:] if n else np.zeros(0, int)
+            z = np.full((n_features + 1, LANES), np.nan, np.float32)
+            kernels.pack(X, rows, z)
+            np.testing.assert_array_equal(z[:-1], reference.pack(X, rows))
+            assert np.isnan(z[-1]).all()
 
 
 def ulps(actual, expected):

@@ -1,6 +1,6 @@
 """The kernels of sparse inputs, of every instruction set, against their NumPy twins.
 
-Bits and bounds as in test_kernels.py.
+Bits and bounds as in test_kernels.py and test_products.py.
 """
 
 import dataclasses
@@ -12,13 +12,13 @@ from reference import LANES, UNIT_ROUNDOFF
 from test_kernels import (
     SEEDS,
     bits_of,
-    each_index,
     each_isa,
     each_precision,
     random_floats,
     random_stored,
     values,
 )
+from test_products import each_index
 
 from sparsenet._kernels._single import Kernels
 from sparsenet._network import Optimizer

@@ -192,6 +192,12 @@ cdef class Kernels:
             address(table), row_bytes, address(connections),
             len(connections) * height, height, <float*>address(out))
 
+    def pack(self, X, const int64_t[::1] rows, z):
+        """Rows of a C-contiguous float32 or float64 X -> z [n_features][64]."""
+        self.table.pack(address(X), X.dtype == np.float64, X.shape[1],
+                        &rows[0] if len(rows) else NULL, len(rows),
+                        <float*>address(z))
+
     def activate(self, int activation, z, bias, row_scale, lane_scale):
         cdef const float *rows = NULL
         cdef const float *lanes = NULL

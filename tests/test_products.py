@@ -1,0 +1,348 @@
+"""The two products of every instruction set and layout against their NumPy twins.
+
+Integers must agree bit by bit. A float32 sum of n products, in whatever order and with
+or without fused multiply-add, is within (n + 2) * 2^-24 * sum |products| of the exact
+one (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import reference
+from reference import LANES, UNIT_ROUNDOFF
+from test_kernels import (
+    FAN_INS,
+    bits_of,
+    each_format,
+    each_height,
+    each_isa,
+    each_precision,
+    random_stored,
+    values,
+)
+
+from sparsenet._kernels._single import Kernels
+
+N_FEATURES = 333
+# Panels so tall that the last features need all bits of their index.
+N_ROWS = {np.uint16: 2**16, np.uint32: 2**16 + 1000}
+
+each_layout = pytest.mark.parametrize(
+    "layout", ["rows", "blocks", "block_columns", "dense"]
+)
+each_index = pytest.mark.parametrize("index", [np.uint16, np.uint32])
+
+
+@dataclass
+class Matrix:
+    """A random matrix, in the kernels' arrays and dense."""
+
+    layout: str
+    height: int  # rows of a block
+    span: int  # columns that an index names
+    columns: list  # indices of each block
+    stored: list  # of each block, (n, height)
+    precision: str
+
+    @classmethod
+    def random(cls, layout, precision, rng):
+        height = 4 if layout in ("blocks", "dense") else 1
+        span = 4 if layout == "block_columns" else 1
+        columns, stored = [], []
+        for fan_in in FAN_INS:
+            # Neighbouring blocks share columns; the last feature is nearly always in.
+            most = -(-N_FEATURES // span)
+            n = N_FEATURES if layout == "dense" else min(fan_in, most)
+            chosen = rng.choice(most - 1, max(n - 1, 0), replace=False)
+            columns.append(np.sort(np.append(chosen, most - 1))[:n])
+            if precision == "int8":
+                block = rng.integers(-127, 128, (n * span, height))
+                extreme = rng.random(block.shape) < 0.1
+                block = np.where(extreme, 127 * np.sign(block), block).astype(np.int8)
+            else:
+                block = random_stored((n * span, height), precision, rng)
+            stored.append(block)
+        return cls(layout, height, span, columns, stored, precision)
+
+    @property
+    def indptr(self):
+        fan_ins = [len(columns) for columns in self.columns]
+        return np.concatenate([[0], np.cumsum(fan_ins)]).astype(np.int64)
+
+    def indices(self, index):
+        if self.layout == "dense":
+            return None
+        n_columns = -(-N_FEATURES // self.span)
+        first = N_ROWS[index] - n_columns
+        return (np.concatenate(self.columns) + first).astype(index)
+
+    def panel(self, x, index, packed=False):
+        """The samples x as this matrix reads them, those of most indices far away."""
+        n_columns = -(-len(x) // self.span) * self.span
+        n_rows = n_columns if self.layout == "dense" else N_ROWS[index] * self.span
+        # What completes the last block of columns meets weights that are not zero.
+        panel = np.zeros((n_rows, LANES), x.dtype)
+        panel[n_rows - n_columns :][: len(x)] = x
+        if packed:
+            blocks = panel.reshape(-1, self.span, LANES).transpose(0, 2, 1)
+            panel = np.ascontiguousarray(blocks).reshape(panel.shape)
+        return panel
+
+    def weights(self, group):
+        """A compute copy, with garbage in the room behind it."""
+        copies = [reference.lay_out(block, group) for block in self.stored]
+        room = np.full(64, 127, copies[0].dtype)
+        if self.precision != "int8":
+            room = reference.to_bits(np.full(64, np.nan), self.precision)
+        return np.concatenate([*copies, room])
+
+    def dense(self):
+        rows = []
+        for columns, block in zip(self.columns, self.stored, strict=True):
+            row = values(block, self.precision)
+            n_columns = -(-N_FEATURES // self.span) * self.span
+            rows.append(np.zeros((self.height, n_columns), row.dtype))
+            numbers = columns[:, np.newaxis] * self.span + np.arange(self.span)
+            rows[-1][:, numbers.ravel()] = row.T
+        return np.concatenate(rows)
+
+    @property
+    def fan_in(self):
+        fan_ins = np.diff(self.indptr) * self.span
+        return np.repeat(fan_ins, self.height)[:, np.newaxis]
+
+
+def samples_of(matrix, precision, offset, rng):
+    """Stored samples, and their values for all columns that the matrix has."""
+    stored = random_stored((N_FEATURES, LANES), precision, rng)
+    x = values(stored, precision, offset)
+    n_more = -N_FEATURES % matrix.span
+    nothing = -offset if precision == "int8" else 0  # bytes of zero
+    return stored, np.concatenate([x, np.full((n_more, LANES), nothing, x.dtype)])
+
+
+def run_spmm(kernels, matrix, index, x, offset, tile_columns=0, lanes=LANES):
+    # Where four bytes are multiplied at once, a block's samples lie interleaved.
+    packed = matrix.layout == "block_columns" and kernels.weight_group == 4
+    out = np.full((len(FAN_INS) * matrix.height, LANES), np.nan, np.float32)
+    kernels.spmm(
+        matrix.layout,
+        matrix.indptr,
+        matrix.indices(index),
+        matrix.weights(kernels.weight_group),
+        matrix.panel(x, index, packed),
+        offset,
+        out,
+        tile_columns,
+        lanes,
+    )
+    return out
+
+
+@each_isa
+@each_format
+@each_layout
+@each_index
+@pytest.mark.parametrize("tile_columns", [0, 100])
+def test_spmm(isa, precision, offset, layout, index, tile_columns):
+    rng = np.random.default_rng(len(layout))
+    matrix = Matrix.random(layout, precision, rng)
+    stored, x = samples_of(matrix, precision, offset, rng)
+    kernels = Kernels(isa, precision)
+    out = run_spmm(kernels, matrix, index, stored, offset, tile_columns)
+    w = matrix.dense()
+    expected = reference.spmm(w, x)
+    if precision == "int8":
+        np.testing.assert_array_equal(out, expected.astype(np.float32))
+    else:
+        n_sums = matrix.fan_in + 5  # five tiles' sums are added, too
+        bound = (n_sums + 2) * UNIT_ROUNDOFF * reference.spmm(abs(w), abs(x))
+        assert np.all(np.abs(out - expected) <= bound)
+
+
+@each_isa
+@each_precision
+@each_layout
+def test_spmm_treats_all_lanes_alike(isa, precision, layout):
+    rng = np.random.default_rng(0)
+    matrix = Matrix.random(layout, precision, rng)
+    stored = random_stored((N_FEATURES, LANES), precision, rng)
+    kernels = Kernels(isa, precision)
+    out = run_spmm(kernels, matrix, np.uint16, stored, 0)
+    place = rng.permutation(LANES)
+    moved = run_spmm(kernels, matrix, np.uint16, stored[:, place], 0)
+    np.testing.assert_array_equal(bits_of(moved), bits_of(out[:, place]))
+    # And whatever the other 63 lanes hold, infinities too.
+    if precision != "int8":
+        stored[:, 1:] = reference.to_bits(np.float32(np.inf), precision)
+    else:
+        stored[:, 1:] = 255
+    alone = run_spmm(kernels, matrix, np.uint16, stored, 0)
+    np.testing.assert_array_equal(bits_of(alone[:, 0]), bits_of(out[:, 0]))
+
+
+@each_isa
+@each_format
+@each_layout
+@pytest.mark.parametrize("tile_columns", [0, 100])
+def test_spmm_of_few_lanes_is_that_of_all(isa, precision, offset, layout, tile_columns):
+    rng = np.random.default_rng(0)
+    matrix = Matrix.random(layout, precision, rng)
+    kernels = Kernels(isa, precision)
+    for lanes in (1, 16, 31, 32, 33, 63):
+        stored = random_stored((N_FEATURES, LANES), precision, rng)
+        stored[:, lanes:] = offset  # idle lanes hold zeros
+        whole, part = (
+            run_spmm(kernels, matrix, np.uint16, stored, offset, tile_columns, n)
+            for n in (LANES, lanes)
+        )
+        np.testing.assert_array_equal(
+            bits_of(part[:, :lanes]), bits_of(whole[:, :lanes])
+        )
+        assert np.isfinite(part).all()
+
+
+@each_isa
+@each_layout
+@pytest.mark.parametrize("offset", [0, 128])
+@pytest.mark.parametrize("byte", [0, 255])
+def test_spmm_int8_holds_65536_extreme_products(isa, layout, offset, byte):
+    n, height = 2**16, 4 if layout in ("blocks", "dense") else 1
+    kernels = Kernels(isa, "int8")
+    out = np.empty((height, LANES), np.float32)
+    n_indices = n // 4 if layout == "block_columns" else n
+    kernels.spmm(
+        layout,
+        np.array([0, n_indices]),
+        None if layout == "dense" else np.arange(n_indices, dtype=np.uint16),
+        np.full(n * height + 64, 127, np.int8),
+        np.full((n, LANES), byte, np.uint8),
+        offset,
+        out,
+    )
+    np.testing.assert_array_equal(out, np.float32(n * 127 * (byte - offset)))
+
+
+def random_operand(shape, kernels, precision, rng):
+    """Prepared deltas [rows][n_panels][64], and their values."""
+    if precision == "int8":
+        deltas = rng.integers(-127, 128, shape).astype(np.int8)
+        return deltas, deltas.astype(np.int64)
+    # The order of the lanes is the kernels' own affair, so they prepare the operand.
+    kept = random_stored(shape, precision, rng)
+    operand = np.zeros(shape, f"u{kernels.operand_size}")
+    ones = np.ones(shape[1:], np.float32)
+    for row in range(len(kept)):
+        kernels.prepare(kept[row], ones, ones, 0, 0, operand[row])
+    return operand, values(kept, precision)
+
+
+@each_isa
+@each_format
+@pytest.mark.parametrize("layout", ["rows", "blocks", "dense"])
+@each_index
+@pytest.mark.parametrize("n_panels", [1, 2, 3])
+def test_sddmm(isa, precision, offset, layout, index, n_panels):
+    rng = np.random.default_rng(n_panels)
+    kernels = Kernels(isa, precision)
+    matrix = Matrix.random(layout, precision, rng)
+    n_blocks, height = len(FAN_INS), matrix.height
+    panels = [
+        random_stored((N_FEATURES, LANES), precision, rng) for _ in range(n_panels)
+    ]
+    operand, deltas = random_operand(
+        (n_blocks * height, n_panels, LANES), kernels, precision, rng
+    )
+    factor = rng.uniform(0.5, 2, (n_blocks, height)).astype(np.float32)
+    correction = np.zeros((n_blocks, height), np.int32)
+    if precision == "int8":
+        correction.flat = offset * deltas.sum(axis=(1, 2))
+    gradient = np.full((matrix.indptr[-1] + 1, height), np.nan, np.float32)
+    kernels.sddmm(
+        matrix.indptr,
+        matrix.indices(index),
+        height,
+        operand,
+        [matrix.panel(panel, index) for panel in panels],
+        factor,
+        correction,
+        gradient,
+    )
+    assert np.isnan(gradient[-1]).all()  # nothing written behind the last column
+
+    xs = [values(panel, precision, offset) for panel in panels]
+    by_panel = deltas.transpose(1, 0, 2)
+    expected = reference.sddmm(by_panel, xs)
+    magnitude = reference.sddmm(np.abs(by_panel), np.abs(xs))
+    for block, columns in enumerate(matrix.columns):
+        rows = slice(block * height, (block + 1) * height)
+        actual = gradient[matrix.indptr[block] : matrix.indptr[block + 1]].T
+        exact, scale = expected[rows][:, columns], factor[block][:, np.newaxis]
+        if precision == "int8":
+            np.testing.assert_array_equal(actual, exact.astype(np.float32) * scale)
+        else:
+            bound = (LANES * n_panels + 3) * UNIT_ROUNDOFF * magnitude[rows][:, columns]
+            assert np.all(np.abs(actual - exact * scale) <= bound * scale)
+
+
+@each_isa
+@each_precision
+@pytest.mark.parametrize("layout", ["rows", "blocks", "dense"])
+@pytest.mark.parametrize("n_samples", [1, 16, 31, 32, 33, 63, 64, 65, 97])
+def test_sddmm_of_some_samples_is_that_of_full_panels(
+    isa, precision, layout, n_samples
+):
+    rng = np.random.default_rng(0)
+    kernels = Kernels(isa, precision)
+    matrix = Matrix.random(layout, precision, rng)
+    n_panels, height = -(-n_samples // LANES), matrix.height
+    panels = [
+        random_stored((N_FEATURES, LANES), precision, rng) for _ in range(n_panels)
+    ]
+    shape = len(FAN_INS) * height, n_panels, LANES
+    kept = random_stored(shape, precision, rng)
+    kept.reshape(len(kept), -1)[:, n_samples:] = 0
+    operand, ones = kept.view(np.int8), np.ones((n_panels, LANES), np.float32)
+    if precision != "int8":
+        operand = np.zeros(shape, f"u{kernels.operand_size}")
+        for row in range(len(kept)):
+            kernels.prepare(kept[row], ones, ones, 0, 0, operand[row])
+    results = []
+    for n in (n_samples, n_panels * LANES):
+        gradient = np.zeros((matrix.indptr[-1], height), np.float32)
+        kernels.sddmm(
+            matrix.indptr,
+            matrix.indices(np.uint16),
+            height,
+            operand,
+            [matrix.panel(panel, np.uint16) for panel in panels],
+            np.ones((len(FAN_INS), height), np.float32),
+            np.zeros((len(FAN_INS), height), np.int32),
+            gradient,
+            n_samples=n,
+        )
+        results.append(gradient)
+    np.testing.assert_array_equal(*results)
+
+
+@each_isa
+@each_height
+@pytest.mark.parametrize("offset", [0, 128])
+def test_sddmm_int8_holds_65536_extreme_samples(isa, height, offset):
+    n_panels, n = 1024, 5
+    panel = np.full((n, LANES), 255, np.uint8)
+    correction = np.full(height, offset * 127 * LANES * n_panels, np.int32)
+    gradient = np.zeros((n, height), np.float32)
+    Kernels(isa, "int8").sddmm(
+        np.array([0, n]),
+        np.arange(n, dtype=np.uint16),
+        height,
+        np.full((height, n_panels, LANES), 127, np.int8),
+        [panel] * n_panels,
+        np.ones(height, np.float32),
+        correction,
+        gradient,
+    )
+    expected = np.float32(127 * (255 - offset) * LANES * n_panels)
+    np.testing.assert_array_equal(gradient, expected)
