@@ -106,7 +106,7 @@ density_distribution : {'erdos_renyi', 'uniform'}, default='erdos_renyi'
 
 block_size : {1, 4}, default=1
     How many neighbouring units of a sparse layer share their inputs. Blocks of 4 are
-    chosen, dropped and grown as one, by the sums of their magnitudes. They are
+    chosen, dropped and grown as one, by the sums of their magnitudes [5]_. They are
     multiplied faster and take fewer bytes in a pickle. The first layer of a network
     for sparse X has them where its number of units is a multiple of 4.
 
@@ -225,7 +225,10 @@ learned stays.""",
        ICML. https://arxiv.org/abs/1911.11134
 
 .. [4] Zhu, M., & Gupta, S. (2017). "To prune, or not to prune: Exploring the efficacy
-       of pruning for model compression." https://arxiv.org/abs/1710.01878""",
+       of pruning for model compression." https://arxiv.org/abs/1710.01878
+
+.. [5] Gray, S., Radford, A., & Kingma, D. P. (2017). "GPU kernels for block-sparse
+       weights." OpenAI. Blocks there are square; here, of 4 units and one input.""",
 }
 
 

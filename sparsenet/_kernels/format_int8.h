@@ -88,10 +88,8 @@ static float F(prepare)(const void *const *kept, int64_t n_panels, const float *
             sum += q;
             store_bytes((int8_t *)deltas + p * SN_LANES + v * WIDTH, q);
         }
-    int32_t q_sum = 0;
-    for (int i = 0; i < WIDTH; i++) q_sum += sum[i];
     *factor = scale;
-    *correction = offset * q_sum;
+    *correction = offset * sum_lanes_int(sum);
     return sum_lanes(total);
 }
 

@@ -138,24 +138,20 @@ INLINE vi round_to_int(vf x)
     return (vi)(x + magic) - (vi)magic;
 }
 
-INLINE float sum_lanes(vf a)
-{
 #if VECTOR_BYTES == 64
-    return _mm512_reduce_add_ps((__m512)a);
+INLINE float sum_lanes(vf a) { return _mm512_reduce_add_ps((__m512)a); }
+INLINE int32_t sum_lanes_int(vi a) { return _mm512_reduce_add_epi32((__m512i)a); }
+#else
+#define DEFINE_SUM_LANES(NAME, TYPE, LANE)           \
+    INLINE LANE NAME(TYPE a)                         \
+    {                                                \
+        LANE s = 0;                                  \
+        for (int i = 0; i < WIDTH; i++) s += a[i];   \
+        return s;                                    \
+    }
+DEFINE_SUM_LANES(sum_lanes, vf, float)
+DEFINE_SUM_LANES(sum_lanes_int, vi, int32_t)
 #endif
-    float s = 0;
-    for (int i = 0; i < WIDTH; i++) s += a[i];
-    return s;
-}
-INLINE int32_t sum_lanes_int(vi a)
-{
-#if VECTOR_BYTES == 64
-    return _mm512_reduce_add_epi32((__m512i)a);
-#endif
-    int32_t s = 0;
-    for (int i = 0; i < WIDTH; i++) s += a[i];
-    return s;
-}
 INLINE float max_lanes(vf a) /* the order does not matter to a maximum */
 {
 #if VECTOR_BYTES == 64
@@ -247,7 +243,7 @@ INLINE void transpose_square(vf *v)
 
 /* 16 uniform random bits a lane for stochastic rounding, a function of (seed, row, lane) alone: MurmurHash3's finalizer
  * over a counter (A. Appleby, public domain). The first half of a row's lanes takes the upper half of each word, the
- * second half the lower one: drawing is a third of the time that rounding takes. */
+ * second half the lower one (a word for each lane: `prepare` took 11 instead of 9 % of an int8 step with blocks). */
 INLINE vi random_bits(uint64_t seed, uint32_t row, int vector)
 {
     enum { HALF = VECTORS / 2 };
