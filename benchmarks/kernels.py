@@ -28,7 +28,7 @@ from common import (
 from sparsenet._formats import STORED_DTYPE
 from sparsenet._kernels import current_isa
 from sparsenet._kernels._dispatch import BLOCK_HEIGHT, LANES
-from sparsenet._kernels._engine import PADDING, TILE_COLUMNS
+from sparsenet._kernels._engine import PADDING
 from sparsenet._kernels._single import Kernels
 from sparsenet._topology import random_connections
 
@@ -79,7 +79,6 @@ def product_jobs(isa, precision, layout):
             panels[0],
             0,
             out,
-            tile_columns=TILE_COLUMNS,
             repeat=2 * REPEAT,
         ),
         "weight gradient": lambda: kernels.sddmm(

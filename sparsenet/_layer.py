@@ -11,7 +11,7 @@ from sparsenet._formats import (
     quantization_scale,
     to_stored,
 )
-from sparsenet._kernels._dispatch import BLOCK_HEIGHT, weight_group
+from sparsenet._kernels._dispatch import BLOCK_HEIGHT, weight_group, weight_tile
 from sparsenet._kernels._engine import PADDING
 from sparsenet._kernels._rewire import transpose
 from sparsenet._topology import index_dtype, largest_connections, random_connections
@@ -67,6 +67,29 @@ def block_weights(fan_in, n_out, columns):
     return weights
 
 
+def in_tiles(matrix, rows, columns):
+    """A matrix as tiles of rows x columns, those of `rows` rows side by side."""
+    n_strips, n_tiles = -(-matrix.shape[0] // rows), -(-matrix.shape[1] // columns)
+    whole = np.zeros((n_strips * rows, n_tiles * columns), matrix.dtype)
+    whole[: matrix.shape[0], : matrix.shape[1]] = matrix
+    return whole.reshape(n_strips, rows, n_tiles, columns).transpose(0, 2, 1, 3)
+
+
+def from_tiles(tiles, n_rows, n_columns, rows, columns):
+    """The matrix that `in_tiles` laid out."""
+    n_strips = -(-n_rows // rows)
+    tiles = tiles.reshape(n_strips, -1, rows, columns).transpose(0, 2, 1, 3)
+    return tiles.reshape(n_strips * rows, -1)[:n_rows, :n_columns]
+
+
+def by_block(matrix):
+    """A dense layer's values (n_out, n_in) in the shape of its `weights`."""
+    n_out, n_in = matrix.shape
+    rows = np.zeros((-(-n_out // BLOCK_HEIGHT), BLOCK_HEIGHT, n_in), matrix.dtype)
+    rows.reshape(-1, n_in)[:n_out] = matrix
+    return rows.transpose(0, 2, 1).reshape(-1, BLOCK_HEIGHT)
+
+
 class Layer:
     """Weights of one layer, W of shape (n_out, n_in), stored by blocks of outputs.
 
@@ -108,9 +131,9 @@ class Layer:
         self.moments = self.cohort = None
         self.row_scale = np.zeros(self.n_blocks * self.height, np.float32)
         dtype = STORED_DTYPE[precision]
-        self.forward = (
-            weights if precision == "float32" else padded(weights.size, dtype)
-        )
+        self.forward = weights
+        if precision != "float32":
+            self.forward = padded(self._copy_size(n_out, self.fan_in), dtype)
         self.transpose = None
         if not first:
             self._build_transpose(dtype)
@@ -287,7 +310,17 @@ class Layer:
             return
         n_blocks = -(-self.n_in // BLOCK_HEIGHT)
         self.transpose_indptr = np.arange(n_blocks + 1, dtype=np.int64) * self.n_out
-        self.transpose = padded(n_blocks * BLOCK_HEIGHT * self.n_out, dtype)
+        self.transpose = padded(self._copy_size(self.n_in, self.n_out), dtype)
+
+    @property
+    def _tile(self):
+        """(rows, columns) of the tiles of a dense layer's copies, if they have any."""
+        return None if self.is_sparse else weight_tile(self.precision)
+
+    def _copy_size(self, n_rows, n_columns):
+        """Weights of a compute copy, with those that complete its blocks or tiles."""
+        rows, columns = self._tile or (self.height, 1)
+        return -(-n_rows // rows) * rows * (-(-n_columns // columns) * columns)
 
     # Stored values -----------------------------------------------------------------
 
@@ -311,6 +344,12 @@ class Layer:
 
     def _set_stored(self, stored):
         """Write the copies that the two products read."""
+        if self._tile:
+            matrix = self._by_output(stored)
+            self.forward[:] = in_tiles(matrix, *self._tile).ravel()
+            if self.transpose is not None:
+                self.transpose[:] = in_tiles(matrix.T, *self._tile).ravel()
+            return
         if self.precision != "float32":
             order = self._group_order(self.fan_in)
             blocks = self.forward.reshape(self.n_blocks, -1)
@@ -330,6 +369,9 @@ class Layer:
         """The weights as the products read them, in the order of `weights`."""
         if self.precision == "float32":
             return self.weights
+        if self._tile:
+            matrix = from_tiles(self.forward, self.n_out, self.n_in, *self._tile)
+            return by_block(matrix)
         blocks = self.forward.reshape(self.n_blocks, -1)
         return blocks[:, self._group_order(self.fan_in)].reshape(self.weights.shape)
 
@@ -373,11 +415,7 @@ class Layer:
             indices = np.array(state["indices"]).ravel()
             stored = stored.reshape(-1, stored.shape[2])
         else:
-            rows = np.zeros(
-                (-(-n_out // BLOCK_HEIGHT), BLOCK_HEIGHT, n_in), stored.dtype
-            )
-            rows.reshape(-1, n_in)[:n_out] = stored
-            stored = rows.transpose(0, 2, 1).reshape(-1, BLOCK_HEIGHT)
+            stored = by_block(stored)
         weights = padded(stored.shape, np.float32)
         bias = np.array(state["bias"])
         layer = cls(n_in, n_out, precision, indices, weights, bias, first=first)

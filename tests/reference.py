@@ -171,6 +171,25 @@ def lay_out(block, group):
     return np.concatenate([grouped.ravel(), block[whole:].ravel()])
 
 
+def lay_out_dense(matrix, group, tile, fill=0):
+    """A dense (n_rows, n_columns) matrix in the order of a compute copy.
+
+    `tile` None: blocks of 4 rows, each as by `lay_out`. Else tiles of so many rows and
+    columns, those of the same rows one after another. `fill` completes them.
+    """
+    rows, columns = tile or (4, 1)
+    n_rows, n_columns = -(-len(matrix) // rows), -(-matrix.shape[1] // columns)
+    whole = np.full((n_rows * rows, n_columns * columns), fill, matrix.dtype)
+    whole[: len(matrix), : matrix.shape[1]] = matrix
+    copies = []
+    for strip in np.split(whole, n_rows):
+        if tile is None:
+            copies.append(lay_out(strip.T, group))
+        else:
+            copies.extend(part.ravel() for part in np.split(strip, n_columns, axis=1))
+    return np.concatenate(copies)
+
+
 def pack(X, rows):
     """Some rows of X as a panel; the other lanes are zero."""
     panel = np.zeros((X.shape[1], LANES), np.float32)

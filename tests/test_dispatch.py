@@ -6,7 +6,7 @@ import pytest
 import subprocesses
 
 from sparsenet._kernels import available_isas, current_isa
-from sparsenet._kernels._dispatch import FORMATS, weight_group
+from sparsenet._kernels._dispatch import FORMATS, weight_group, weight_tile
 from sparsenet._kernels._single import Kernels
 
 TRAIN = """
@@ -65,6 +65,7 @@ def test_the_choice_is_what_the_processor_offers():
         "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl"},
         "avx512_vnni": {"avx512_vnni"},
         "avx512_bf16": {"avx512_bf16"},
+        "amx": {"amx_tile", "amx_bf16", "amx_int8"},
     }
     expected, have = ["portable"], set(flags)
     for isa, names in needed.items():
@@ -75,5 +76,7 @@ def test_the_choice_is_what_the_processor_offers():
 
 
 @pytest.mark.parametrize("precision", FORMATS)
-def test_weight_group_is_that_of_the_instruction_set_in_use(precision):
-    assert weight_group(precision) == Kernels(current_isa(), precision).weight_group
+def test_the_layout_of_weights_is_that_of_the_instruction_set_in_use(precision):
+    kernels = Kernels(current_isa(), precision)
+    assert weight_group(precision) == kernels.weight_group
+    assert weight_tile(precision) == kernels.weight_tile

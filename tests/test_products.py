@@ -89,9 +89,14 @@ class Matrix:
             panel = np.ascontiguousarray(blocks).reshape(panel.shape)
         return panel
 
-    def weights(self, group):
+    def weights(self, kernels):
         """A compute copy, with garbage in the room behind it."""
-        copies = [reference.lay_out(block, group) for block in self.stored]
+        group = kernels.weight_group
+        if self.layout == "dense":
+            rows = np.concatenate([block.T for block in self.stored])
+            copies = [reference.lay_out_dense(rows, group, kernels.weight_tile)]
+        else:
+            copies = [reference.lay_out(block, group) for block in self.stored]
         room = np.full(64, 127, copies[0].dtype)
         if self.precision != "int8":
             room = reference.to_bits(np.full(64, np.nan), self.precision)
@@ -115,7 +120,7 @@ class Matrix:
 
 def samples_of(matrix, precision, offset, rng):
     """Stored samples, and their values for all columns that the matrix has."""
-    stored = random_stored((N_FEATURES, LANES), precision, rng)
+    stored = random_stored((N_FEATURES, LANES), precision, rng, offset)
     x = values(stored, precision, offset)
     n_more = -N_FEATURES % matrix.span
     nothing = -offset if precision == "int8" else 0  # bytes of zero
@@ -130,7 +135,7 @@ def run_spmm(kernels, matrix, index, x, offset, tile_columns=0, lanes=LANES):
         matrix.layout,
         matrix.indptr,
         matrix.indices(index),
-        matrix.weights(kernels.weight_group),
+        matrix.weights(kernels),
         matrix.panel(x, index, packed),
         offset,
         out,
@@ -144,7 +149,7 @@ def run_spmm(kernels, matrix, index, x, offset, tile_columns=0, lanes=LANES):
 @each_format
 @each_layout
 @each_index
-@pytest.mark.parametrize("tile_columns", [0, 100])
+@pytest.mark.parametrize("tile_columns", [N_FEATURES, 100])
 def test_spmm(isa, precision, offset, layout, index, tile_columns):
     rng = np.random.default_rng(len(layout))
     matrix = Matrix.random(layout, precision, rng)
@@ -185,13 +190,13 @@ def test_spmm_treats_all_lanes_alike(isa, precision, layout):
 @each_isa
 @each_format
 @each_layout
-@pytest.mark.parametrize("tile_columns", [0, 100])
+@pytest.mark.parametrize("tile_columns", [N_FEATURES, 100])
 def test_spmm_of_few_lanes_is_that_of_all(isa, precision, offset, layout, tile_columns):
     rng = np.random.default_rng(0)
     matrix = Matrix.random(layout, precision, rng)
     kernels = Kernels(isa, precision)
     for lanes in (1, 16, 31, 32, 33, 63):
-        stored = random_stored((N_FEATURES, LANES), precision, rng)
+        stored = random_stored((N_FEATURES, LANES), precision, rng, offset)
         stored[:, lanes:] = offset  # idle lanes hold zeros
         whole, part = (
             run_spmm(kernels, matrix, np.uint16, stored, offset, tile_columns, n)
@@ -205,18 +210,18 @@ def test_spmm_of_few_lanes_is_that_of_all(isa, precision, offset, layout, tile_c
 
 @each_isa
 @each_layout
-@pytest.mark.parametrize("offset", [0, 128])
-@pytest.mark.parametrize("byte", [0, 255])
+@pytest.mark.parametrize(("offset", "byte"), [(0, 127), (128, 0), (128, 255)])
 def test_spmm_int8_holds_65536_extreme_products(isa, layout, offset, byte):
     n, height = 2**16, 4 if layout in ("blocks", "dense") else 1
     kernels = Kernels(isa, "int8")
     out = np.empty((height, LANES), np.float32)
     n_indices = n // 4 if layout == "block_columns" else n
+    n_rows = kernels.weight_tile[0] if kernels.weight_tile else height
     kernels.spmm(
         layout,
         np.array([0, n_indices]),
         None if layout == "dense" else np.arange(n_indices, dtype=np.uint16),
-        np.full(n * height + 64, 127, np.int8),
+        np.full(n * n_rows + 64, 127, np.int8),
         np.full((n, LANES), byte, np.uint8),
         offset,
         out,

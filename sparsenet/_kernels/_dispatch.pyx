@@ -9,6 +9,8 @@ from sparsenet._kernels.kernels cimport (
     SN_FLOAT32,
     SN_INT8,
     SN_LANES,
+    SN_TILE_BYTES,
+    sn_format_kernels,
     sn_denormals_off,
     sn_denormals_restore,
     sn_isa_name,
@@ -54,6 +56,12 @@ cdef void denormals_restore(uint32_t state) noexcept nogil:
     sn_denormals_restore(state)
 
 
+cdef tile_of(const sn_format_kernels *ops):
+    if ops.strip_rows == SN_BLOCK_HEIGHT:
+        return None
+    return ops.strip_rows, SN_TILE_BYTES // ops.weight_size
+
+
 def available_isas():
     """Instruction sets compiled in that this machine has, worst first."""
     names, i = [], 0
@@ -70,8 +78,16 @@ def current_isa():
 
 
 def weight_group(str precision):
-    """How many columns of a dense block lie side by side in a compute copy."""
+    """How many columns of a block lie side by side in a compute copy."""
     return table.format[<int>FORMATS[precision]].weight_group
+
+
+def weight_tile(str precision):
+    """(rows, columns) of the tiles that a dense layer's compute copies consist of.
+
+    None: they consist of blocks, in groups of columns.
+    """
+    return tile_of(&table.format[<int>FORMATS[precision]])
 
 
 def _choose():

@@ -24,7 +24,6 @@ from sparsenet._kernels._rewire cimport (
 )
 from sparsenet._kernels._steps cimport (
     ROWS,
-    SN_TILE_COLUMNS,
     CLayer,
     Net,
     Panel,
@@ -82,7 +81,6 @@ cdef extern from *:
 
 #: Elements that must follow each weight array: kernels read whole vectors.
 PADDING = 64
-TILE_COLUMNS = SN_TILE_COLUMNS
 HAS_OPENMP = bool(SN_OPENMP)
 
 ACTIVATIONS = {
@@ -123,15 +121,19 @@ cdef inline int64_t padded(int64_t rows) noexcept nogil:
 
 
 cdef sn_matrix matrix_of(int layout, indptr, indices, weights, int64_t n_columns,
-                         bint tiled):
+                         const sn_format_kernels *ops):
     cdef sn_matrix m
     m.layout = layout
     m.height = SN_BLOCK_HEIGHT if layout in (SN_BLOCKS, SN_DENSE) else 1
     m.n_columns = n_columns
     m.n_tiles = 1
-    if tiled and layout == SN_DENSE:
-        m.n_tiles = (n_columns + SN_TILE_COLUMNS - 1) // SN_TILE_COLUMNS
-    m.tile_columns = (n_columns + m.n_tiles - 1) // m.n_tiles
+    m.tile_columns = n_columns
+    if layout == SN_DENSE and ops.tile_columns > 0:
+        m.n_tiles = (n_columns + ops.tile_columns - 1) // ops.tile_columns
+        m.tile_columns = (n_columns + m.n_tiles - 1) // m.n_tiles
+        # All but the last whole vectors of weights, as strips want them.
+        m.tile_columns = (m.tile_columns + 63) // 64 * 64
+        m.n_tiles = (n_columns + m.tile_columns - 1) // m.tile_columns
     m.n_blocks = len(indptr) - 1
     m.indptr = <const int64_t*>address(indptr)
     m.indices = address(indices)
@@ -187,7 +189,7 @@ cdef class Engine:
                 # The tasks of region 2 see a layer that has biases only.
                 indptr = np.zeros(layer.n_out + 1, np.int64)
                 arrays |= {"indptr": indptr, "height": 1}
-                c.forward = matrix_of(SN_ROWS, indptr, indptr, indptr, 0, False)
+                c.forward = matrix_of(SN_ROWS, indptr, indptr, indptr, 0, self.net.ops)
                 self.take_features(layer, c)
                 continue
             if not layer.is_sparse:
@@ -197,12 +199,12 @@ cdef class Engine:
             else:
                 layouts = SN_BLOCKS, SN_BLOCK_COLUMNS
             c.forward = matrix_of(layouts[0], layer.indptr, layer.indices,
-                                  layer.forward, layer.n_in, self.net.ops.tiled)
+                                  layer.forward, layer.n_in, self.net.ops)
             c.wide = layer.is_sparse and layer.indices.dtype == np.uint32
             if layer.transpose is not None:
                 c.transpose = matrix_of(
                     layouts[1], layer.transpose_indptr, layer.transpose_indices,
-                    layer.transpose, layer.n_out, self.net.ops.tiled)
+                    layer.transpose, layer.n_out, self.net.ops)
                 c.transpose_wide = (
                     layer.is_sparse and layer.transpose_indices.dtype == np.uint32)
                 c.transpose_position = <const uint32_t*>address(
@@ -282,11 +284,12 @@ cdef class Engine:
         """Memory of each thread; n_panels of a step, or 0 for a prediction."""
         cdef Scratch *s = <Scratch*>arena.take(n_threads * sizeof(Scratch))
         cdef int64_t widest = self.widest()
+        cdef int64_t strip = self.net.ops.strip_rows
         cdef bint training = n_panels > 0
         cdef int t
         for t in range(n_threads):
             s[t].z = <float*>arena.take(widest * SN_LANES * 4)
-            s[t].tile = <float*>arena.take(SN_TILE_COLUMNS * SN_LANES * 4)
+            s[t].tile = arena.take(self.net.ops.tile_columns * SN_LANES * 4)
             if not training:
                 continue
             s[t].z_next = <float*>arena.take(widest * SN_LANES * 4)
@@ -296,8 +299,8 @@ cdef class Engine:
             s[t].target = arena.take(
                 self.net.layers[self.net.n_layers - 1].n_out * SN_LANES * 4)
             s[t].weight = <float*>arena.take(SN_LANES * 4)
-            s[t].prepared = arena.take(
-                SN_BLOCK_HEIGHT * n_panels * SN_LANES * self.net.ops.operand_size)
+            s[t].prepared = arena.take(  # twice: strips rearrange their deltas
+                2 * strip * n_panels * SN_LANES * self.net.ops.operand_size)
             s[t].gradient = <float*>arena.take((self.task_connections + PADDING) * 4)
             s[t].bias_gradient = <float*>arena.take((self.task_rows + PADDING) * 4)
             s[t].pointers = <const void**>arena.take(4 * n_panels * sizeof(void*))
@@ -379,19 +382,23 @@ cdef class Engine:
 
     cdef int cut_into_tasks(self) except -1:
         """Cut all layers into rows of about TASK_CONNECTIONS connections."""
-        cdef int64_t n, t
+        cdef int64_t n, t, unit
         tasks = []
         for l, arrays in enumerate(self.arrays):
             indptr, height = arrays["indptr"], arrays["height"]
-            begin, n_blocks = 0, len(indptr) - 1
+            begin, n_blocks, unit = 0, len(indptr) - 1, 1
+            if self.net.layers[l].forward.layout == SN_DENSE:
+                unit = self.net.ops.strip_rows // height  # blocks, all or none
             while begin < n_blocks:
                 limit = indptr[begin] + TASK_CONNECTIONS // height
                 end = int(np.searchsorted(indptr, limit, side="right")) - 1
-                end = min(max(end, begin + 1), n_blocks)
+                end = begin + max((end - begin) // unit * unit, unit)
+                room = (end - begin) * height * (indptr[begin + 1] - indptr[begin])
+                end = min(end, n_blocks)
                 n = (indptr[end] - indptr[begin]) * height
                 tasks.append((l, begin, end))
                 self.connections += n
-                self.task_connections = max(self.task_connections, n)
+                self.task_connections = max(self.task_connections, room)
                 self.task_rows = max(self.task_rows, (end - begin) * height)
                 begin = end
         self.n_tasks = len(tasks)

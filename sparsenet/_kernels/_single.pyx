@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
-from sparsenet._kernels._dispatch cimport kernels_named
+from sparsenet._kernels._dispatch cimport kernels_named, tile_of
 from sparsenet._kernels._input cimport address
 from sparsenet._kernels.kernels cimport (
     SN_ADAM,
@@ -48,6 +48,10 @@ cdef class Kernels:
         return self.ops.weight_group
 
     @property
+    def weight_tile(self):
+        return tile_of(self.ops)
+
+    @property
     def operand_size(self):
         return self.ops.operand_size
 
@@ -63,24 +67,30 @@ cdef class Kernels:
              int64_t tile_columns=0, int lanes=SN_LANES, int repeat=1):
         """`x` [n_columns][64] as the layout reads it, but stored if it is "dense".
 
-        `tile_columns` is for that layout, 0: all.
+        `tile_columns` is for that layout, 0: the format's own. Strips have whole
+        vectors of them.
         """
         cdef sn_matrix m
-        cdef float *pout = <float*>address(out)
         cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int _i
         cdef int64_t tile
-        cdef bint tiled = self.ops.tiled and layout == "dense"
-        if tiled:
-            operand = np.empty(x.shape, np.float32)
-            self.decode(x, 0, np.ones(SN_LANES, np.float32), operand)
-            x = operand
-        cdef const char *px = <const char*>address(x)
+        cdef bint tiled = self.ops.tile_columns > 0 and layout == "dense"
         m.n_columns = len(x)
-        m.tile_columns = tile_columns or m.n_columns
+        m.tile_columns = tile_columns or self.ops.tile_columns or m.n_columns
+        if self.weight_tile:
+            m.tile_columns = (m.tile_columns + 63) // 64 * 64
         m.n_tiles = 1
+        samples = [x]
         if tiled:
             m.n_tiles = (m.n_columns + m.tile_columns - 1) // m.tile_columns
+            samples = [self.tile_samples(x[tile * m.tile_columns:][:m.tile_columns],
+                                         offset)
+                       for tile in range(m.n_tiles)]
+        pointers = np.array([part.ctypes.data for part in samples], np.uintp)
+        cdef const void *const *px = <const void *const *>address(pointers)
+        # Strips fill the rows of the last one.
+        whole = np.zeros((len(out) + self.ops.strip_rows, SN_LANES), np.float32)
+        cdef float *pout = <float*>address(whole)
         m.n_blocks = len(indptr) - 1
         m.layout = LAYOUTS[layout]
         m.indptr = <const int64_t*>address(indptr)
@@ -89,8 +99,17 @@ cdef class Kernels:
         with nogil:
             for _i in range(repeat):
                 for tile in range(m.n_tiles):
-                    self.ops.spmm[wide](&m, tile, 0, m.n_blocks, px, offset,
+                    self.ops.spmm[wide](&m, tile, 0, m.n_blocks, px[tile], offset,
                                         lanes, pout)
+        out[...] = whole[:len(out)]
+
+    def tile_samples(self, x, int offset):
+        """Samples of some columns as a tile of a dense layer reads them."""
+        if self.ops.tile_samples == NULL:
+            return x
+        samples = np.zeros((len(x) + 64, SN_LANES), np.float32)
+        self.ops.tile_samples(address(x), len(x), offset, <void*>address(samples))
+        return samples
 
     def sddmm(self, indptr, indices, int64_t height, deltas, panels, factor,
               correction, gradient, int repeat=1, int64_t n_samples=-1):
@@ -101,9 +120,13 @@ cdef class Kernels:
         cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int64_t size = 4 if wide else 2
         cdef int64_t n_panels = len(panels), n_blocks = len(indptr) - 1, b, _i
+        if indices is None and self.ops.strip_rows > height:
+            self.sddmm_strips(indptr[1], deltas, panels, factor, correction, gradient,
+                              repeat, n_samples)
+            return
         cdef const int64_t *ptr = <const int64_t*>address(indptr)
         cdef const char *index = <const char*>address(indices)
-        cdef const char *d = <const char*>address(deltas)
+        cdef char *d = <char*>address(deltas)
         cdef int64_t stride = height * n_panels * SN_LANES * self.ops.operand_size
         cdef const float *f = <const float*>address(factor)
         cdef const int32_t *c = <const int32_t*>address(correction)
@@ -120,6 +143,41 @@ cdef class Kernels:
                         ptr[b + 1] - ptr[b], height,
                         d + b * stride, x, n_samples, f + b * height, c + b * height,
                         g + ptr[b] * height)
+
+    def sddmm_strips(self, int64_t n, deltas, panels, factor, correction, gradient,
+                     int repeat, int64_t n_samples):
+        """The same of a dense layer of n columns whose rows are taken by strips."""
+        cdef int64_t rows = self.ops.strip_rows
+        cdef int64_t n_panels = len(panels), s, _i, n_strips
+        n_strips = (factor.size + rows - 1) // rows
+        room = np.zeros((n_strips, 2, rows, n_panels * SN_LANES * self.operand_size),
+                        np.uint8)
+        flat = deltas.view(np.uint8).reshape(factor.size, -1)
+        factors = np.zeros((n_strips, rows), np.float32)
+        corrections = np.zeros((n_strips, rows), np.int32)
+        factors.flat[:factor.size] = factor.flat
+        corrections.flat[:factor.size] = correction.flat
+        for s in range(n_strips):
+            of_strip = flat[s * rows:(s + 1) * rows]
+            room[s, 0, :len(of_strip)] = of_strip
+        whole = [np.concatenate([panel, np.zeros((32, SN_LANES), panel.dtype)])
+                 for panel in panels]
+        sums = np.zeros((n_strips, rows * n), np.float32)
+        pointers = np.array([panel.ctypes.data for panel in whole], np.uintp)
+        cdef const void *const *x = <const void *const *>address(pointers)
+        cdef char *d = <char*>address(room)
+        cdef int64_t stride = room.strides[0]
+        cdef const float *f = <const float*>address(factors)
+        cdef const int32_t *c = <const int32_t*>address(corrections)
+        cdef float *g = <float*>address(sums)
+        if n_samples < 0:
+            n_samples = n_panels * SN_LANES
+        with nogil:
+            for _i in range(repeat):
+                for s in range(n_strips):
+                    self.ops.sddmm[0](NULL, n, rows, d + s * stride, x, n_samples,
+                                      f + s * rows, c + s * rows, g + s * rows * n)
+        gradient.flat[:n * factor.size] = sums.flat[:n * factor.size]
 
     def encode(self, z, int offset, x, scale):
         self.ops.encode(<const float*>address(z), len(z), offset, <void*>address(x),
@@ -152,8 +210,8 @@ cdef class Kernels:
         return factor, correction, total
 
     def encode_weights(self, master, position, forward, transpose, row_scale,
-                       int64_t block=0, int64_t n_rows=0):
-        """`position` None: block number `block` of a dense layer of n_rows rows."""
+                       int64_t block=-1, int64_t n_rows=0):
+        """`block` -1: of a sparse layer; else of a dense one of n_rows rows."""
         self.ops.encode_weights(
             <const float*>address(master), len(master), master.shape[1],
             <const uint32_t*>address(position), block, n_rows, <void*>address(forward),

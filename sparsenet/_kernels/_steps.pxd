@@ -15,8 +15,6 @@ cdef enum:
     # Rows that are multiplied before their epilogue runs over them: 8 KB of fp32,
     # which stay in L1.
     ROWS = 32
-    # Columns of a tile of a dense layer: 32 KB of fp32 samples, which L1 holds.
-    SN_TILE_COLUMNS = 128
 
 cdef struct CLayer:
     int64_t n_in
@@ -48,8 +46,8 @@ cdef struct Scratch:         # of one thread
     uint8_t *operand
     void *target             # [n_outputs][64] or int32 codes
     float *weight            # [64]
-    float *tile              # fp32 samples of a tile of columns
-    void *prepared           # deltas of one block
+    void *tile               # samples of a tile of columns of a dense layer
+    void *prepared           # deltas of one block or strip
     float *gradient
     float *bias_gradient
     const void **pointers    # 4 arrays of n_panels

@@ -30,7 +30,6 @@ from sparsenet._kernels.kernels cimport (
     SN_ADAM,
     SN_BFLOAT16,
     SN_BLOCK_COLUMNS,
-    SN_BLOCK_HEIGHT,
     SN_DENSE,
     SN_FLOAT16,
     SN_FLOAT32,
@@ -38,6 +37,7 @@ from sparsenet._kernels.kernels cimport (
     SN_INT8,
     SN_LANES,
     SN_LOSS_SOFTMAX,
+    SN_STRIP,
     sn_format_kernels,
     sn_kernels,
     sn_matrix,
@@ -55,15 +55,17 @@ cdef inline float *scale_of(const Net *net, float *scale) noexcept nogil:
 
 
 cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile,
-                                const void *stored, Scratch *s) noexcept nogil:
-    """What spmm reads: stored samples, or fp32 ones of a tile of columns."""
+                                const void *stored, int offset,
+                                Scratch *s) noexcept nogil:
+    """What spmm reads: stored samples, or what it wants of a tile of columns."""
     cdef int64_t first = tile * m.tile_columns
-    cdef int64_t n = min(m.tile_columns, m.n_columns - first)
-    if not net.ops.tiled or m.layout != SN_DENSE or net.precision == SN_FLOAT32:
-        return stored
-    net.ops.decode(<const char*>stored + first * SN_LANES * net.ops.activation_size, n,
-                   0, NULL, s.tile)
-    return s.tile - first * SN_LANES
+    cdef const char *samples = <const char*>stored
+    samples += first * SN_LANES * net.ops.activation_size
+    if m.layout != SN_DENSE or net.ops.tile_samples == NULL:
+        return samples
+    net.ops.tile_samples(samples, min(m.tile_columns, m.n_columns - first), offset,
+                         s.tile)
+    return s.tile
 
 
 cdef void finish_rows(const Net *net, Panel *panel, int l, float *z, int64_t row,
@@ -93,7 +95,8 @@ cdef void multiply(const Net *net, Panel *panel, int l, int lanes, float *z,
     cdef int64_t tile, part, block, end, row, rows
     cdef const void *x
     for tile in range(n_tiles):
-        x = operand(net, &layer.forward, tile, panel.activations[l], s)
+        x = operand(net, &layer.forward, tile, panel.activations[l],
+                    layer.input_offset, s)
         for part in range((layer.forward.n_blocks + step - 1) // step):
             block = part * step
             end = min(block + step, layer.forward.n_blocks)
@@ -154,6 +157,7 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
     cdef const float *decoded
     cdef const void *x
     cdef bint quantized = net.precision == SN_INT8
+    cdef int offset = 128 if quantized else 0
     for l in range(net.n_layers - 1, -1, -1):
         layer = &net.layers[l]
         scale = panel.delta_scale + l * SN_LANES
@@ -170,15 +174,16 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
         step = ROWS // layer.transpose.height
         for tile in range(n_tiles):
             x = operand(net, &layer.transpose, tile,
-                        <void*>s.operand if quantized else panel.deltas[l], s)
+                        <void*>s.operand if quantized else panel.deltas[l],
+                        offset, s)
             for part in range((layer.transpose.n_blocks + step - 1) // step):
                 block = part * step
                 end = min(block + step, layer.transpose.n_blocks)
                 row = block * layer.transpose.height
                 rows = min(end * layer.transpose.height, layer.n_in) - row
                 ops.spmm[layer.transpose_wide](
-                    &layer.transpose, tile, block, end, x, 128 if quantized else 0,
-                    lanes, z_next + row * SN_LANES)
+                    &layer.transpose, tile, block, end, x, offset, lanes,
+                    z_next + row * SN_LANES)
                 if tile < n_tiles - 1:
                     continue
                 inputs = <const char*>panel.activations[l]
@@ -213,15 +218,15 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
                          float *bias_gradient) noexcept nogil:
     """Gradient [n][height] of neighbouring rows at n columns; `point_to_panels` first.
 
-    `columns` NULL: the first n.
-    Rows behind the last one complete a block: their gradient is zero.
+    `columns` NULL: the first n. Of a strip, the gradients of its blocks one after
+    another. Rows behind the last one complete a block: their gradient is zero.
     """
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer = &net.layers[l]
     cdef int64_t n_panels = panels_of(batch)
     cdef const void **kept = s.pointers + n_panels
-    cdef float[SN_BLOCK_HEIGHT] factor
-    cdef int32_t[SN_BLOCK_HEIGHT] correction
+    cdef float[SN_STRIP] factor
+    cdef int32_t[SN_STRIP] correction
     cdef int64_t operand_row = n_panels * SN_LANES * ops.operand_size
     cdef int64_t p, h, row
     for h in range(height):
@@ -252,18 +257,24 @@ cdef void update_rows(const Net *net, const Task *task, Panel *panels,
     cdef int64_t first = m.indptr[task.begin]
     cdef int64_t row0 = task.begin * height
     cdef int64_t rows = min(task.end * height, layer.n_out) - row0
-    cdef int64_t block, n, k
+    cdef int64_t n, k, block = task.begin
+    cdef int64_t at_once = height  # rows
     cdef int64_t index_size = 4 if layer.wide else 2
+    cdef const char *columns = NULL
     cdef sn_optimizer for_bias
+    if m.layout == SN_DENSE:
+        at_once = net.ops.strip_rows
     point_to_panels(net, task.layer, panels, batch, s)
-    for block in range(task.begin, task.end):
+    while block < task.end:
         k = m.indptr[block]
+        if m.layout != SN_DENSE:
+            columns = <const char*>m.indices + k * index_size
         block_gradient(
-            net, task.layer, block * height, height,
-            NULL if m.layout == SN_DENSE else <const char*>m.indices + k * index_size,
+            net, task.layer, block * height, at_once, columns,
             m.indptr[block + 1] - k, panels, batch, seed, s,
             s.gradient + (k - first) * height,
             s.bias_gradient + block * height - row0)
+        block += at_once // height
     n = m.indptr[task.end] - first
     kernels.update(
         optimizer, NULL if layer.cohort == NULL else layer.cohort + first * height,
@@ -284,18 +295,23 @@ cdef void encode_blocks(const Net *net, int l, int64_t begin,
     cdef const sn_matrix *m = &layer.forward
     cdef int64_t height = m.height, block, last, k
     cdef const uint32_t *position
+    cdef char *forward
+    cdef bint dense = m.layout == SN_DENSE
     # Rows are told apart by their scales, or where columns are grouped.
-    cdef bint together = m.layout != SN_DENSE and net.precision != SN_INT8 and (
+    cdef bint together = not dense and net.precision != SN_INT8 and (
         height == 1 or ops.weight_group == 1)
     block = begin
     while block < end:
         last = end if together else block + 1
         k = m.indptr[block]
         position = layer.transpose_position
+        forward = <char*>m.weights
+        if not dense:
+            forward += k * height * ops.weight_size
         ops.encode_weights(
             layer.weights + k * height, m.indptr[last] - k, height,
-            NULL if position == NULL else position + k, block, layer.n_out,
-            <char*>m.weights + k * height * ops.weight_size, layer.transpose.weights,
+            NULL if position == NULL else position + k, block if dense else -1,
+            layer.n_out, forward, layer.transpose.weights,
             layer.row_scale + block * height)
         block = last
 

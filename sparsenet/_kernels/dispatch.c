@@ -8,6 +8,11 @@ extern const sn_kernels sn_kernels_portable;
 #include <cpuid.h>
 #include <immintrin.h>
 extern const sn_kernels sn_kernels_avx2, sn_kernels_avx512, sn_kernels_avx512_vnni, sn_kernels_avx512_bf16;
+#if SN_HAS_AMX
+#include <sys/syscall.h>
+#include <unistd.h>
+extern const sn_kernels sn_kernels_amx;
+#endif
 
 static int has_f16c(void) /* not every compiler's __builtin_cpu_supports knows it */
 {
@@ -22,6 +27,17 @@ static int has_avx512(void)
 }
 static int has_vnni(void) { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
 static int has_bf16(void) { return has_vnni() && __builtin_cpu_supports("avx512bf16"); }
+#if SN_HAS_AMX
+/* Linux gives the tile registers' 8 KB to processes that ask (arch_prctl, ARCH_REQ_XCOMP_PERM, since 5.16): to all
+ * threads of this one, and for good. */
+static int has_amx(void)
+{
+    enum { TILE_BF16_INT8 = 1 << 22 | 1 << 24 | 1 << 25, REQUEST = 0x1023, TILE_DATA = 18 };
+    unsigned a, b, c, d;
+    return has_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & TILE_BF16_INT8) == TILE_BF16_INT8 &&
+           syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+}
+#endif
 
 /* Best last. */
 static const struct { const sn_kernels *kernels; int (*supported)(void); } tables[] = {
@@ -29,8 +45,11 @@ static const struct { const sn_kernels *kernels; int (*supported)(void); } table
     {&sn_kernels_avx512, has_avx512},
     {&sn_kernels_avx512_vnni, has_vnni},
     {&sn_kernels_avx512_bf16, has_bf16},
+#if SN_HAS_AMX
+    {&sn_kernels_amx, has_amx},
+#endif
 };
-#define N_TABLES 4
+#define N_TABLES ((int)(sizeof tables / sizeof *tables))
 static int supported(int i) { return tables[i].supported(); }
 static const sn_kernels *table(int i) { return tables[i].kernels; }
 

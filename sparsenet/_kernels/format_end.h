@@ -3,5 +3,10 @@
 #undef STORE
 #undef GROUP
 #undef TILED
+#undef STORES_MASTER
+#undef STRIPS
+#undef STRIP_PARTS
+#undef DOT_WEIGHTS
+#undef DOT_SAMPLES
 #undef DOT_LANES
 #undef DELTA_EXPONENT

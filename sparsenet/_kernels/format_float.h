@@ -82,7 +82,7 @@ static void F(encode_weights)(const float *master, int64_t n, int64_t height, co
 {
     enum { CHUNK = PAIR > TILE_SIZE ? PAIR : TILE_SIZE };
     (void)row_scale;
-    if (F(stores_master)) forward = 0; /* fp32 products read the master weights themselves */
+    if (STORES_MASTER) forward = 0; /* fp32 products read the master weights themselves */
     if (!forward && !transpose) return;
     for (int64_t i = 0; i < n * height; i += CHUNK) {
         const int64_t m = n * height - i < CHUNK ? n * height - i : CHUNK;

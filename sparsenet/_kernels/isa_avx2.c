@@ -14,6 +14,7 @@
 #define ISA_BYTE_DOT 1
 #define ISA_VNNI 0
 #define ISA_BF16 0
+#define ISA_AMX 0
 #include "kernels_body.h"
 
 #if defined(__clang__)

@@ -6,4 +6,5 @@
 #define ISA_BYTE_DOT 0
 #define ISA_VNNI 0
 #define ISA_BF16 0
+#define ISA_AMX 0
 #include "kernels_body.h"

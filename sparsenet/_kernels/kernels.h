@@ -14,6 +14,17 @@
 #define SN_LANES 64
 /* Neighbouring rows that share their columns, where a layer is made of blocks. */
 #define SN_BLOCK_HEIGHT 4
+/* Neighbouring rows of a dense layer that AMX multiplies at a time. */
+#define SN_STRIP 16
+/* Of each row of a strip's tile. */
+#define SN_TILE_BYTES 64
+
+/* AMX needs a compiler that knows it, and an operating system that is asked for its registers. */
+#if defined(__x86_64__) && defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define SN_HAS_AMX 1
+#else
+#define SN_HAS_AMX 0
+#endif
 
 enum { SN_FLOAT32, SN_FLOAT16, SN_BFLOAT16, SN_INT8, SN_N_FORMATS };
 enum { SN_IDENTITY, SN_LOGISTIC, SN_TANH, SN_RELU };
@@ -36,7 +47,7 @@ typedef struct {
     const int64_t *indptr;  /* n_blocks + 1 offsets into indices, or where they would be */
     const void *indices;    /* uint16_t or uint32_t; SN_DENSE: NULL */
     void *weights;          /* compute copy in the layer's number format */
-    /* SN_DENSE: tiles of neighbouring columns whose samples fit in L1; else one tile. */
+    /* SN_DENSE: tiles of neighbouring columns whose samples stay in L1; else one tile. */
     int64_t n_tiles;
     int64_t tile_columns;
 } sn_matrix;
@@ -61,25 +72,31 @@ typedef struct {
     int operand_size;    /* bytes of a delta as the weight gradient's product reads it */
     int weight_size;     /* bytes of a weight's compute copy */
     int weight_group;    /* columns of a block whose weights are stored row by row (a product's step) */
-    int tiled;           /* dense layers read fp32 samples, a tile of columns at a time; else stored ones */
+    int tile_columns;    /* most columns of a tile of a dense layer; 0: all */
+    int strip_rows;      /* rows of a dense layer that its weight gradient takes at a time: a block's, or SN_STRIP */
     int term_size;       /* bytes of a term of sum_rows */
     int row_size;        /* bytes of a value that encode_row writes */
 
     /* out[row][64] = sum over a row's non-zeros of weight * x[column][64], for the rows of blocks begin..end.
-     * Index 0: uint16_t column indices, 1: uint32_t. In tiled formats the blocks of a dense matrix sum one tile,
-     * whose samples are fp32, and tiles after the first add to `out`. `offset` is what was added to int8
-     * operands. Only the first `lanes` lanes need be right; the others are finite. The operand of SN_BLOCK_COLUMNS
-     * is `packed` by encode_deltas. */
+     * Index 0: uint16_t column indices, 1: uint32_t. The blocks of a dense matrix sum one tile of columns, and tiles
+     * after the first add to `out`; x has the samples of that tile, made by tile_samples where the format has it. Strips
+     * begin with a whole one and fill the last one's rows of `out`. `offset` is what was added to int8 operands. Only the
+     * first `lanes` lanes need be right; the others are finite. The operand of SN_BLOCK_COLUMNS is `packed` by
+     * encode_deltas. */
     void (*spmm[2])(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset,
                     int lanes, float *out);
+    /* The samples of n columns as a tile of a dense layer reads them, at most 64 * 4 bytes a column; NULL: as stored. */
+    void (*tile_samples)(const void *x, int64_t n, int offset, void *samples);
 
     /* gradient[column][row] = factor[row] * (sum over n_samples lanes of the panels of delta * x[column] - correction[row]),
      * at the n columns of one block (`indices` NULL: the first n). `deltas` is [height][n_panels][64] as prepared by
-     * `prepare`: zero in lanes without a sample, which may be read. */
-    void (*sddmm[2])(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
+     * `prepare`: zero in lanes without a sample, which may be read. Height SN_STRIP, of a dense layer where strip_rows
+     * says so: gradient[block][column][row of it]; the deltas are followed by as much room, panels by that of 31 rows. */
+    void (*sddmm[2])(const void *indices, int64_t n, int64_t height, void *deltas, const void *const *x,
                      int64_t n_samples, const float *factor, const int32_t *correction, float *gradient);
 
-    /* Store n_rows x 64 fp32 values as activations. int8 fills scale[64] (per sample); others leave it alone. */
+    /* Store n_rows x 64 fp32 values as activations. int8 fills scale[64] (per sample), and its bytes are at most
+     * 127 + offset; others leave both alone. */
     void (*encode)(const float *z, int64_t n_rows, int offset, void *x, float *scale);
     void (*decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z);
 
@@ -97,8 +114,9 @@ typedef struct {
                      int32_t *correction);
 
     /* Compute copies of one block's n columns from its fp32 weights [n][height]; `transpose` is NULL where the layer
-     * has none. The weights of column k go to its place position[k], in units of `height` weights; those of a dense
-     * layer of n_rows rows (position NULL) to where block number `block` belongs. int8 fills row_scale[height]. */
+     * has none. Block -1 is one of a sparse layer: the weights of column k go to position[k] of the transpose, in units of
+     * `height` weights, and `forward` is the block's. Else its number in a dense layer of n_rows rows, whose copies are
+     * passed whole. int8 fills row_scale[height]. */
     void (*encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *position, int64_t block,
                            int64_t n_rows, void *forward, void *transpose, float *row_scale);
 

@@ -7,6 +7,8 @@ cdef extern from "kernels.h" nogil:
     enum:
         SN_LANES
         SN_BLOCK_HEIGHT
+        SN_STRIP
+        SN_TILE_BYTES
         SN_FLOAT32
         SN_FLOAT16
         SN_BFLOAT16
@@ -55,14 +57,17 @@ cdef extern from "kernels.h" nogil:
         int operand_size
         int weight_size
         int weight_group
-        int tiled
+        int tile_columns
+        int strip_rows
         int term_size
         int row_size
         void (**spmm)(const sn_matrix *w, int64_t tile, int64_t begin,
                       int64_t end, const void *x, int offset, int lanes,
                       float *out) noexcept nogil
-        void (**sddmm)(const void *indices, int64_t n, int64_t height,
-                       const void *deltas, const void *const *x,
+        void (*tile_samples)(const void *x, int64_t n, int offset,
+                             void *samples) noexcept nogil
+        void (**sddmm)(const void *indices, int64_t n, int64_t height, void *deltas,
+                       const void *const *x,
                        int64_t n_samples, const float *factor,
                        const int32_t *correction, float *gradient) noexcept nogil
         void (*encode)(const float *z, int64_t n_rows, int offset, void *x,

@@ -1,13 +1,16 @@
 /* All kernels of one instruction set. An isa_*.c file sets the target, defines
  *   ISA            name, also of the exported table sn_kernels_<ISA>
  *   VECTOR_BYTES   16, 32 or 64
- *   ISA_FMA, ISA_F16C, ISA_BYTE_DOT, ISA_VNNI, ISA_BF16   0 or 1: what the target offers
+ *   ISA_FMA, ISA_F16C, ISA_BYTE_DOT, ISA_VNNI, ISA_BF16, ISA_AMX   0 or 1: what the target offers
  * and includes this file. Everything but the table is static: no inline function is shared between targets. */
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "sparsenet's kernels assume a little-endian machine"
 #endif
 #include "vector.h"
 #include "functions.h"
+#if ISA_AMX
+#include "strips.h"
+#endif
 
 #define STRING_(a) #a
 #define STRING(a) STRING_(a)
@@ -70,51 +73,55 @@ INLINE int64_t group_position(int64_t k, int64_t h, int64_t n, int64_t height, i
 
 #define FORMAT float32
 #define STORE float
+#define STRIPS 0
 INLINE void F(load_pair)(const float *x, vf *a, vf *b) { *a = load(x), *b = load(x + WIDTH); }
 INLINE void F(order_pair)(vf *a, vf *b) { (void)a, (void)b; }
 INLINE void F(store_pair)(float *x, vf a, vf b) { store(x, a), store(x + WIDTH, b); }
-enum { F(stores_master) = 1 };
+#define STORES_MASTER 1
 #include "product_parts_float.h"
+#include "dense.h"
 #define BODY "products_body.h"
 #include "both_indices.h"
 #include "format_float.h"
 #include "row_sums.h"
 #define BODY "row_sums_body.h"
 #include "both_indices.h"
-enum { F(weight_group) = GROUP, F(tiled) = TILED };
 #include "format_end.h"
 
 #define FORMAT float16
 #define STORE uint16_t
 #define DELTA_EXPONENT 12
+#define STRIPS 0
 #include "float16.h"
-enum { F(stores_master) = 0 };
+#define STORES_MASTER 0
 #include "product_parts_float.h"
+#include "dense.h"
 #define BODY "products_body.h"
 #include "both_indices.h"
 #include "format_float.h"
 #include "row_sums.h"
 #define BODY "row_sums_body.h"
 #include "both_indices.h"
-enum { F(weight_group) = GROUP, F(tiled) = TILED };
 #include "format_end.h"
 
 #define FORMAT bfloat16
 #define STORE uint16_t
+#define STRIPS ISA_AMX
+#define STRIP_PARTS "strip_parts_bfloat16.h"
 #include "bfloat16.h"
-enum { F(stores_master) = 0 };
+#define STORES_MASTER 0
 #if ISA_BF16
 #include "product_parts_bfloat16.h"
 #else
 #include "product_parts_float.h"
 #endif
+#include "dense.h"
 #define BODY "products_body.h"
 #include "both_indices.h"
 #include "format_float.h"
 #include "row_sums.h"
 #define BODY "row_sums_body.h"
 #include "both_indices.h"
-enum { F(weight_group) = GROUP, F(tiled) = TILED };
 #include "format_end.h"
 
 #undef TILE_ONE
@@ -127,19 +134,24 @@ enum { F(weight_group) = GROUP, F(tiled) = TILED };
 #define JOINT JOINT_INT8
 #define FORMAT int8
 #define STORE uint8_t
+#define STORES_MASTER 0
+#define STRIPS ISA_AMX
+#define STRIP_PARTS "strip_parts_int8.h"
 #include "product_parts_int8.h"
+#include "dense.h"
 #define BODY "products_body.h"
 #include "both_indices.h"
 #include "format_int8.h"
 #include "row_sums.h"
 #define BODY "row_sums_body.h"
 #include "both_indices.h"
-enum { F(weight_group) = GROUP, F(tiled) = TILED };
 #include "format_end.h"
 
+typedef void tile_samples(const void *x, int64_t n, int offset, void *samples);
 #define FORMAT_TABLE(name, activation, delta, operand, weight)                                                      \
-    {activation, delta, operand, weight, name##_weight_group, name##_tiled, sizeof(name##_wide), sizeof(name##_row), \
-     {name##_spmm_u16, name##_spmm_u32}, {name##_sddmm_u16, name##_sddmm_u32}, name##_encode, name##_decode,        \
+    {activation, delta, operand, weight, name##_weight_group, name##_tile_columns, name##_strip_rows,               \
+     sizeof(name##_wide), sizeof(name##_row), {name##_spmm_u16, name##_spmm_u32},                                   \
+     (tile_samples *)name##_tile_samples, {name##_sddmm_u16, name##_sddmm_u32}, name##_encode, name##_decode,       \
      name##_encode_deltas, name##_prepare, name##_encode_weights, name##_encode_terms, name##_encode_row,           \
      name##_sum_rows, {name##_sum_sparse_rows_u16, name##_sum_sparse_rows_u32},                                     \
      {name##_sum_at_connections_u16, name##_sum_at_connections_u32}}

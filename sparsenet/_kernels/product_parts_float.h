@@ -18,7 +18,7 @@ typedef struct { vf a, b; } F(piece);
 
 INLINE const float *F(widen)(const STORE *w, int64_t n, float *buffer)
 {
-    if (F(stores_master)) return (const float *)w;
+    if (STORES_MASTER) return (const float *)w;
     for (int64_t i = 0; i < n; i += 2 * WIDTH) {
         vf a, b;
         F(load_pair)(w + i, &a, &b); /* reads past the end: arrays carry that much padding */

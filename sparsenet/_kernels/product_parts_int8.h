@@ -42,6 +42,23 @@ INLINE vi unpack_low_16(vi a, vi b) { return (vi)_mm256_unpacklo_epi16((__m256i)
 INLINE vi unpack_high_16(vi a, vi b) { return (vi)_mm256_unpackhi_epi16((__m256i)a, (__m256i)b); }
 #endif
 
+/* Within each 128 bits the interleave left 4 consecutive samples: a 4 x 4 transpose of quarters. */
+INLINE void order_quads(vi *v)
+{
+#if WIDTH == 16
+#define FIRST_HALVES 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define SECOND_HALVES 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+    const vi a = SHUFFLE(v[0], v[1], FIRST_HALVES), b = SHUFFLE(v[2], v[3], FIRST_HALVES);
+    const vi c = SHUFFLE(v[0], v[1], SECOND_HALVES), d = SHUFFLE(v[2], v[3], SECOND_HALVES);
+    v[0] = SHUFFLE(a, b, EVEN_QUARTERS), v[1] = SHUFFLE(a, b, ODD_QUARTERS);
+    v[2] = SHUFFLE(c, d, EVEN_QUARTERS), v[3] = SHUFFLE(c, d, ODD_QUARTERS);
+#else
+    const vi a = v[0], b = v[1], c = v[2], d = v[3];
+    v[0] = SHUFFLE(a, b, EVEN_QUARTERS), v[1] = SHUFFLE(c, d, EVEN_QUARTERS);
+    v[2] = SHUFFLE(a, b, ODD_QUARTERS), v[3] = SHUFFLE(c, d, ODD_QUARTERS);
+#endif
+}
+
 INLINE const int8_t *F(widen)(const int8_t *w, int64_t n, int8_t *buffer)
 {
     (void)n, (void)buffer;
@@ -114,19 +131,8 @@ INLINE void F(finish)(vi *acc, const vi *share, const int tiled, const int packe
             UNROLL for (int q = 0; q < 4; q++) store(out + (v + q) * WIDTH, to_float(acc[v + q]));
             continue;
         }
-        /* Within each 128 bits the interleave left 4 consecutive samples: a 4 x 4 transpose of quarters. */
-#if WIDTH == 16
-#define FIRST_HALVES 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
-#define SECOND_HALVES 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
-        const vi a = SHUFFLE(acc[v], acc[v + 1], FIRST_HALVES), b = SHUFFLE(acc[v + 2], acc[v + 3], FIRST_HALVES);
-        const vi c = SHUFFLE(acc[v], acc[v + 1], SECOND_HALVES), d = SHUFFLE(acc[v + 2], acc[v + 3], SECOND_HALVES);
-        const vi rows[4] = {SHUFFLE(a, b, EVEN_QUARTERS), SHUFFLE(a, b, ODD_QUARTERS), SHUFFLE(c, d, EVEN_QUARTERS),
-                            SHUFFLE(c, d, ODD_QUARTERS)};
-#else
-        const vi rows[4] = {SHUFFLE(acc[v], acc[v + 1], EVEN_QUARTERS), SHUFFLE(acc[v + 2], acc[v + 3], EVEN_QUARTERS),
-                            SHUFFLE(acc[v], acc[v + 1], ODD_QUARTERS), SHUFFLE(acc[v + 2], acc[v + 3], ODD_QUARTERS)};
-#endif
-        UNROLL for (int q = 0; q < 4; q++) store(out + (v + q) * WIDTH, to_float(rows[q]));
+        order_quads(acc + v);
+        UNROLL for (int q = 0; q < 4; q++) store(out + (v + q) * WIDTH, to_float(acc[v + q]));
     }
 }
 

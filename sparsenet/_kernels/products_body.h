@@ -29,7 +29,6 @@ INLINE void N(spmm_tile)(const sn_matrix *m, int64_t block, const int layout, co
     if (tiled) {
         begin += column_tile * m->tile_columns;
         end = end - begin < m->tile_columns ? end : begin + m->tile_columns;
-        samples += column_tile * m->tile_columns * row_bytes;
     }
     UNROLL for (int i = 0; i < sets * stride; i++) acc[i] = (F(acc)){0};
     F(acc) share[MAX_JOINT];
@@ -107,7 +106,13 @@ static void N(spmm)(const sn_matrix *m, int64_t column_tile, int64_t begin, int6
     case SN_ROWS: SPMM_BLOCKS(SN_ROWS) break;
     case SN_BLOCKS: SPMM_BLOCKS(SN_BLOCKS) break;
     case SN_BLOCK_COLUMNS: SPMM_BLOCKS(SN_BLOCK_COLUMNS) break;
-    case SN_DENSE: SPMM_BLOCKS(SN_DENSE) break;
+    case SN_DENSE:
+#if STRIPS
+        F(spmm_strips)(m, column_tile, begin, end, x, lanes, out);
+#else
+        SPMM_BLOCKS(SN_DENSE)
+#endif
+        break;
     }
 #undef SPMM_BLOCKS
 }
@@ -144,9 +149,15 @@ INLINE vf N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, const int
     return F(sum_dots)(acc, correction);
 }
 
-static void N(sddmm)(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
-                     int64_t n_samples, const float *factor, const int32_t *correction, float *gradient)
+static void N(sddmm)(const void *indices, int64_t n, int64_t height, void *deltas, const void *const *x, int64_t n_samples,
+                     const float *factor, const int32_t *correction, float *gradient)
 {
+#if STRIPS
+    if (height == SN_STRIP) {
+        F(sddmm_strip)(n, deltas, x, n_samples, factor, correction, gradient);
+        return;
+    }
+#endif
     const INDEX *index = (const INDEX *)indices;
     float factors[WIDTH];
     int32_t corrections[WIDTH];

@@ -12,17 +12,32 @@ typedef F(tile_index) F(tile_indices) __attribute__((vector_size(TILE_SIZE * siz
 #define PERMUTE(v, ...) __builtin_shuffle(v, (F(tile_indices)){__VA_ARGS__})
 #endif
 #define ROW_BY_ROW 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15
-/* To groups of columns, row by row within each; and the same of the transpose, where the tile's rows are columns. */
+/* From the master's order to groups of columns, row by row within each. */
 #if GROUP == 1
-#define TO_FORWARD(v) (v)
-#define TO_TRANSPOSE(v) PERMUTE(v, ROW_BY_ROW)
+#define TO_GROUPS(v) (v)
 #elif GROUP == 2
-#define TO_FORWARD(v) PERMUTE(v, 0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15)
-#define TO_TRANSPOSE(v) PERMUTE(v, 0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15)
+#define TO_GROUPS(v) PERMUTE(v, 0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15)
 #else
-#define TO_FORWARD(v) PERMUTE(v, ROW_BY_ROW)
-#define TO_TRANSPOSE(v) (v)
+#define TO_GROUPS(v) PERMUTE(v, ROW_BY_ROW)
 #endif
+
+/* Where the weight of a row and column of a matrix made of blocks lies, and the whole tile that begins there. */
+#if !STRIPS
+INLINE int64_t F(dense_place)(int64_t row, int64_t column, int64_t n_columns)
+{
+    return row / SN_BLOCK_HEIGHT * SN_BLOCK_HEIGHT * n_columns
+           + group_position(column, row % SN_BLOCK_HEIGHT, n_columns, SN_BLOCK_HEIGHT, GROUP);
+}
+#endif
+INLINE void F(put_tile)(const F(tile) *tile, const int strips, int64_t row, int64_t column, int64_t n_columns, F(weight) *copy)
+{
+    const F(tile) v = *tile, laid_out = strips ? PERMUTE(v, ROW_BY_ROW) : TO_GROUPS(v);
+    F(weight) *place = copy + (strips ? F(dense_place)(row, column, n_columns) : row * n_columns + column * SN_BLOCK_HEIGHT);
+    if (!strips) memcpy(place, &laid_out, sizeof laid_out);
+    else
+        for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
+            memcpy(place + h * (F(dense_place)(1, 0, 0)), (const F(weight) *)&laid_out + h * SN_BLOCK_HEIGHT, SN_BLOCK_HEIGHT * sizeof *copy);
+}
 
 /* Put m weights of a block, from place i on of the master's order [column][row], into both copies (NULL: there is no
  * such copy). `buffer` holds `chunk` of them, a whole number of tiles. The other parameters are those of
@@ -31,28 +46,32 @@ INLINE void F(copy_weights)(const F(weight) *buffer, const int chunk, int64_t i,
                             const uint32_t *position, int64_t block, int64_t n_rows, F(weight) *forward,
                             F(weight) *transpose)
 {
-    const int dense = transpose && !position, blocks = height > 1, grouped = forward && GROUP > 1 && blocks;
-    if (forward && !grouped && m == chunk) memcpy(forward + i, buffer, chunk * sizeof *buffer);
-    else if (forward && !grouped)
-        for (int64_t j = 0; j < m; j++) forward[i + j] = buffer[j];
-    for (int64_t t = 0; t < m && (dense || grouped); t += TILE_SIZE) {
+    const int dense = block >= 0, blocks = height > 1, strips = STRIPS && dense;
+    const int by_tiles = forward && blocks && (GROUP > 1 || strips);
+    const int64_t row = dense ? block * SN_BLOCK_HEIGHT : 0; /* of the copy */
+    if (forward && !by_tiles) {
+        if (m == chunk) memcpy(forward + row * n + i, buffer, chunk * sizeof *buffer);
+        else for (int64_t j = 0; j < m; j++) forward[row * n + i + j] = buffer[j];
+    }
+    for (int64_t t = 0; t < m && (dense || by_tiles); t += TILE_SIZE) {
         const int64_t left = m - t < TILE_SIZE ? m - t : TILE_SIZE, column = (i + t) / SN_BLOCK_HEIGHT;
         F(tile) tile;
         memcpy(&tile, buffer + t, sizeof tile);
-        if (grouped && left == TILE_SIZE) {
-            const F(tile) permuted = TO_FORWARD(tile);
-            memcpy(forward + i + t, &permuted, sizeof permuted);
-        } else if (grouped)
-            for (int64_t j = t; j < t + left; j++)
-                forward[group_position((i + j) / SN_BLOCK_HEIGHT, j % SN_BLOCK_HEIGHT, n, SN_BLOCK_HEIGHT, GROUP)] = buffer[j];
-        if (dense && left == TILE_SIZE && (block + 1) * SN_BLOCK_HEIGHT <= n_rows) {
-            const F(tile) permuted = TO_TRANSPOSE(tile);
-            memcpy(transpose + (column * n_rows + block * TILE_SIZE), &permuted, sizeof permuted);
-        } else if (dense)
-            for (int64_t j = t; j < t + left; j++) {
-                const int64_t row = block * SN_BLOCK_HEIGHT + j % SN_BLOCK_HEIGHT;
-                if (row < n_rows) /* others only complete a block */
-                    transpose[column * n_rows + group_position(row, j / SN_BLOCK_HEIGHT % SN_BLOCK_HEIGHT, n_rows, SN_BLOCK_HEIGHT, GROUP)] = buffer[j];
+        if (by_tiles && left == TILE_SIZE) F(put_tile)(&tile, strips, row, column, n, forward);
+        else if (by_tiles)
+            for (int64_t j = 0; j < left; j++) {
+                const int64_t h = j % SN_BLOCK_HEIGHT, k = column + j / SN_BLOCK_HEIGHT;
+                forward[strips ? F(dense_place)(row + h, k, n) : row * n + group_position(k, h, n, SN_BLOCK_HEIGHT, GROUP)] = buffer[t + j];
+            }
+        if (!dense || !transpose) continue;
+        if (left == TILE_SIZE && row + SN_BLOCK_HEIGHT <= n_rows) {
+            tile = PERMUTE(tile, ROW_BY_ROW);
+            F(put_tile)(&tile, strips, column, row, n_rows, transpose);
+        } else
+            for (int64_t j = 0; j < left; j++) {
+                const int64_t h = j % SN_BLOCK_HEIGHT, k = column + j / SN_BLOCK_HEIGHT;
+                if (row + h < n_rows) /* others only complete a block */
+                    transpose[F(dense_place)(k, row + h, n_rows)] = buffer[t + j];
             }
     }
     if (!transpose || dense) return;
@@ -70,5 +89,4 @@ INLINE void F(copy_weights)(const F(weight) *buffer, const int chunk, int64_t i,
 }
 #undef PERMUTE
 #undef ROW_BY_ROW
-#undef TO_FORWARD
-#undef TO_TRANSPOSE
+#undef TO_GROUPS

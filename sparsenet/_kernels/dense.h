@@ -1,0 +1,15 @@
+/* How the current format multiplies dense layers: tiles of columns whose samples stay in L1 (32 KB of them). */
+#if STRIPS
+#include STRIP_PARTS
+#include "strips_body.h"
+enum { F(tile_columns) = 32768 / (SN_LANES * sizeof(STORE)), F(strip_rows) = SN_STRIP };
+#else
+enum { F(tile_columns) = TILED ? 32768 / (SN_LANES * sizeof(float)) : 0, F(strip_rows) = SN_BLOCK_HEIGHT };
+#if TILED && !STORES_MASTER
+static void F(decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z);
+static void F(tile_samples)(const void *x, int64_t n, int offset, void *samples) { F(decode)(x, n, offset, NULL, samples); }
+#else
+enum { F(tile_samples) = 0 };
+#endif
+#endif
+enum { F(weight_group) = GROUP };

@@ -1,0 +1,24 @@
+/* AVX-512 with VNNI, and AMX's tile registers for dense layers in bfloat16 and int8 (Sapphire Rapids and later). */
+#include "kernels.h"
+#if SN_HAS_AMX
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-bf16,amx-int8"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-bf16,amx-int8")
+#endif
+#include <immintrin.h>
+
+#define ISA amx
+#define VECTOR_BYTES 64
+#define ISA_FMA 1
+#define ISA_F16C 1
+#define ISA_BYTE_DOT 1
+#define ISA_VNNI 1
+#define ISA_BF16 0
+#define ISA_AMX 1
+#include "kernels_body.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+#endif
