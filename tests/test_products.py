@@ -5,7 +5,9 @@ or without fused multiply-add, is within (n + 2) * 2^-24 * sum |products| of the
 one (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
 """
 
+import itertools
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -243,6 +245,24 @@ def random_operand(shape, kernels, precision, rng):
     return operand, values(kept, precision)
 
 
+def weight_gradients(
+    kernels, matrix, index, deltas, panels, factor, correction, **more
+):
+    """By blocks, and by strips where the instruction set has them."""
+    at_columns = matrix.indptr, matrix.indices(index)
+    operands = deltas, panels, factor, correction
+    by_blocks = np.full((matrix.indptr[-1] + 1, matrix.height), np.nan, np.float32)
+    kernels.sddmm(*at_columns, matrix.height, *operands, by_blocks, **more)
+    gradients = [by_blocks]
+    if kernels.weight_tile:
+        gradients.append(np.full_like(by_blocks, np.nan))
+        layout = matrix.layout
+        kernels.sddmm_strip(layout, *at_columns, *operands, gradients[-1], **more)
+    for gradient in gradients:
+        assert np.isnan(gradient[-1]).all()  # nothing written behind the last column
+    return [gradient[:-1] for gradient in gradients]
+
+
 @each_isa
 @each_format
 @pytest.mark.parametrize("layout", ["rows", "blocks", "dense"])
@@ -263,24 +283,22 @@ def test_sddmm(isa, precision, offset, layout, index, n_panels):
     correction = np.zeros((n_blocks, height), np.int32)
     if precision == "int8":
         correction.flat = offset * deltas.sum(axis=(1, 2))
-    gradient = np.full((matrix.indptr[-1] + 1, height), np.nan, np.float32)
-    kernels.sddmm(
-        matrix.indptr,
-        matrix.indices(index),
-        height,
+    gradients = weight_gradients(
+        kernels,
+        matrix,
+        index,
         operand,
         [matrix.panel(panel, index) for panel in panels],
         factor,
         correction,
-        gradient,
     )
-    assert np.isnan(gradient[-1]).all()  # nothing written behind the last column
-
     xs = [values(panel, precision, offset) for panel in panels]
     by_panel = deltas.transpose(1, 0, 2)
     expected = reference.sddmm(by_panel, xs)
     magnitude = reference.sddmm(np.abs(by_panel), np.abs(xs))
-    for block, columns in enumerate(matrix.columns):
+    for gradient, (block, columns) in itertools.product(
+        gradients, enumerate(matrix.columns)
+    ):
         rows = slice(block * height, (block + 1) * height)
         actual = gradient[matrix.indptr[block] : matrix.indptr[block + 1]].T
         exact, scale = expected[rows][:, columns], factor[block][:, np.newaxis]
@@ -315,19 +333,17 @@ def test_sddmm_of_some_samples_is_that_of_full_panels(
             kernels.prepare(kept[row], ones, ones, 0, 0, operand[row])
     results = []
     for n in (n_samples, n_panels * LANES):
-        gradient = np.zeros((matrix.indptr[-1], height), np.float32)
-        kernels.sddmm(
-            matrix.indptr,
-            matrix.indices(np.uint16),
-            height,
+        gradients = weight_gradients(
+            kernels,
+            matrix,
+            np.uint16,
             operand,
             [matrix.panel(panel, np.uint16) for panel in panels],
             np.ones((len(FAN_INS), height), np.float32),
             np.zeros((len(FAN_INS), height), np.int32),
-            gradient,
             n_samples=n,
         )
-        results.append(gradient)
+        results.append(np.concatenate(gradients))
     np.testing.assert_array_equal(*results)
 
 
@@ -337,17 +353,19 @@ def test_sddmm_of_some_samples_is_that_of_full_panels(
 def test_sddmm_int8_holds_65536_extreme_samples(isa, height, offset):
     n_panels, n = 1024, 5
     panel = np.full((n, LANES), 255, np.uint8)
-    correction = np.full(height, offset * 127 * LANES * n_panels, np.int32)
-    gradient = np.zeros((n, height), np.float32)
-    Kernels(isa, "int8").sddmm(
-        np.array([0, n]),
-        np.arange(n, dtype=np.uint16),
-        height,
+    gradients = weight_gradients(
+        Kernels(isa, "int8"),
+        SimpleNamespace(
+            layout="rows" if height == 1 else "blocks",
+            height=height,
+            indptr=np.array([0, n]),
+            indices=np.arange(n).astype,
+        ),
+        np.uint16,
         np.full((height, n_panels, LANES), 127, np.int8),
         [panel] * n_panels,
         np.ones(height, np.float32),
-        correction,
-        gradient,
+        np.full(height, offset * 127 * LANES * n_panels, np.int32),
     )
     expected = np.float32(127 * (255 - offset) * LANES * n_panels)
-    np.testing.assert_array_equal(gradient, expected)
+    np.testing.assert_array_equal(gradients, np.full_like(gradients, expected))

@@ -9,6 +9,7 @@ from sparsenet._kernels.kernels cimport (
     SN_FLOAT32,
     SN_INT8,
     SN_LANES,
+    SN_TILE_ROWS,
     SN_TILE_BYTES,
     sn_format_kernels,
     sn_denormals_off,
@@ -57,9 +58,9 @@ cdef void denormals_restore(uint32_t state) noexcept nogil:
 
 
 cdef tile_of(const sn_format_kernels *ops):
-    if ops.strip_rows == SN_BLOCK_HEIGHT:
+    if ops.sddmm_strip[0] == NULL:
         return None
-    return ops.strip_rows, SN_TILE_BYTES // ops.weight_size
+    return SN_TILE_ROWS, SN_TILE_BYTES // ops.weight_size
 
 
 def available_isas():

@@ -54,6 +54,7 @@ from sparsenet._kernels.kernels cimport (
     SN_RELU,
     SN_ROWS,
     SN_SGD,
+    SN_STRIP,
     SN_TANH,
     sn_format_kernels,
     sn_matrix,
@@ -182,6 +183,7 @@ cdef class Engine:
             c.n_in = layer.n_in
             c.n_out = layer.n_out
             c.activation = ACTIVATIONS[activation]
+            c.blocks_at_once = 1
             c.bias = <float*>address(layer.bias)
             arrays = dict(vars(layer))
             self.arrays.append(arrays)
@@ -210,6 +212,9 @@ cdef class Engine:
                 c.transpose_position = <const uint32_t*>address(
                     layer.transpose_position)
             c.input_offset = 128 if l == 0 or signed else 0
+            c.in_strips = self.pays_by_strips(c)
+            if c.in_strips:
+                c.blocks_at_once = SN_STRIP // c.forward.height
             c.weights = <float*>address(layer.weights)
             c.row_scale = <float*>address(layer.row_scale)
             c.cohort = <const uint16_t*>address(layer.cohort)
@@ -218,6 +223,15 @@ cdef class Engine:
                     c.moments[i] = <float*>address(layer.moments[i])
         self.cut_into_tasks()
         self.governor = ThreadGovernor()
+
+    cdef bint pays_by_strips(self, const CLayer *layer):
+        """Whether a layer's weight gradient is faster by strips than by blocks."""
+        cdef const sn_matrix *m = &layer.forward
+        cdef const sn_format_kernels *ops = self.net.ops
+        if ops.sddmm_strip[0] == NULL:
+            return False
+        return 100 * m.indptr[m.n_blocks] >= (
+            ops.strip_percent[m.layout != SN_ROWS] * m.n_blocks * m.n_columns)
 
     cdef int take_features(self, layer, CLayer *c) except -1:
         """Take a first layer that is stored by feature."""
@@ -284,7 +298,6 @@ cdef class Engine:
         """Memory of each thread; n_panels of a step, or 0 for a prediction."""
         cdef Scratch *s = <Scratch*>arena.take(n_threads * sizeof(Scratch))
         cdef int64_t widest = self.widest()
-        cdef int64_t strip = self.net.ops.strip_rows
         cdef bint training = n_panels > 0
         cdef int t
         for t in range(n_threads):
@@ -300,7 +313,7 @@ cdef class Engine:
                 self.net.layers[self.net.n_layers - 1].n_out * SN_LANES * 4)
             s[t].weight = <float*>arena.take(SN_LANES * 4)
             s[t].prepared = arena.take(  # twice: strips rearrange their deltas
-                2 * strip * n_panels * SN_LANES * self.net.ops.operand_size)
+                2 * SN_STRIP * n_panels * SN_LANES * self.net.ops.operand_size)
             s[t].gradient = <float*>arena.take((self.task_connections + PADDING) * 4)
             s[t].bias_gradient = <float*>arena.take((self.task_rows + PADDING) * 4)
             s[t].pointers = <const void**>arena.take(4 * n_panels * sizeof(void*))
@@ -386,19 +399,17 @@ cdef class Engine:
         tasks = []
         for l, arrays in enumerate(self.arrays):
             indptr, height = arrays["indptr"], arrays["height"]
-            begin, n_blocks, unit = 0, len(indptr) - 1, 1
-            if self.net.layers[l].forward.layout == SN_DENSE:
-                unit = self.net.ops.strip_rows // height  # blocks, all or none
+            begin, n_blocks = 0, len(indptr) - 1
+            unit = self.net.layers[l].blocks_at_once
             while begin < n_blocks:
                 limit = indptr[begin] + TASK_CONNECTIONS // height
                 end = int(np.searchsorted(indptr, limit, side="right")) - 1
                 end = begin + max((end - begin) // unit * unit, unit)
-                room = (end - begin) * height * (indptr[begin + 1] - indptr[begin])
                 end = min(end, n_blocks)
                 n = (indptr[end] - indptr[begin]) * height
                 tasks.append((l, begin, end))
                 self.connections += n
-                self.task_connections = max(self.task_connections, room)
+                self.task_connections = max(self.task_connections, n)
                 self.task_rows = max(self.task_rows, (end - begin) * height)
                 begin = end
         self.n_tasks = len(tasks)

@@ -7,11 +7,14 @@ from sparsenet._kernels._input cimport address
 from sparsenet._kernels.kernels cimport (
     SN_ADAM,
     SN_BLOCK_COLUMNS,
+    SN_BLOCK_HEIGHT,
     SN_BLOCKS,
     SN_DENSE,
     SN_LANES,
     SN_ROWS,
     SN_SGD,
+    SN_STRIP,
+    SN_TILE_ROWS,
     sn_format_kernels,
     sn_kernels,
     sn_matrix,
@@ -70,16 +73,14 @@ cdef class Kernels:
         `tile_columns` is for that layout, 0: the format's own. Strips have whole
         vectors of them.
         """
-        cdef sn_matrix m
+        cdef sn_matrix m = matrix_of(layout, indptr, indices, weights, len(x))
         cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int _i
         cdef int64_t tile
         cdef bint tiled = self.ops.tile_columns > 0 and layout == "dense"
-        m.n_columns = len(x)
         m.tile_columns = tile_columns or self.ops.tile_columns or m.n_columns
         if self.weight_tile:
             m.tile_columns = (m.tile_columns + 63) // 64 * 64
-        m.n_tiles = 1
         samples = [x]
         if tiled:
             m.n_tiles = (m.n_columns + m.tile_columns - 1) // m.tile_columns
@@ -89,13 +90,8 @@ cdef class Kernels:
         pointers = np.array([part.ctypes.data for part in samples], np.uintp)
         cdef const void *const *px = <const void *const *>address(pointers)
         # Strips fill the rows of the last one.
-        whole = np.zeros((len(out) + self.ops.strip_rows, SN_LANES), np.float32)
+        whole = aligned((len(out) + SN_TILE_ROWS, SN_LANES), np.float32)
         cdef float *pout = <float*>address(whole)
-        m.n_blocks = len(indptr) - 1
-        m.layout = LAYOUTS[layout]
-        m.indptr = <const int64_t*>address(indptr)
-        m.indices = address(indices)
-        m.weights = <void*>address(weights)
         with nogil:
             for _i in range(repeat):
                 for tile in range(m.n_tiles):
@@ -107,7 +103,7 @@ cdef class Kernels:
         """Samples of some columns as a tile of a dense layer reads them."""
         if self.ops.tile_samples == NULL:
             return x
-        samples = np.zeros((len(x) + 64, SN_LANES), np.float32)
+        samples = aligned((len(x) + 64, SN_LANES), np.float32)
         self.ops.tile_samples(address(x), len(x), offset, <void*>address(samples))
         return samples
 
@@ -120,13 +116,9 @@ cdef class Kernels:
         cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int64_t size = 4 if wide else 2
         cdef int64_t n_panels = len(panels), n_blocks = len(indptr) - 1, b, _i
-        if indices is None and self.ops.strip_rows > height:
-            self.sddmm_strips(indptr[1], deltas, panels, factor, correction, gradient,
-                              repeat, n_samples)
-            return
         cdef const int64_t *ptr = <const int64_t*>address(indptr)
         cdef const char *index = <const char*>address(indices)
-        cdef char *d = <char*>address(deltas)
+        cdef const char *d = <const char*>address(deltas)
         cdef int64_t stride = height * n_panels * SN_LANES * self.ops.operand_size
         cdef const float *f = <const float*>address(factor)
         cdef const int32_t *c = <const int32_t*>address(correction)
@@ -144,40 +136,45 @@ cdef class Kernels:
                         d + b * stride, x, n_samples, f + b * height, c + b * height,
                         g + ptr[b] * height)
 
-    def sddmm_strips(self, int64_t n, deltas, panels, factor, correction, gradient,
-                     int repeat, int64_t n_samples):
-        """The same of a dense layer of n columns whose rows are taken by strips."""
-        cdef int64_t rows = self.ops.strip_rows
-        cdef int64_t n_panels = len(panels), s, _i, n_strips
-        n_strips = (factor.size + rows - 1) // rows
-        room = np.zeros((n_strips, 2, rows, n_panels * SN_LANES * self.operand_size),
-                        np.uint8)
-        flat = deltas.view(np.uint8).reshape(factor.size, -1)
-        factors = np.zeros((n_strips, rows), np.float32)
-        corrections = np.zeros((n_strips, rows), np.int32)
-        factors.flat[:factor.size] = factor.flat
-        corrections.flat[:factor.size] = correction.flat
-        for s in range(n_strips):
-            of_strip = flat[s * rows:(s + 1) * rows]
-            room[s, 0, :len(of_strip)] = of_strip
-        whole = [np.concatenate([panel, np.zeros((32, SN_LANES), panel.dtype)])
-                 for panel in panels]
-        sums = np.zeros((n_strips, rows * n), np.float32)
+    def sddmm_strip(self, layout, indptr, indices, deltas, panels, factor, correction,
+                    gradient, int repeat=1, int64_t n_samples=-1):
+        """All strips of a matrix, otherwise like `sddmm`.
+
+        Without the room that strips want: `deltas` [n_rows][n_panels][64] and the
+        panels are copied.
+        """
+        cdef sn_matrix m = matrix_of(layout, indptr, indices, None, len(panels[0]))
+        cdef int wide = indices is not None and indices.dtype == np.uint32
+        cdef int64_t n_panels = len(panels), n_rows = factor.size, strip, block, row
+        cdef int64_t n_strips = (n_rows + SN_STRIP - 1) // SN_STRIP
+        cdef int _i
+        whole = aligned((n_panels, m.n_columns + 31, SN_LANES), panels[0].dtype)
+        for panel, copy in zip(panels, whole):
+            copy[:m.n_columns] = panel
+        rows = aligned((n_strips, 2, SN_STRIP, n_panels * SN_LANES), deltas.dtype)
+        of_strips = np.zeros((n_strips * SN_STRIP, rows.shape[3]), deltas.dtype)
+        of_strips[:n_rows] = deltas.reshape(n_rows, -1)
+        rows[:, 0] = of_strips.reshape(rows[:, 0].shape)
+        factors = np.zeros(n_strips * SN_STRIP, np.float32)
+        corrections = np.zeros(n_strips * SN_STRIP, np.int32)
+        factors[:n_rows], corrections[:n_rows] = factor.ravel(), correction.ravel()
         pointers = np.array([panel.ctypes.data for panel in whole], np.uintp)
         cdef const void *const *x = <const void *const *>address(pointers)
-        cdef char *d = <char*>address(room)
-        cdef int64_t stride = room.strides[0]
+        cdef char *d = <char*>address(rows)
+        cdef int64_t stride = rows.strides[0]
         cdef const float *f = <const float*>address(factors)
         cdef const int32_t *c = <const int32_t*>address(corrections)
-        cdef float *g = <float*>address(sums)
+        cdef float *g = <float*>address(gradient)
         if n_samples < 0:
             n_samples = n_panels * SN_LANES
         with nogil:
             for _i in range(repeat):
-                for s in range(n_strips):
-                    self.ops.sddmm[0](NULL, n, rows, d + s * stride, x, n_samples,
-                                      f + s * rows, c + s * rows, g + s * rows * n)
-        gradient.flat[:n * factor.size] = sums.flat[:n * factor.size]
+                for strip in range(n_strips):
+                    row = strip * SN_STRIP
+                    block = row // m.height
+                    self.ops.sddmm_strip[wide](
+                        &m, block, d + strip * stride, x, n_samples, f + row, c + row,
+                        g + m.indptr[block] * m.height)
 
     def encode(self, z, int offset, x, scale):
         self.ops.encode(<const float*>address(z), len(z), offset, <void*>address(x),
@@ -298,6 +295,29 @@ cdef class Kernels:
             <const float*>address(inv_weight), now, <const int32_t*>address(missed),
             len(missed), <float*>address(parameter), <float*>address(first),
             <float*>address(second))
+
+
+def aligned(shape, dtype):
+    """Zeros from the start of a cache line, as the engine's memory is."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start:start + size].view(dtype).reshape(shape)
+
+
+cdef sn_matrix matrix_of(layout, indptr, indices, weights, int64_t n_columns):
+    """A matrix of one tile."""
+    cdef sn_matrix m
+    m.n_blocks = len(indptr) - 1
+    m.n_columns = n_columns
+    m.layout = LAYOUTS[layout]
+    m.height = SN_BLOCK_HEIGHT if layout in ("blocks", "dense") else 1
+    m.indptr = <const int64_t*>address(indptr)
+    m.indices = address(indices)
+    m.weights = <void*>address(weights)
+    m.n_tiles = 1
+    m.tile_columns = n_columns
+    return m
 
 
 cdef sn_optimizer step_of(optimizer, double alpha, double inv_weight):

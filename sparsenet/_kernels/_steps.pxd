@@ -25,6 +25,8 @@ cdef struct CLayer:
     int transpose_wide  # the transpose's are
     int activation      # of its outputs (hidden layers)
     int input_offset    # int8: what is added to its stored inputs
+    bint in_strips      # its weight gradient takes a strip of rows at a time
+    int blocks_at_once  # those of a strip, or one
     float *weights
     float *bias
     float *row_scale

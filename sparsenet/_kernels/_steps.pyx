@@ -30,6 +30,7 @@ from sparsenet._kernels.kernels cimport (
     SN_ADAM,
     SN_BFLOAT16,
     SN_BLOCK_COLUMNS,
+    SN_BLOCK_HEIGHT,
     SN_DENSE,
     SN_FLOAT16,
     SN_FLOAT32,
@@ -38,6 +39,7 @@ from sparsenet._kernels.kernels cimport (
     SN_LANES,
     SN_LOSS_SOFTMAX,
     SN_STRIP,
+    SN_TILE_ROWS,
     sn_format_kernels,
     sn_kernels,
     sn_matrix,
@@ -212,24 +214,20 @@ cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t batch,
         s.pointers[3 * n_panels + p] = panels[p].delta_scale + l * SN_LANES
 
 
-cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t height,
-                         const void *columns, int64_t n, Panel *panels,
-                         int64_t batch, uint64_t seed, Scratch *s, float *gradient,
-                         float *bias_gradient) noexcept nogil:
-    """Gradient [n][height] of neighbouring rows at n columns; `point_to_panels` first.
+cdef void prepare_rows(const Net *net, int l, int64_t first_row, int64_t n_rows,
+                       Panel *panels, int64_t n_panels, uint64_t seed, Scratch *s,
+                       float *factor, int32_t *correction,
+                       float *bias_gradient) noexcept nogil:
+    """Deltas of neighbouring rows as their weight gradient wants them.
 
-    `columns` NULL: the first n. Of a strip, the gradients of its blocks one after
-    another. Rows behind the last one complete a block: their gradient is zero.
+    Rows behind the last one complete a block or strip: their gradient is zero.
     """
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer = &net.layers[l]
-    cdef int64_t n_panels = panels_of(batch)
     cdef const void **kept = s.pointers + n_panels
-    cdef float[SN_STRIP] factor
-    cdef int32_t[SN_STRIP] correction
     cdef int64_t operand_row = n_panels * SN_LANES * ops.operand_size
     cdef int64_t p, h, row
-    for h in range(height):
+    for h in range(n_rows):
         row = first_row + h
         factor[h] = 0
         correction[h] = 0
@@ -243,8 +241,60 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
             <const float**>(s.pointers + 2 * n_panels), layer.input_offset,
             mix(seed, row), <char*>s.prepared + h * operand_row, &factor[h],
             &correction[h])
-    ops.sddmm[layer.wide](columns, n, height, s.prepared, s.pointers, batch, factor,
-                          correction, gradient)
+
+
+cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t height,
+                         const void *columns, int64_t n, Panel *panels,
+                         int64_t batch, uint64_t seed, Scratch *s, float *gradient,
+                         float *bias_gradient) noexcept nogil:
+    """Gradient [n][height] of neighbouring rows at n columns; `point_to_panels` first.
+
+    `columns` NULL: the first n.
+    """
+    cdef float[SN_BLOCK_HEIGHT] factor
+    cdef int32_t[SN_BLOCK_HEIGHT] correction
+    prepare_rows(net, l, first_row, height, panels, panels_of(batch), seed, s, factor,
+                 correction, bias_gradient)
+    net.ops.sddmm[net.layers[l].wide](columns, n, height, s.prepared, s.pointers, batch,
+                                      factor, correction, gradient)
+
+
+cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t batch,
+                        uint64_t seed, Scratch *s) noexcept nogil:
+    """Gradients of all weights and biases of a task."""
+    cdef CLayer *layer = &net.layers[task.layer]
+    cdef const sn_matrix *m = &layer.forward
+    cdef int64_t index_size = 4 if layer.wide else 2
+    cdef int64_t first = m.indptr[task.begin], block, row, rows, k
+    cdef float[SN_STRIP] factor
+    cdef int32_t[SN_STRIP] correction
+    cdef const void *columns
+    cdef float *gradient
+    cdef float *bias_gradient
+    point_to_panels(net, task.layer, panels, batch, s)
+    block = task.begin
+    while block < task.end:
+        k = m.indptr[block]
+        row = block * m.height
+        gradient = s.gradient + (k - first) * m.height
+        bias_gradient = s.bias_gradient + row - task.begin * m.height
+        if not layer.in_strips:
+            columns = NULL
+            if m.layout != SN_DENSE:
+                columns = <const char*>m.indices + k * index_size
+            block_gradient(
+                net, task.layer, row, m.height, columns,
+                m.indptr[block + 1] - k, panels, batch, seed, s, gradient,
+                bias_gradient)
+            block += 1
+            continue
+        # All or whole tiles of them.
+        rows = (layer.n_out - row + SN_TILE_ROWS - 1) // SN_TILE_ROWS * SN_TILE_ROWS
+        prepare_rows(net, task.layer, row, min(rows, SN_STRIP), panels,
+                     panels_of(batch), seed, s, factor, correction, bias_gradient)
+        net.ops.sddmm_strip[layer.wide](m, block, s.prepared, s.pointers, batch, factor,
+                                        correction, gradient)
+        block += SN_STRIP // m.height
 
 
 cdef void update_rows(const Net *net, const Task *task, Panel *panels,
@@ -257,24 +307,9 @@ cdef void update_rows(const Net *net, const Task *task, Panel *panels,
     cdef int64_t first = m.indptr[task.begin]
     cdef int64_t row0 = task.begin * height
     cdef int64_t rows = min(task.end * height, layer.n_out) - row0
-    cdef int64_t n, k, block = task.begin
-    cdef int64_t at_once = height  # rows
-    cdef int64_t index_size = 4 if layer.wide else 2
-    cdef const char *columns = NULL
+    cdef int64_t n
     cdef sn_optimizer for_bias
-    if m.layout == SN_DENSE:
-        at_once = net.ops.strip_rows
-    point_to_panels(net, task.layer, panels, batch, s)
-    while block < task.end:
-        k = m.indptr[block]
-        if m.layout != SN_DENSE:
-            columns = <const char*>m.indices + k * index_size
-        block_gradient(
-            net, task.layer, block * height, at_once, columns,
-            m.indptr[block + 1] - k, panels, batch, seed, s,
-            s.gradient + (k - first) * height,
-            s.bias_gradient + block * height - row0)
-        block += at_once // height
+    task_gradient(net, task, panels, batch, seed, s)
     n = m.indptr[task.end] - first
     kernels.update(
         optimizer, NULL if layer.cohort == NULL else layer.cohort + first * height,

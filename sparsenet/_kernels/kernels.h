@@ -14,10 +14,11 @@
 #define SN_LANES 64
 /* Neighbouring rows that share their columns, where a layer is made of blocks. */
 #define SN_BLOCK_HEIGHT 4
-/* Neighbouring rows of a dense layer that AMX multiplies at a time. */
-#define SN_STRIP 16
-/* Of each row of a strip's tile. */
+/* A tile register of AMX: so many rows of so many bytes. */
+#define SN_TILE_ROWS 16
 #define SN_TILE_BYTES 64
+/* Neighbouring rows whose weight gradient AMX computes at a time. */
+#define SN_STRIP 32
 
 /* AMX needs a compiler that knows it, and an operating system that is asked for its registers. */
 #if defined(__x86_64__) && defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
@@ -73,7 +74,6 @@ typedef struct {
     int weight_size;     /* bytes of a weight's compute copy */
     int weight_group;    /* columns of a block whose weights are stored row by row (a product's step) */
     int tile_columns;    /* most columns of a tile of a dense layer; 0: all */
-    int strip_rows;      /* rows of a dense layer that its weight gradient takes at a time: a block's, or SN_STRIP */
     int term_size;       /* bytes of a term of sum_rows */
     int row_size;        /* bytes of a value that encode_row writes */
 
@@ -90,10 +90,17 @@ typedef struct {
 
     /* gradient[column][row] = factor[row] * (sum over n_samples lanes of the panels of delta * x[column] - correction[row]),
      * at the n columns of one block (`indices` NULL: the first n). `deltas` is [height][n_panels][64] as prepared by
-     * `prepare`: zero in lanes without a sample, which may be read. Height SN_STRIP, of a dense layer where strip_rows
-     * says so: gradient[block][column][row of it]; the deltas are followed by as much room, panels by that of 31 rows. */
-    void (*sddmm[2])(const void *indices, int64_t n, int64_t height, void *deltas, const void *const *x,
+     * `prepare`: zero in lanes without a sample, which may be read. */
+    void (*sddmm[2])(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
                      int64_t n_samples, const float *factor, const int32_t *correction, float *gradient);
+    /* The same of a strip: the blocks from number `block` on that have SN_STRIP rows together, or those that are left, with
+     * the deltas, factors and corrections of whole tiles of rows; `gradient` is that of one block after another. The deltas are
+     * followed by as much room, the columns of a panel by that of 31. NULL: there are no strips; else those of
+     * dense layers are stored as such, and sparse ones are faster by sddmm_strip from strip_percent of all connections on
+     * (rows, blocks). */
+    void (*sddmm_strip[2])(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
+                           const float *factor, const int32_t *correction, float *gradient);
+    int strip_percent[2];
 
     /* Store n_rows x 64 fp32 values as activations. int8 fills scale[64] (per sample), and its bytes are at most
      * 127 + offset; others leave both alone. */

@@ -8,6 +8,7 @@ cdef extern from "kernels.h" nogil:
         SN_LANES
         SN_BLOCK_HEIGHT
         SN_STRIP
+        SN_TILE_ROWS
         SN_TILE_BYTES
         SN_FLOAT32
         SN_FLOAT16
@@ -58,7 +59,6 @@ cdef extern from "kernels.h" nogil:
         int weight_size
         int weight_group
         int tile_columns
-        int strip_rows
         int term_size
         int row_size
         void (**spmm)(const sn_matrix *w, int64_t tile, int64_t begin,
@@ -66,10 +66,15 @@ cdef extern from "kernels.h" nogil:
                       float *out) noexcept nogil
         void (*tile_samples)(const void *x, int64_t n, int offset,
                              void *samples) noexcept nogil
-        void (**sddmm)(const void *indices, int64_t n, int64_t height, void *deltas,
-                       const void *const *x,
+        void (**sddmm)(const void *indices, int64_t n, int64_t height,
+                       const void *deltas, const void *const *x,
                        int64_t n_samples, const float *factor,
                        const int32_t *correction, float *gradient) noexcept nogil
+        void (**sddmm_strip)(const sn_matrix *m, int64_t block, void *deltas,
+                             const void *const *x, int64_t n_samples,
+                             const float *factor, const int32_t *correction,
+                             float *gradient) noexcept nogil
+        int *strip_percent
         void (*encode)(const float *z, int64_t n_rows, int offset, void *x,
                        float *scale) noexcept nogil
         void (*decode)(const void *x, int64_t n_rows, int offset,

@@ -149,15 +149,9 @@ INLINE vf N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, const int
     return F(sum_dots)(acc, correction);
 }
 
-static void N(sddmm)(const void *indices, int64_t n, int64_t height, void *deltas, const void *const *x, int64_t n_samples,
-                     const float *factor, const int32_t *correction, float *gradient)
+static void N(sddmm)(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
+                     int64_t n_samples, const float *factor, const int32_t *correction, float *gradient)
 {
-#if STRIPS
-    if (height == SN_STRIP) {
-        F(sddmm_strip)(n, deltas, x, n_samples, factor, correction, gradient);
-        return;
-    }
-#endif
     const INDEX *index = (const INDEX *)indices;
     float factors[WIDTH];
     int32_t corrections[WIDTH];

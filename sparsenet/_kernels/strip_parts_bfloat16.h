@@ -2,7 +2,7 @@
  * zero. */
 #define DOT_WEIGHTS(c, a, b) _tile_dpbf16ps(c, a, b)
 #define DOT_SAMPLES(c, a, b) _tile_dpbf16ps(c, a, b)
-enum { F(sums_integers) = 0 };
+enum { F(sums_integers) = 0, F(strip_percent_rows) = 4, F(strip_percent_blocks) = 8 };
 
 INLINE void F(interleave)(const uint16_t *const *rows, int offset, char *words)
 {

@@ -1,7 +1,7 @@
 /* Strips of int8: words of four columns, or of four samples. Integers: the bits are those of all instruction sets. */
 #define DOT_WEIGHTS(c, a, b) _tile_dpbssd(c, a, b)
 #define DOT_SAMPLES(c, a, b) _tile_dpbusd(c, a, b)
-enum { F(sums_integers) = 1 };
+enum { F(sums_integers) = 1, F(strip_percent_rows) = 9, F(strip_percent_blocks) = 18 };
 
 INLINE void F(interleave)(const uint8_t *const *rows, int offset, char *words)
 {
