@@ -1,7 +1,5 @@
 """The instruction set in use: chosen at import, or forced by SPARSENET_ISA."""
 
-from libc.stdint cimport uint32_t
-
 from sparsenet._kernels.kernels cimport (
     SN_BFLOAT16,
     SN_BLOCK_HEIGHT,
@@ -12,8 +10,6 @@ from sparsenet._kernels.kernels cimport (
     SN_TILE_ROWS,
     SN_TILE_BYTES,
     sn_format_kernels,
-    sn_denormals_off,
-    sn_denormals_restore,
     sn_isa_name,
     sn_kernels,
     sn_kernels_best,
@@ -46,15 +42,6 @@ cdef const sn_kernels *kernels_named(str name) except NULL:
             + ", ".join(available_isas())
         )
     return found
-
-
-cdef uint32_t denormals_off() noexcept nogil:
-    """Flush denormals to zero on this thread; returns the state to restore."""
-    return sn_denormals_off()
-
-
-cdef void denormals_restore(uint32_t state) noexcept nogil:
-    sn_denormals_restore(state)
 
 
 cdef tile_of(const sn_format_kernels *ops):

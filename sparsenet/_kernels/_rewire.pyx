@@ -14,7 +14,7 @@ from libc.math cimport fabsf
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from sparsenet._kernels._dispatch cimport denormals_off, denormals_restore
+from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels._features cimport (
     FeatureRange,
     Features,
@@ -32,9 +32,16 @@ from sparsenet._kernels._steps cimport (
     encode_blocks,
     point_to_panels,
 )
-from sparsenet._kernels.kernels cimport SN_ADAM, SN_BLOCK_HEIGHT
+from sparsenet._kernels.kernels cimport (
+    SN_ADAM,
+    SN_BLOCK_HEIGHT,
+    sn_kernels,
+    sn_thread_state,
+)
 
 import numpy as np
+
+cdef const sn_kernels *kernels = kernels_in_use()
 
 # Rows whose compute copies are written in one task.
 cdef int64_t AT_ONCE = 32
@@ -501,7 +508,8 @@ cdef int64_t rewire_block(Run *run, int l, const Rows *rows, int64_t first,
     cdef float[SN_BLOCK_HEIGHT] bias_gradient
     cdef int64_t last = min(first + SN_BLOCK_HEIGHT, run.net.layers[l].n_out)
     cdef int64_t row, n_new = 0
-    cdef uint32_t state = denormals_off()
+    cdef sn_thread_state state
+    kernels.enter(&state)
     if growth.by_gradient:
         # All columns of a few rows: never the whole gradient.
         point_to_panels(run.net, l, run.panels, run.batch_size, s.step)
@@ -516,7 +524,7 @@ cdef int64_t rewire_block(Run *run, int l, const Rows *rows, int64_t first,
         for row in range(first, last):
             n_new += rewire_row(rows, row, growth, s.gradient + (row - first),
                                 SN_BLOCK_HEIGHT, s)
-    denormals_restore(state)
+    kernels.leave(&state)
     return n_new
 
 
@@ -548,24 +556,26 @@ cdef int64_t rewire_features(Run *run, const Growth *growth,
 cdef int64_t rewire_touched(Run *run, const Rows *rows, const FeatureRange *part,
                             const Growth *growth, RowScratch *s) noexcept nogil:
     cdef int64_t i, n_new = 0
-    cdef uint32_t state = denormals_off()
+    cdef sn_thread_state state
+    kernels.enter(&state)
     for i in range(part.n_touched):
         gradient(&run.features, run.net.ops, part, i, 1, growth.seed,
                  &s.step.features, s.gradient)
         n_new += rewire_row(rows, part.touched[i], growth, s.gradient, rows.height, s)
         encode_feature(run, part.touched[i], s)
-    denormals_restore(state)
+    kernels.leave(&state)
     return n_new
 
 
 cdef int64_t rewire_some(Run *run, const Rows *rows, int64_t first,
                          const Growth *growth, RowScratch *s) noexcept nogil:
     cdef int64_t feature, n_new = 0
-    cdef uint32_t state = denormals_off()
+    cdef sn_thread_state state
+    kernels.enter(&state)
     for feature in range(first, min(first + AT_ONCE, rows.n_rows)):
         n_new += rewire_row(rows, feature, growth, NULL, 1, s)
         encode_feature(run, <uint32_t>feature, s)
-    denormals_restore(state)
+    kernels.leave(&state)
     return n_new
 
 

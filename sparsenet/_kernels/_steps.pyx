@@ -18,11 +18,7 @@ from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from sparsenet._kernels._dispatch cimport (
-    denormals_off,
-    denormals_restore,
-    kernels_in_use,
-)
+from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels._features cimport keep_rows, learn, plan, settle, sum_features
 from sparsenet._kernels._input cimport Input, pack
 from sparsenet._kernels._random cimport mix
@@ -44,6 +40,7 @@ from sparsenet._kernels.kernels cimport (
     sn_kernels,
     sn_matrix,
     sn_optimizer,
+    sn_thread_state,
 )
 
 cdef const sn_kernels *kernels = kernels_in_use()
@@ -453,7 +450,8 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
     cdef float *deltas
     cdef int lane
     cdef int64_t o
-    cdef uint32_t state = denormals_off()
+    cdef sn_thread_state state
+    kernels.enter(&state)
     memset(s.weight, 0, SN_LANES * sizeof(float))  # idle lanes weigh nothing
     for lane in range(n):
         s.weight[lane] = 1 if run.weights == NULL else run.weights[rows[lane]]
@@ -472,36 +470,39 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
     if net.features != NULL:
         keep_rows(&run.features, net.ops, deltas, p * SN_LANES, n,
                   mix(mix(seed, p), net.n_layers), &s.features)
-    denormals_restore(state)
+    kernels.leave(&state)
 
 
 cdef void update_task(Run *run, const Task *task, int64_t batch, Scratch *s,
                       uint64_t seed) noexcept nogil:
-    cdef uint32_t state = denormals_off()
+    cdef sn_thread_state state
+    kernels.enter(&state)
     # Complemented: region 1 counts panels where this counts layers.
     update_rows(run.net, task, run.panels, batch, &run.step,
                 mix(seed, ~<uint64_t>task.layer), s)
-    denormals_restore(state)
+    kernels.leave(&state)
 
 
 cdef void plan_batch(Run *run, int64_t start, int64_t now, int64_t r,
                      Scratch *s) noexcept nogil:
     """Make a range of features ready for the batch that begins at row `start`."""
-    cdef uint32_t state = denormals_off()
+    cdef sn_thread_state state
+    kernels.enter(&state)
     plan(&run.features, run.net.ops, &run.step, &run.x, run.order + start,
          min(run.batch_size, run.n_rows - start), now, start, r, &s.features)
-    denormals_restore(state)
+    kernels.leave(&state)
 
 
 cdef void update_range(Run *run, int64_t batch, int64_t r, Scratch *s,
                        uint64_t seed) noexcept nogil:
-    cdef uint32_t state = denormals_off()
+    cdef sn_thread_state state
+    kernels.enter(&state)
     # A seed that no layer of region 2 has.
     learn(&run.features, run.net.ops, &run.step, run.steps_here, r,
           mix(seed, ~<uint64_t>run.net.n_layers), &s.features)
     if run.start + batch < run.n_rows:
         plan_batch(run, run.start + batch, run.steps_here + 1, r, s)
-    denormals_restore(state)
+    kernels.leave(&state)
 
 
 cdef void settle_features(Run *run) noexcept nogil:
@@ -513,9 +514,10 @@ cdef void settle_features(Run *run) noexcept nogil:
 
 
 cdef void settle_range(Run *run, int64_t r, Scratch *s) noexcept nogil:
-    cdef uint32_t state = denormals_off()
+    cdef sn_thread_state state
+    kernels.enter(&state)
     settle(&run.features, run.net.ops, &run.step, run.steps_here, r, &s.features)
-    denormals_restore(state)
+    kernels.leave(&state)
 
 
 cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *panels,
@@ -536,7 +538,8 @@ cdef void predict_panel(const Net *net, const Input *x, int64_t p, int64_t n_row
     cdef int n = <int>min(<int64_t>SN_LANES, n_rows - p * SN_LANES)
     cdef int lane
     cdef int64_t o
-    cdef uint32_t state = denormals_off()
+    cdef sn_thread_state state
+    kernels.enter(&state)
     for lane in range(n):
         rows[lane] = p * SN_LANES + lane
     forward(net, x, rows, n, panel, s)
@@ -544,4 +547,4 @@ cdef void predict_panel(const Net *net, const Input *x, int64_t p, int64_t n_row
     for lane in range(n):
         for o in range(n_outputs):
             out[rows[lane] * n_outputs + o] = s.z[o * SN_LANES + lane]
-    denormals_restore(state)
+    kernels.leave(&state)

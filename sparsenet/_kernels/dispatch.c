@@ -52,32 +52,10 @@ static const struct { const sn_kernels *kernels; int (*supported)(void); } table
 #define N_TABLES ((int)(sizeof tables / sizeof *tables))
 static int supported(int i) { return tables[i].supported(); }
 static const sn_kernels *table(int i) { return tables[i].kernels; }
-
-uint32_t sn_denormals_off(void)
-{
-    const uint32_t state = _mm_getcsr();
-    _mm_setcsr(state | 0x8040); /* flush to zero, denormals are zero: moments that decay would otherwise stall */
-    return state;
-}
-void sn_denormals_restore(uint32_t state) { _mm_setcsr(state); }
 #else
 #define N_TABLES 0
 static int supported(int i) { return (void)i, 0; }
 static const sn_kernels *table(int i) { return (void)i, (const sn_kernels *)0; }
-
-#if defined(__aarch64__)
-uint32_t sn_denormals_off(void)
-{
-    uint64_t state;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(state));
-    __asm__ volatile("msr fpcr, %0" : : "r"(state | (1u << 24)));
-    return (uint32_t)state;
-}
-void sn_denormals_restore(uint32_t state) { __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)state)); }
-#else
-uint32_t sn_denormals_off(void) { return 0; }
-void sn_denormals_restore(uint32_t state) { (void)state; }
-#endif
 #endif
 
 static int usable(int i) /* 0 is the portable table */

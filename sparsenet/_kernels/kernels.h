@@ -148,11 +148,20 @@ typedef struct {
                                   const void *connections, int64_t fan_out, int64_t height, float *out);
 } sn_format_kernels;
 
+/* What a thread had before its first kernel. */
+typedef struct {
+    uint32_t denormals;
+    uint8_t tiles[64]; /* AMX: the configuration of the tile registers */
+} sn_thread_state;
+
 /* Kernels on fp32 values, whatever the number format. */
 typedef struct {
     const char *name;
     sn_format_kernels format[SN_N_FORMATS];
 
+    /* Around a thread's kernels: denormals are zero meanwhile (moments that decay would otherwise stall). */
+    void (*enter)(sn_thread_state *before);
+    void (*leave)(const sn_thread_state *before);
     /* Gather n rows of n_features values (fp32, or fp64), convert and transpose them into z[n_features][64]; the other
      * lanes become zero. */
     void (*pack)(const void *x, int double_precision, int64_t n_features, const int64_t *rows, int n, float *z);
@@ -180,7 +189,5 @@ typedef struct {
 const sn_kernels *sn_kernels_best(void);
 const sn_kernels *sn_kernels_by_name(const char *name); /* NULL: not compiled, or this machine lacks it */
 const char *sn_isa_name(int i);                         /* NULL past the last one */
-uint32_t sn_denormals_off(void);                        /* returns the state that sn_denormals_restore takes */
-void sn_denormals_restore(uint32_t state);
 
 #endif

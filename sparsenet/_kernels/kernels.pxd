@@ -108,9 +108,14 @@ cdef extern from "kernels.h" nogil:
                                     const void *connections, int64_t fan_out,
                                     int64_t height, float *out) noexcept nogil
 
+    ctypedef struct sn_thread_state:
+        pass
+
     ctypedef struct sn_kernels:
         const char *name
         sn_format_kernels *format
+        void (*enter)(sn_thread_state *before) noexcept nogil
+        void (*leave)(const sn_thread_state *before) noexcept nogil
         void (*pack)(const void *x, int double_precision, int64_t n_features,
                      const int64_t *rows, int n, float *z) noexcept nogil
         void (*activate)(int activation, float *z, int64_t n_rows,
@@ -133,5 +138,3 @@ cdef extern from "kernels.h" nogil:
     const sn_kernels *sn_kernels_best()
     const sn_kernels *sn_kernels_by_name(const char *name)
     const char *sn_isa_name(int i)
-    uint32_t sn_denormals_off()
-    void sn_denormals_restore(uint32_t state)

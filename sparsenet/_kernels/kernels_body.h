@@ -8,6 +8,7 @@
 #endif
 #include "vector.h"
 #include "functions.h"
+#include "thread_state.h"
 #if ISA_AMX
 #include "strips.h"
 #endif
@@ -164,5 +165,5 @@ const sn_kernels PASTE(sn_kernels_, ISA, ) = {
     STRING(ISA),
     {FORMAT_TABLE(float32, 4, 4, 4, 4), FORMAT_TABLE(float16, 2, 2, 4, 2),
      FORMAT_TABLE(bfloat16, 2, 2, sizeof(bfloat16_operand), 2), FORMAT_TABLE(int8, 1, 4, 1, 1)},
-    pack, activate, chain, output, loss_and_deltas, update, replay,
+    enter, leave, pack, activate, chain, output, loss_and_deltas, update, replay,
 };

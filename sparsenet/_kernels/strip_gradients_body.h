@@ -43,8 +43,7 @@ static void N(sddmm_strip)(const sn_matrix *m, int64_t block, void *deltas, cons
     const int row_tiles = n_blocks * height > SN_TILE_ROWS ? 2 : 1;
     const float *words = F(deltas_in_tiles)(deltas, row_tiles * SN_TILE_ROWS, (n_samples + SN_LANES - 1) / SN_LANES);
     int64_t done[SN_STRIP] = {0};
-    tile_config before;
-    begin_tiles(&before);
+    use_tiles();
     for (int64_t first = 0; first < m->n_columns; first += COLUMNS) {
         const int64_t end = first + COLUMNS < m->n_columns ? first + COLUMNS : m->n_columns;
         if (row_tiles == 2) F(sum_columns)(words, 2, x, n_samples, first, end - first, sums);
@@ -57,5 +56,4 @@ static void N(sddmm_strip)(const sn_matrix *m, int64_t block, void *deltas, cons
             else done[b] = N(take_block)(index, done[b], n, first, end, sums, b * SN_BLOCK_HEIGHT, factor, correction, place);
         }
     }
-    end_tiles(&before);
 }

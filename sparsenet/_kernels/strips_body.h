@@ -51,8 +51,7 @@ static void F(spmm_strips)(const sn_matrix *m, int64_t column_tile, int64_t begi
     const int64_t first = column_tile * m->tile_columns, left = columns - first;
     const int64_t n = left < m->tile_columns ? left : m->tile_columns;
     const int quarters = (lanes + 15) / 16;
-    tile_config before;
-    begin_tiles(&before);
+    use_tiles();
     for (int64_t strip = begin / TILE_BLOCKS; strip * TILE_BLOCKS < end; strip++, out += SN_TILE_ROWS * SN_LANES) {
         const F(weight) *w = (const F(weight) *)m->weights + (strip * columns + first) * SN_TILE_ROWS;
         const char *samples = x;
@@ -95,7 +94,6 @@ static void F(spmm_strips)(const sn_matrix *m, int64_t column_tile, int64_t begi
         if (first + n == columns && F(sums_integers))
             for (int i = 0; i < SN_TILE_ROWS * SN_LANES; i += WIDTH) store(out + i, F(to_sums)(load_int(out + i)));
     }
-    end_tiles(&before);
 }
 
 /* Prepared deltas [n_rows][n_panels][64] as tiles of words of 16 rows: words[tile of samples][tile of rows][word][row], behind
