@@ -8,7 +8,8 @@ random connections a row ("rows"), the same for blocks of 4 rows ("blocks"), and
 layer ("dense"). Two operations are counted for each non-zero and sample. The input
 gradient is the forward kernel on the transpose: where it has a row of its own, the
 transpose is stored in another way. Beside each figure: its share of torch's 1024 x 1024
-x 1024 float32 product, timed in the same rounds.
+x 1024 float32 product, timed in the same rounds. Strips are AMX's: they multiply sparse
+layers as if they were dense, and the engine takes them from a certain density on.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from sparsenet._topology import random_connections
 
 SIZE = 1024
 FAN_IN = 102
-REPEAT = 10
+REPEAT = 40
 
 
 def aligned(shape, dtype):
@@ -93,6 +94,19 @@ def product_jobs(isa, precision, layout):
             repeat=REPEAT,
         ),
     }
+    if kernels.weight_tile:
+        of_operands = np.float32 if kernels.operand_size == 4 else np.int8
+        jobs["weight gradient, strips"] = lambda: kernels.sddmm_strips(
+            layout,
+            indptr,
+            indices,
+            deltas.view(of_operands),
+            panels,
+            factor,
+            correction,
+            gradient,
+            repeat=REPEAT,
+        )
     if layout == "blocks":
         jobs["input gradient"] = lambda: kernels.spmm(
             "block_columns",
@@ -139,9 +153,9 @@ def main():
     for kind in kinds:
         cells = []
         for precision in PRECISIONS:
-            rate = rates[*kind, precision]
-            share = f"  {rate / rates['torch']:.2f}" if torch else ""
-            cells.append(f"{rate:.0f}{share}")
+            rate = rates.get((*kind, precision))
+            share = f"  {rate / rates['torch']:.2f}" if torch and rate else ""
+            cells.append(f"{rate:.0f}{share}" if rate else "")
         rows.append((" ".join(kind), *cells))
     if torch:
         rows.append(("torch float32, dense", f"{rates['torch']:.0f}  1.00", "", "", ""))

@@ -257,7 +257,7 @@ def weight_gradients(
     if kernels.weight_tile:
         gradients.append(np.full_like(by_blocks, np.nan))
         layout = matrix.layout
-        kernels.sddmm_strip(layout, *at_columns, *operands, gradients[-1], **more)
+        kernels.sddmm_strips(layout, *at_columns, *operands, gradients[-1], **more)
     for gradient in gradients:
         assert np.isnan(gradient[-1]).all()  # nothing written behind the last column
     return [gradient[:-1] for gradient in gradients]

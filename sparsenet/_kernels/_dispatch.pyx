@@ -7,7 +7,7 @@ from sparsenet._kernels.kernels cimport (
     SN_FLOAT32,
     SN_INT8,
     SN_LANES,
-    SN_TILE_ROWS,
+    SN_STRIP,
     SN_TILE_BYTES,
     sn_format_kernels,
     sn_isa_name,
@@ -45,9 +45,9 @@ cdef const sn_kernels *kernels_named(str name) except NULL:
 
 
 cdef tile_of(const sn_format_kernels *ops):
-    if ops.sddmm_strip[0] == NULL:
+    if ops.sddmm_strips[0] == NULL:
         return None
-    return SN_TILE_ROWS, SN_TILE_BYTES // ops.weight_size
+    return SN_STRIP, SN_TILE_BYTES // ops.weight_size
 
 
 def available_isas():

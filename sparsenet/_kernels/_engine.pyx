@@ -54,7 +54,7 @@ from sparsenet._kernels.kernels cimport (
     SN_RELU,
     SN_ROWS,
     SN_SGD,
-    SN_STRIP,
+    SN_STRIP_PAIR,
     SN_TANH,
     sn_format_kernels,
     sn_matrix,
@@ -214,7 +214,7 @@ cdef class Engine:
             c.input_offset = 128 if l == 0 or signed else 0
             c.in_strips = self.pays_by_strips(c)
             if c.in_strips:
-                c.blocks_at_once = SN_STRIP // c.forward.height
+                c.blocks_at_once = SN_STRIP_PAIR // c.forward.height
             c.weights = <float*>address(layer.weights)
             c.row_scale = <float*>address(layer.row_scale)
             c.cohort = <const uint16_t*>address(layer.cohort)
@@ -228,7 +228,7 @@ cdef class Engine:
         """Whether a layer's weight gradient is faster by strips than by blocks."""
         cdef const sn_matrix *m = &layer.forward
         cdef const sn_format_kernels *ops = self.net.ops
-        if ops.sddmm_strip[0] == NULL:
+        if ops.sddmm_strips[0] == NULL:
             return False
         return 100 * m.indptr[m.n_blocks] >= (
             ops.strip_percent[m.layout != SN_ROWS] * m.n_blocks * m.n_columns)
@@ -313,7 +313,7 @@ cdef class Engine:
                 self.net.layers[self.net.n_layers - 1].n_out * SN_LANES * 4)
             s[t].weight = <float*>arena.take(SN_LANES * 4)
             s[t].prepared = arena.take(  # twice: strips rearrange their deltas
-                2 * SN_STRIP * n_panels * SN_LANES * self.net.ops.operand_size)
+                2 * SN_STRIP_PAIR * n_panels * SN_LANES * self.net.ops.operand_size)
             s[t].gradient = <float*>arena.take((self.task_connections + PADDING) * 4)
             s[t].bias_gradient = <float*>arena.take((self.task_rows + PADDING) * 4)
             s[t].pointers = <const void**>arena.take(4 * n_panels * sizeof(void*))

@@ -13,8 +13,8 @@ from sparsenet._kernels.kernels cimport (
     SN_LANES,
     SN_ROWS,
     SN_SGD,
+    SN_STRIP_PAIR,
     SN_STRIP,
-    SN_TILE_ROWS,
     sn_format_kernels,
     sn_kernels,
     sn_matrix,
@@ -90,7 +90,7 @@ cdef class Kernels:
         pointers = np.array([part.ctypes.data for part in samples], np.uintp)
         cdef const void *const *px = <const void *const *>address(pointers)
         # Strips fill the rows of the last one.
-        whole = aligned((len(out) + SN_TILE_ROWS, SN_LANES), np.float32)
+        whole = aligned((len(out) + SN_STRIP, SN_LANES), np.float32)
         cdef float *pout = <float*>address(whole)
         with nogil:
             for _i in range(repeat):
@@ -136,8 +136,8 @@ cdef class Kernels:
                         d + b * stride, x, n_samples, f + b * height, c + b * height,
                         g + ptr[b] * height)
 
-    def sddmm_strip(self, layout, indptr, indices, deltas, panels, factor, correction,
-                    gradient, int repeat=1, int64_t n_samples=-1):
+    def sddmm_strips(self, layout, indptr, indices, deltas, panels, factor, correction,
+                     gradient, int repeat=1, int64_t n_samples=-1):
         """All strips of a matrix, otherwise like `sddmm`.
 
         Without the room that strips want: `deltas` [n_rows][n_panels][64] and the
@@ -146,17 +146,17 @@ cdef class Kernels:
         cdef sn_matrix m = matrix_of(layout, indptr, indices, None, len(panels[0]))
         cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int64_t n_panels = len(panels), n_rows = factor.size, strip, block, row
-        cdef int64_t n_strips = (n_rows + SN_STRIP - 1) // SN_STRIP
+        cdef int64_t n_strips = (n_rows + SN_STRIP_PAIR - 1) // SN_STRIP_PAIR
         cdef int _i
         whole = aligned((n_panels, m.n_columns + 31, SN_LANES), panels[0].dtype)
         for panel, copy in zip(panels, whole):
             copy[:m.n_columns] = panel
-        rows = aligned((n_strips, 2, SN_STRIP, n_panels * SN_LANES), deltas.dtype)
-        of_strips = np.zeros((n_strips * SN_STRIP, rows.shape[3]), deltas.dtype)
+        rows = aligned((n_strips, 2, SN_STRIP_PAIR, n_panels * SN_LANES), deltas.dtype)
+        of_strips = np.zeros((n_strips * SN_STRIP_PAIR, rows.shape[3]), deltas.dtype)
         of_strips[:n_rows] = deltas.reshape(n_rows, -1)
         rows[:, 0] = of_strips.reshape(rows[:, 0].shape)
-        factors = np.zeros(n_strips * SN_STRIP, np.float32)
-        corrections = np.zeros(n_strips * SN_STRIP, np.int32)
+        factors = np.zeros(n_strips * SN_STRIP_PAIR, np.float32)
+        corrections = np.zeros(n_strips * SN_STRIP_PAIR, np.int32)
         factors[:n_rows], corrections[:n_rows] = factor.ravel(), correction.ravel()
         pointers = np.array([panel.ctypes.data for panel in whole], np.uintp)
         cdef const void *const *x = <const void *const *>address(pointers)
@@ -170,9 +170,9 @@ cdef class Kernels:
         with nogil:
             for _i in range(repeat):
                 for strip in range(n_strips):
-                    row = strip * SN_STRIP
+                    row = strip * SN_STRIP_PAIR
                     block = row // m.height
-                    self.ops.sddmm_strip[wide](
+                    self.ops.sddmm_strips[wide](
                         &m, block, d + strip * stride, x, n_samples, f + row, c + row,
                         g + m.indptr[block] * m.height)
 

@@ -34,8 +34,8 @@ from sparsenet._kernels.kernels cimport (
     SN_INT8,
     SN_LANES,
     SN_LOSS_SOFTMAX,
+    SN_STRIP_PAIR,
     SN_STRIP,
-    SN_TILE_ROWS,
     sn_format_kernels,
     sn_kernels,
     sn_matrix,
@@ -263,8 +263,8 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
     cdef const sn_matrix *m = &layer.forward
     cdef int64_t index_size = 4 if layer.wide else 2
     cdef int64_t first = m.indptr[task.begin], block, row, rows, k
-    cdef float[SN_STRIP] factor
-    cdef int32_t[SN_STRIP] correction
+    cdef float[SN_STRIP_PAIR] factor
+    cdef int32_t[SN_STRIP_PAIR] correction
     cdef const void *columns
     cdef float *gradient
     cdef float *bias_gradient
@@ -285,13 +285,13 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
                 bias_gradient)
             block += 1
             continue
-        # All or whole tiles of them.
-        rows = (layer.n_out - row + SN_TILE_ROWS - 1) // SN_TILE_ROWS * SN_TILE_ROWS
-        prepare_rows(net, task.layer, row, min(rows, SN_STRIP), panels,
+        # Two strips, or one if no more rows are left.
+        rows = (layer.n_out - row + SN_STRIP - 1) // SN_STRIP * SN_STRIP
+        prepare_rows(net, task.layer, row, min(rows, SN_STRIP_PAIR), panels,
                      panels_of(batch), seed, s, factor, correction, bias_gradient)
-        net.ops.sddmm_strip[layer.wide](m, block, s.prepared, s.pointers, batch, factor,
-                                        correction, gradient)
-        block += SN_STRIP // m.height
+        net.ops.sddmm_strips[layer.wide](m, block, s.prepared, s.pointers, batch,
+                                         factor, correction, gradient)
+        block += SN_STRIP_PAIR // m.height
 
 
 cdef void update_rows(const Net *net, const Task *task, Panel *panels,

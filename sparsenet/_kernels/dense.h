@@ -7,7 +7,7 @@
 enum { F(tile_columns) = 32768 / (SN_LANES * sizeof(STORE)) };
 #else
 enum { F(tile_columns) = TILED ? 32768 / (SN_LANES * sizeof(float)) : 0 };
-enum { F(sddmm_strip_u16) = 0, F(sddmm_strip_u32) = 0, F(strip_percent_rows) = 0, F(strip_percent_blocks) = 0 };
+enum { F(sddmm_strips_u16) = 0, F(sddmm_strips_u32) = 0, F(strip_percent_rows) = 0, F(strip_percent_blocks) = 0 };
 #if TILED && !STORES_MASTER
 static void F(decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z);
 static void F(tile_samples)(const void *x, int64_t n, int offset, void *samples) { F(decode)(x, n, offset, NULL, samples); }

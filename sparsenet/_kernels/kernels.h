@@ -14,11 +14,11 @@
 #define SN_LANES 64
 /* Neighbouring rows that share their columns, where a layer is made of blocks. */
 #define SN_BLOCK_HEIGHT 4
-/* A tile register of AMX: so many rows of so many bytes. */
-#define SN_TILE_ROWS 16
+/* Neighbouring rows that AMX multiplies at a time, those of a tile register, whose rows have so many bytes; the weight
+ * gradient takes two strips. */
+#define SN_STRIP 16
+#define SN_STRIP_PAIR 32
 #define SN_TILE_BYTES 64
-/* Neighbouring rows whose weight gradient AMX computes at a time. */
-#define SN_STRIP 32
 
 /* AMX needs a compiler that knows it, and an operating system that is asked for its registers. */
 #if defined(__x86_64__) && defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
@@ -79,10 +79,10 @@ typedef struct {
 
     /* out[row][64] = sum over a row's non-zeros of weight * x[column][64], for the rows of blocks begin..end.
      * Index 0: uint16_t column indices, 1: uint32_t. The blocks of a dense matrix sum one tile of columns, and tiles
-     * after the first add to `out`; x has the samples of that tile, made by tile_samples where the format has it. Strips
-     * begin with a whole one and fill the last one's rows of `out`. `offset` is what was added to int8 operands. Only the
-     * first `lanes` lanes need be right; the others are finite. The operand of SN_BLOCK_COLUMNS is `packed` by
-     * encode_deltas. */
+     * after the first add to `out`; x has the samples of that tile, made by tile_samples where the format has it. Where
+     * there are strips, `begin` is the first block of one, and all rows of the last one are written. `offset` is what was
+     * added to int8 operands. Only the first `lanes` lanes need be right; the others are finite. The operand of
+     * SN_BLOCK_COLUMNS is `packed` by encode_deltas. */
     void (*spmm[2])(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset,
                     int lanes, float *out);
     /* The samples of n columns as a tile of a dense layer reads them, at most 64 * 4 bytes a column; NULL: as stored. */
@@ -93,13 +93,13 @@ typedef struct {
      * `prepare`: zero in lanes without a sample, which may be read. */
     void (*sddmm[2])(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
                      int64_t n_samples, const float *factor, const int32_t *correction, float *gradient);
-    /* The same of a strip: the blocks from number `block` on that have SN_STRIP rows together, or those that are left, with
-     * the deltas, factors and corrections of whole tiles of rows; `gradient` is that of one block after another. The deltas are
-     * followed by as much room, the columns of a panel by that of 31. NULL: there are no strips; else those of
-     * dense layers are stored as such, and sparse ones are faster by sddmm_strip from strip_percent of all connections on
-     * (rows, blocks). */
-    void (*sddmm_strip[2])(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
-                           const float *factor, const int32_t *correction, float *gradient);
+    /* The same of one strip or two: the blocks from number `block` on that have SN_STRIP_PAIR rows together, or those that
+     * are left, with the deltas, factors and corrections of whole strips; `gradient` is that of one block after another.
+     * `deltas` has room for two pairs, a panel for 31 more columns. NULL: the format has no strips; else dense layers are
+     * stored by strips, and the gradients of sparse ones are faster so from strip_percent of all connections on (rows,
+     * blocks). */
+    void (*sddmm_strips[2])(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
+                            const float *factor, const int32_t *correction, float *gradient);
     int strip_percent[2];
 
     /* Store n_rows x 64 fp32 values as activations. int8 fills scale[64] (per sample), and its bytes are at most

@@ -7,8 +7,8 @@ cdef extern from "kernels.h" nogil:
     enum:
         SN_LANES
         SN_BLOCK_HEIGHT
+        SN_STRIP_PAIR
         SN_STRIP
-        SN_TILE_ROWS
         SN_TILE_BYTES
         SN_FLOAT32
         SN_FLOAT16
@@ -70,10 +70,10 @@ cdef extern from "kernels.h" nogil:
                        const void *deltas, const void *const *x,
                        int64_t n_samples, const float *factor,
                        const int32_t *correction, float *gradient) noexcept nogil
-        void (**sddmm_strip)(const sn_matrix *m, int64_t block, void *deltas,
-                             const void *const *x, int64_t n_samples,
-                             const float *factor, const int32_t *correction,
-                             float *gradient) noexcept nogil
+        void (**sddmm_strips)(const sn_matrix *m, int64_t block, void *deltas,
+                              const void *const *x, int64_t n_samples,
+                              const float *factor, const int32_t *correction,
+                              float *gradient) noexcept nogil
         int *strip_percent
         void (*encode)(const float *z, int64_t n_rows, int offset, void *x,
                        float *scale) noexcept nogil

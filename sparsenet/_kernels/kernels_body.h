@@ -149,13 +149,13 @@ INLINE void F(store_pair)(float *x, vf a, vf b) { store(x, a), store(x + WIDTH, 
 #include "format_end.h"
 
 typedef void tile_samples(const void *x, int64_t n, int offset, void *samples);
-typedef void sddmm_strip(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
+typedef void sddmm_strips(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
                          const float *factor, const int32_t *correction, float *gradient);
 #define FORMAT_TABLE(name, activation, delta, operand, weight)                                                      \
     {activation, delta, operand, weight, name##_weight_group, name##_tile_columns,                                \
      sizeof(name##_wide), sizeof(name##_row), {name##_spmm_u16, name##_spmm_u32},                                   \
      (tile_samples *)name##_tile_samples, {name##_sddmm_u16, name##_sddmm_u32},                                     \
-     {(sddmm_strip *)name##_sddmm_strip_u16, (sddmm_strip *)name##_sddmm_strip_u32},                                \
+     {(sddmm_strips *)name##_sddmm_strips_u16, (sddmm_strips *)name##_sddmm_strips_u32},                                \
      {name##_strip_percent_rows, name##_strip_percent_blocks}, name##_encode, name##_decode,                        \
      name##_encode_deltas, name##_prepare, name##_encode_weights, name##_encode_terms, name##_encode_row,           \
      name##_sum_rows, {name##_sum_sparse_rows_u16, name##_sum_sparse_rows_u32},                                     \

@@ -1,4 +1,4 @@
-/* Weight gradient of a strip, for one index type: kernels.h, `sddmm_strip`. Tiles multiply so much faster than vectors that
+/* Weight gradient of one strip or two, for one index type: kernels.h, `sddmm_strips`. Tiles multiply so much faster than vectors that
  * the sums at all columns are computed, some columns at a time, and those without a connection dropped. */
 
 /* One row's connections in columns first..end, from its connection number k on; returns the number of the next. */
@@ -9,7 +9,7 @@ INLINE int64_t N(take_row)(const INDEX *index, int64_t k, int64_t n, int64_t fir
         const __mmask16 left = first_lanes(n - k);
         vi column = sizeof(INDEX) == 2 ? load_16_bits(left, index + k) : (vi)_mm512_maskz_loadu_epi32(left, index + k);
         const __mmask16 here = left & _mm512_cmplt_epu32_mask((__m512i)column, _mm512_set1_epi32((int)end));
-        column = (column - (int32_t)first) * SN_STRIP + row;
+        column = (column - (int32_t)first) * SN_STRIP_PAIR + row;
         const vi sum = (vi)_mm512_mask_i32gather_epi32(_mm512_setzero_si512(), here, (__m512i)column, sums, 4);
         _mm512_mask_storeu_ps(gradient + k, here, (__m512)(F(to_sums)(sum - correction) * factor));
         if (here != 0xffff) return k + __builtin_popcount(here);
@@ -26,27 +26,27 @@ INLINE int64_t N(take_block)(const INDEX *index, int64_t k, int64_t n, int64_t f
     for (; k < n; k++) {
         const int64_t column = index ? (int64_t)index[k] : k;
         if (column >= end) break;
-        const __m128i sum = _mm_sub_epi32(_mm_loadu_si128((const __m128i *)(sums + (column - first) * SN_STRIP + row)), corrections);
+        const __m128i sum = _mm_sub_epi32(_mm_loadu_si128((const __m128i *)(sums + (column - first) * SN_STRIP_PAIR + row)), corrections);
         const __m128 g = F(sums_integers) ? _mm_cvtepi32_ps(sum) : _mm_castsi128_ps(sum);
         _mm_storeu_ps(gradient + k * SN_BLOCK_HEIGHT, _mm_mul_ps(g, factors));
     }
     return k;
 }
 
-static void N(sddmm_strip)(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
+static void N(sddmm_strips)(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
                            const float *factor, const int32_t *correction, float *gradient)
 {
-    enum { COLUMNS = 32768 / (SN_STRIP * sizeof(float)) }; /* 32 KB of sums stay in L1 */
-    float sums[COLUMNS * SN_STRIP] __attribute__((aligned(64)));
+    enum { COLUMNS = 32768 / (SN_STRIP_PAIR * sizeof(float)) }; /* 32 KB of sums stay in L1 */
+    float sums[COLUMNS * SN_STRIP_PAIR] __attribute__((aligned(64)));
     const int64_t height = HEIGHT(m->layout), *begin = m->indptr + block;
-    const int64_t left = m->n_blocks - block, n_blocks = left < SN_STRIP / height ? left : SN_STRIP / height;
-    const int row_tiles = n_blocks * height > SN_TILE_ROWS ? 2 : 1;
-    const float *words = F(deltas_in_tiles)(deltas, row_tiles * SN_TILE_ROWS, (n_samples + SN_LANES - 1) / SN_LANES);
-    int64_t done[SN_STRIP] = {0};
+    const int64_t left = m->n_blocks - block, n_blocks = left < SN_STRIP_PAIR / height ? left : SN_STRIP_PAIR / height;
+    const int n_strips = n_blocks * height > SN_STRIP ? 2 : 1;
+    const float *words = F(deltas_in_tiles)(deltas, n_strips * SN_STRIP, (n_samples + SN_LANES - 1) / SN_LANES);
+    int64_t done[SN_STRIP_PAIR] = {0};
     use_tiles();
     for (int64_t first = 0; first < m->n_columns; first += COLUMNS) {
         const int64_t end = first + COLUMNS < m->n_columns ? first + COLUMNS : m->n_columns;
-        if (row_tiles == 2) F(sum_columns)(words, 2, x, n_samples, first, end - first, sums);
+        if (n_strips == 2) F(sum_columns)(words, 2, x, n_samples, first, end - first, sums);
         else F(sum_columns)(words, 1, x, n_samples, first, end - first, sums);
         for (int b = 0; b < n_blocks; b++) {
             const INDEX *index = m->indices ? (const INDEX *)m->indices + begin[b] : 0;

@@ -1,9 +1,9 @@
-/* Products of dense layers by AMX's tile registers, once for bfloat16 and int8. A tile has 16 rows of 64 bytes, and one
- * instruction multiplies two of them: 16 rows of weights with 64 bytes of columns each, by that many columns of 16 samples.
+/* Products by AMX's tile registers, once for bfloat16 and int8. A tile has 16 rows of 64 bytes, and one instruction multiplies
+ * two of them: 16 rows of weights with 64 bytes of columns each, by that many columns of 16 samples.
  *
- * The weights of 16 rows are stored tile by tile and completed with zeros (dense_place), so that they
- * are read one cache line after the other. What limits these products is the bandwidth from L2 and L1 that the tiles
- * ask for, 64 bytes a cycle (measured on an Intel core: 1550 GFLOP/s in bfloat16, where L1 alone would allow 2500).
+ * A *strip* is 16 rows of a layer. Those of a dense one are stored tile by tile and completed with zeros (dense_place), to be
+ * read one cache line after the other. Each instruction takes 16 cycles and wants a kilobyte or more of new operands, which
+ * L1 can just deliver and L2 cannot: hence the tiles of columns, and pairs of strips in the weight gradient.
  *
  * The format's own parts:
  *   DOT_WEIGHTS(c, a, b)   c += weights a * samples b, all three numbers of tile registers
@@ -23,7 +23,7 @@ INLINE int64_t F(whole_tiles)(int64_t columns)
 INLINE int64_t F(dense_place)(int64_t row, int64_t column, int64_t n_columns)
 {
     const int64_t group = F(tile_columns_of_weights), first = column / group * group;
-    return (row / SN_TILE_ROWS * F(whole_tiles)(n_columns) + first) * SN_TILE_ROWS + row % SN_TILE_ROWS * group + (column - first);
+    return (row / SN_STRIP * F(whole_tiles)(n_columns) + first) * SN_STRIP + row % SN_STRIP * group + (column - first);
 }
 
 /* The samples of n columns as spmm_strips reads them: those of 4 bytes of columns side by side, signed, with zeros for
@@ -43,7 +43,7 @@ static void F(tile_samples)(const void *x, int64_t n, int offset, void *samples)
     memset(words, 0, (F(whole_tiles)(n) - column) * sizeof(STORE) * SN_LANES);
 }
 
-/* The strips of blocks begin..end, `begin` the first of a strip: 16 rows of `out` each, whether they exist or not. */
+/* kernels.h, `spmm`, of a dense layer. */
 static void F(spmm_strips)(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x, int lanes,
                            float *out)
 {
@@ -52,8 +52,8 @@ static void F(spmm_strips)(const sn_matrix *m, int64_t column_tile, int64_t begi
     const int64_t n = left < m->tile_columns ? left : m->tile_columns;
     const int quarters = (lanes + 15) / 16;
     use_tiles();
-    for (int64_t strip = begin / TILE_BLOCKS; strip * TILE_BLOCKS < end; strip++, out += SN_TILE_ROWS * SN_LANES) {
-        const F(weight) *w = (const F(weight) *)m->weights + (strip * columns + first) * SN_TILE_ROWS;
+    for (int64_t strip = begin / STRIP_BLOCKS; strip * STRIP_BLOCKS < end; strip++, out += SN_STRIP * SN_LANES) {
+        const F(weight) *w = (const F(weight) *)m->weights + (strip * columns + first) * SN_STRIP;
         const char *samples = x;
         enum { LINE = 4 * SN_LANES, QUARTER = 16 * sizeof(float) };
         if (column_tile == 0) {
@@ -67,10 +67,10 @@ static void F(spmm_strips)(const sn_matrix *m, int64_t column_tile, int64_t begi
             _tile_loadd(2, out + 32, LINE);
             _tile_loadd(3, out + 48, LINE);
         }
-        for (int64_t k = 0; k < n; k += group, w += SN_TILE_ROWS * group, samples += SN_TILE_ROWS * LINE) {
+        for (int64_t k = 0; k < n; k += group, w += SN_STRIP * group, samples += SN_STRIP * LINE) {
             /* The next strip's weights: those of a large layer lie beyond L2. */
-            for (int line = 0; line < SN_TILE_ROWS; line++)
-                __builtin_prefetch((const char *)(w + columns * SN_TILE_ROWS) + line * SN_TILE_BYTES, 0, 2);
+            for (int line = 0; line < SN_STRIP; line++)
+                __builtin_prefetch((const char *)(w + columns * SN_STRIP) + line * SN_TILE_BYTES, 0, 2);
             _tile_loadd(4, w, SN_TILE_BYTES);
             _tile_loadd(5, samples, LINE);
             DOT_WEIGHTS(0, 4, 5);
@@ -92,56 +92,56 @@ static void F(spmm_strips)(const sn_matrix *m, int64_t column_tile, int64_t begi
         _tile_stored(2, out + 32, LINE);
         _tile_stored(3, out + 48, LINE);
         if (first + n == columns && F(sums_integers))
-            for (int i = 0; i < SN_TILE_ROWS * SN_LANES; i += WIDTH) store(out + i, F(to_sums)(load_int(out + i)));
+            for (int i = 0; i < SN_STRIP * SN_LANES; i += WIDTH) store(out + i, F(to_sums)(load_int(out + i)));
     }
 }
 
-/* Prepared deltas [n_rows][n_panels][64] as tiles of words of 16 rows: words[tile of samples][tile of rows][word][row], behind
+/* Prepared deltas [n_rows][n_panels][64] as tiles of words of 16 rows: words[tile of samples][strip][word][row], behind
  * them. */
 INLINE const float *F(deltas_in_tiles)(F(operand) *deltas, int n_rows, int64_t n_panels)
 {
     enum { SAMPLES = SN_TILE_BYTES / sizeof(STORE) };
-    float *words = (float *)(deltas + SN_STRIP * n_panels * SN_LANES), *tile = words;
+    float *words = (float *)(deltas + SN_STRIP_PAIR * n_panels * SN_LANES), *tile = words;
     for (int64_t first = 0; first < n_panels * SN_LANES; first += SAMPLES)
-        for (int row = 0; row < n_rows; row += SN_TILE_ROWS, tile += TILE) {
-            vf v[SN_TILE_ROWS];
-            UNROLL for (int r = 0; r < SN_TILE_ROWS; r++) v[r] = (vf)F(delta_words)(deltas + (row + r) * n_panels * SN_LANES + first);
+        for (int row = 0; row < n_rows; row += SN_STRIP, tile += TILE) {
+            vf v[SN_STRIP];
+            UNROLL for (int r = 0; r < SN_STRIP; r++) v[r] = (vf)F(delta_words)(deltas + (row + r) * n_panels * SN_LANES + first);
             transpose_square(v);
-            UNROLL for (int r = 0; r < SN_TILE_ROWS; r++) store(tile + r * SN_TILE_ROWS, v[r]);
+            UNROLL for (int r = 0; r < SN_STRIP; r++) store(tile + r * SN_STRIP, v[r]);
         }
     return words;
 }
 
-/* sums[column][SN_STRIP] of 16 or 32 rows over all samples, for columns first..first + n, n rounded up to a multiple of 32.
- * Two tiles of rows share the samples, which come from L2. */
-INLINE void F(sum_columns)(const float *words, const int row_tiles, const void *const *x, int64_t n_samples, int64_t first,
+/* sums[column][SN_STRIP_PAIR] of one strip or two over all samples, for columns first..first + n, n rounded up to a multiple
+ * of 32. Two strips share the samples, which come from L2. */
+INLINE void F(sum_columns)(const float *words, const int n_strips, const void *const *x, int64_t n_samples, int64_t first,
                            int64_t n, float *sums)
 {
     enum { SAMPLES = SN_TILE_BYTES / sizeof(STORE), TILES_OF_PANEL = SN_LANES / SAMPLES, LINE = SN_LANES * sizeof(STORE) };
-    enum { SUMS_LINE = SN_STRIP * sizeof(float) };
+    enum { SUMS_LINE = SN_STRIP_PAIR * sizeof(float) };
     const int64_t n_tiles = (n_samples + SAMPLES - 1) / SAMPLES;
-    for (int64_t column = 0; column < n; column += 32, sums += 32 * SN_STRIP) {
+    for (int64_t column = 0; column < n; column += 32, sums += 32 * SN_STRIP_PAIR) {
         _tile_zero(0);
         _tile_zero(1);
         _tile_zero(2);
         _tile_zero(3);
         const float *tile = words;
-        for (int64_t t = 0; t < n_tiles; t++, tile += row_tiles * TILE) {
+        for (int64_t t = 0; t < n_tiles; t++, tile += n_strips * TILE) {
             const char *samples = (const char *)x[t / TILES_OF_PANEL] + t % TILES_OF_PANEL * SN_TILE_BYTES;
             _tile_loadd(4, tile, SN_TILE_BYTES);
             _tile_loadd(6, samples + (first + column) * LINE, LINE);
             DOT_SAMPLES(0, 6, 4);
             _tile_loadd(7, samples + (first + column + 16) * LINE, LINE);
             DOT_SAMPLES(1, 7, 4);
-            if (row_tiles == 1) continue;
+            if (n_strips == 1) continue;
             _tile_loadd(5, tile + TILE, SN_TILE_BYTES);
             DOT_SAMPLES(2, 6, 5);
             DOT_SAMPLES(3, 7, 5);
         }
         _tile_stored(0, sums, SUMS_LINE);
-        _tile_stored(1, sums + 16 * SN_STRIP, SUMS_LINE);
-        if (row_tiles == 1) continue;
-        _tile_stored(2, sums + SN_TILE_ROWS, SUMS_LINE);
-        _tile_stored(3, sums + 16 * SN_STRIP + SN_TILE_ROWS, SUMS_LINE);
+        _tile_stored(1, sums + 16 * SN_STRIP_PAIR, SUMS_LINE);
+        if (n_strips == 1) continue;
+        _tile_stored(2, sums + SN_STRIP, SUMS_LINE);
+        _tile_stored(3, sums + 16 * SN_STRIP_PAIR + SN_STRIP, SUMS_LINE);
     }
 }

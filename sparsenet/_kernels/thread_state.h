@@ -36,7 +36,7 @@ INLINE void use_tiles(void)
         uint8_t palette, start_row, reserved[14];
         uint16_t bytes_of_row[16];
         uint8_t rows[16];
-    } whole = {.palette = 1, .bytes_of_row = {[0 ... 7] = SN_TILE_BYTES}, .rows = {[0 ... 7] = SN_TILE_ROWS}};
+    } whole = {.palette = 1, .bytes_of_row = {[0 ... 7] = SN_TILE_BYTES}, .rows = {[0 ... 7] = SN_STRIP}};
     if (!tiles_are((const uint8_t *)&whole)) _tile_loadconfig(&whole);
     __asm__ volatile("" : : : "memory"); /* GCC's tile loads do not say that they read what was stored before */
 }
