@@ -1,5 +1,5 @@
-/* AVX-512 with VNNI (Cascade Lake, Ice Lake). Also the best choice on Sapphire and Emerald Rapids, whose
- * vdpbf16ps takes two cycles: shifting bf16 to fp32 is faster there. */
+/* AVX-512 with VNNI (Cascade Lake, Ice Lake). Also the best choice where Sapphire and Emerald Rapids do not offer AMX (in
+ * some virtual machines): their vdpbf16ps takes two cycles, and shifting bf16 to fp32 is faster. */
 #if defined(__x86_64__)
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), apply_to = function)
