@@ -129,7 +129,19 @@ def samples_of(matrix, precision, offset, rng):
     return stored, np.concatenate([x, np.full((n_more, LANES), nothing, x.dtype)])
 
 
-def run_spmm(kernels, matrix, index, x, offset, tile_columns=0, lanes=LANES):
+def ways_of_spmm(isa, precision, layout):
+    """With vectors, or tiles for a dense layer; with tiles where there are any."""
+    # As the deltas of blocks of int8 lie, tiles could not read them.
+    interleaved = precision == "int8" and layout == "block_columns"
+    tiles = (
+        Kernels(isa, precision).weight_tile and layout != "dense" and not interleaved
+    )
+    return [False, True] if tiles else [False]
+
+
+def run_spmm(
+    kernels, matrix, index, x, offset, tile_columns=0, lanes=LANES, by_strips=False
+):
     # Where four bytes are multiplied at once, a block's samples lie interleaved.
     packed = matrix.layout == "block_columns" and kernels.weight_group == 4
     out = np.full((len(FAN_INS) * matrix.height, LANES), np.nan, np.float32)
@@ -143,6 +155,7 @@ def run_spmm(kernels, matrix, index, x, offset, tile_columns=0, lanes=LANES):
         out,
         tile_columns,
         lanes,
+        by_strips=by_strips,
     )
     return out
 
@@ -157,15 +170,18 @@ def test_spmm(isa, precision, offset, layout, index, tile_columns):
     matrix = Matrix.random(layout, precision, rng)
     stored, x = samples_of(matrix, precision, offset, rng)
     kernels = Kernels(isa, precision)
-    out = run_spmm(kernels, matrix, index, stored, offset, tile_columns)
     w = matrix.dense()
     expected = reference.spmm(w, x)
-    if precision == "int8":
-        np.testing.assert_array_equal(out, expected.astype(np.float32))
-    else:
-        n_sums = matrix.fan_in + 5  # five tiles' sums are added, too
-        bound = (n_sums + 2) * UNIT_ROUNDOFF * reference.spmm(abs(w), abs(x))
-        assert np.all(np.abs(out - expected) <= bound)
+    n_sums = matrix.fan_in + 5  # five tiles' sums are added, too
+    bound = (n_sums + 2) * UNIT_ROUNDOFF * reference.spmm(abs(w), abs(x))
+    for by_strips in ways_of_spmm(isa, precision, layout):
+        out = run_spmm(
+            kernels, matrix, index, stored, offset, tile_columns, by_strips=by_strips
+        )
+        if precision == "int8":
+            np.testing.assert_array_equal(out, expected.astype(np.float32))
+        else:
+            assert np.all(np.abs(out - expected) <= bound)
 
 
 @each_isa
@@ -197,11 +213,14 @@ def test_spmm_of_few_lanes_is_that_of_all(isa, precision, offset, layout, tile_c
     rng = np.random.default_rng(0)
     matrix = Matrix.random(layout, precision, rng)
     kernels = Kernels(isa, precision)
-    for lanes in (1, 16, 31, 32, 33, 63):
+    ways = ways_of_spmm(isa, precision, layout)
+    for lanes, by_strips in itertools.product((1, 16, 31, 32, 33, 63), ways):
         stored = random_stored((N_FEATURES, LANES), precision, rng, offset)
         stored[:, lanes:] = offset  # idle lanes hold zeros
         whole, part = (
-            run_spmm(kernels, matrix, np.uint16, stored, offset, tile_columns, n)
+            run_spmm(
+                kernels, matrix, np.uint16, stored, offset, tile_columns, n, by_strips
+            )
             for n in (LANES, lanes)
         )
         np.testing.assert_array_equal(

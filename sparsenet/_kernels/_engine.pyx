@@ -121,6 +121,12 @@ cdef inline int64_t padded(int64_t rows) noexcept nogil:
     return (rows + ROWS - 1) // ROWS * ROWS
 
 
+cdef bint has_percent(const sn_matrix *m, int percent):
+    """Whether a matrix has so many of all its connections."""
+    cdef int64_t span = SN_BLOCK_HEIGHT if m.layout == SN_BLOCK_COLUMNS else 1
+    return 100 * span * m.indptr[m.n_blocks] >= percent * m.n_blocks * m.n_columns
+
+
 cdef sn_matrix matrix_of(int layout, indptr, indices, weights, int64_t n_columns,
                          const sn_format_kernels *ops):
     cdef sn_matrix m
@@ -138,6 +144,8 @@ cdef sn_matrix matrix_of(int layout, indptr, indices, weights, int64_t n_columns
     m.n_blocks = len(indptr) - 1
     m.indptr = <const int64_t*>address(indptr)
     m.indices = address(indices)
+    m.by_strips = ops.sddmm_strips[0] != NULL and layout != SN_DENSE and has_percent(
+        &m, ops.spmm_strip_percent[layout])
     m.weights = <void*>address(weights)
     return m
 
@@ -212,7 +220,8 @@ cdef class Engine:
                 c.transpose_position = <const uint32_t*>address(
                     layer.transpose_position)
             c.input_offset = 128 if l == 0 or signed else 0
-            c.in_strips = self.pays_by_strips(c)
+            c.in_strips = self.net.ops.sddmm_strips[0] != NULL and has_percent(
+                &c.forward, self.net.ops.strip_percent[c.forward.layout != SN_ROWS])
             if c.in_strips:
                 c.blocks_at_once = SN_STRIP_PAIR // c.forward.height
             c.weights = <float*>address(layer.weights)
@@ -223,15 +232,6 @@ cdef class Engine:
                     c.moments[i] = <float*>address(layer.moments[i])
         self.cut_into_tasks()
         self.governor = ThreadGovernor()
-
-    cdef bint pays_by_strips(self, const CLayer *layer):
-        """Whether a layer's weight gradient is faster by strips than by blocks."""
-        cdef const sn_matrix *m = &layer.forward
-        cdef const sn_format_kernels *ops = self.net.ops
-        if ops.sddmm_strips[0] == NULL:
-            return False
-        return 100 * m.indptr[m.n_blocks] >= (
-            ops.strip_percent[m.layout != SN_ROWS] * m.n_blocks * m.n_columns)
 
     cdef int take_features(self, layer, CLayer *c) except -1:
         """Take a first layer that is stored by feature."""
@@ -302,7 +302,8 @@ cdef class Engine:
         cdef int t
         for t in range(n_threads):
             s[t].z = <float*>arena.take(widest * SN_LANES * 4)
-            s[t].tile = arena.take(self.net.ops.tile_columns * SN_LANES * 4)
+            s[t].tile = arena.take(max(self.net.ops.tile_columns, widest + PADDING)
+                                   * SN_LANES * 4)
             if not training:
                 continue
             s[t].z_next = <float*>arena.take(widest * SN_LANES * 4)

@@ -67,7 +67,8 @@ cdef class Kernels:
         return self.ops.row_size
 
     def spmm(self, layout, indptr, indices, weights, x, int offset, out,
-             int64_t tile_columns=0, int lanes=SN_LANES, int repeat=1):
+             int64_t tile_columns=0, int lanes=SN_LANES, int repeat=1,
+             bint by_strips=False):
         """`x` [n_columns][64] as the layout reads it, but stored if it is "dense".
 
         `tile_columns` is for that layout, 0: the format's own. Strips have whole
@@ -81,7 +82,8 @@ cdef class Kernels:
         m.tile_columns = tile_columns or self.ops.tile_columns or m.n_columns
         if self.weight_tile:
             m.tile_columns = (m.tile_columns + 63) // 64 * 64
-        samples = [x]
+        m.by_strips = by_strips
+        samples = [self.tile_samples(x, offset) if by_strips else x]
         if tiled:
             m.n_tiles = (m.n_columns + m.tile_columns - 1) // m.tile_columns
             samples = [self.tile_samples(x[tile * m.tile_columns:][:m.tile_columns],
@@ -317,6 +319,7 @@ cdef sn_matrix matrix_of(layout, indptr, indices, weights, int64_t n_columns):
     m.weights = <void*>address(weights)
     m.n_tiles = 1
     m.tile_columns = n_columns
+    m.by_strips = False
     return m
 
 

@@ -60,7 +60,7 @@ cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile
     cdef int64_t first = tile * m.tile_columns
     cdef const char *samples = <const char*>stored
     samples += first * SN_LANES * net.ops.activation_size
-    if m.layout != SN_DENSE or net.ops.tile_samples == NULL:
+    if net.ops.tile_samples == NULL or not (m.layout == SN_DENSE or m.by_strips):
         return samples
     net.ops.tile_samples(samples, min(m.tile_columns, m.n_columns - first), offset,
                          s.tile)

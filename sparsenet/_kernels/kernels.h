@@ -51,6 +51,7 @@ typedef struct {
     /* SN_DENSE: tiles of neighbouring columns whose samples stay in L1; else one tile. */
     int64_t n_tiles;
     int64_t tile_columns;
+    int by_strips;          /* not SN_DENSE: multiplied like strips of one, from tile_samples of all columns */
 } sn_matrix;
 
 /* One step of the optimizer. Weights that came into being at the same step are a cohort: Adam corrects the bias of
@@ -101,6 +102,7 @@ typedef struct {
     void (*sddmm_strips[2])(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
                             const float *factor, const int32_t *correction, float *gradient);
     int strip_percent[2];
+    int spmm_strip_percent[3]; /* the same for spmm, sn_matrix.by_strips (rows, blocks, block columns) */
 
     /* Store n_rows x 64 fp32 values as activations. int8 fills scale[64] (per sample), and its bytes are at most
      * 127 + offset; others leave both alone. */

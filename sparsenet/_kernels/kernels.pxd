@@ -39,6 +39,7 @@ cdef extern from "kernels.h" nogil:
         void *weights
         int64_t n_tiles
         int64_t tile_columns
+        int by_strips
 
     ctypedef struct sn_optimizer:
         int solver
@@ -75,6 +76,7 @@ cdef extern from "kernels.h" nogil:
                               const float *factor, const int32_t *correction,
                               float *gradient) noexcept nogil
         int *strip_percent
+        int *spmm_strip_percent
         void (*encode)(const float *z, int64_t n_rows, int offset, void *x,
                        float *scale) noexcept nogil
         void (*decode)(const void *x, int64_t n_rows, int offset,

@@ -156,7 +156,8 @@ typedef void sddmm_strips(const sn_matrix *m, int64_t block, void *deltas, const
      sizeof(name##_wide), sizeof(name##_row), {name##_spmm_u16, name##_spmm_u32},                                   \
      (tile_samples *)name##_tile_samples, {name##_sddmm_u16, name##_sddmm_u32},                                     \
      {(sddmm_strips *)name##_sddmm_strips_u16, (sddmm_strips *)name##_sddmm_strips_u32},                                \
-     {name##_strip_percent_rows, name##_strip_percent_blocks}, name##_encode, name##_decode,                        \
+     {name##_strip_percent_rows, name##_strip_percent_blocks},                                                      \
+     {name##_spmm_percent_rows, name##_spmm_percent_blocks, name##_spmm_percent_columns}, name##_encode, name##_decode, \
      name##_encode_deltas, name##_prepare, name##_encode_weights, name##_encode_terms, name##_encode_row,           \
      name##_sum_rows, {name##_sum_sparse_rows_u16, name##_sum_sparse_rows_u32},                                     \
      {name##_sum_at_connections_u16, name##_sum_at_connections_u32}}

@@ -96,6 +96,12 @@ INLINE void N(spmm_block)(const sn_matrix *m, int64_t block, const int layout, c
 static void N(spmm)(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x, int offset,
                     int lanes, float *out)
 {
+#if STRIPS
+    if (m->by_strips) {
+        N(spmm_by_strips)(m, begin, end, x, lanes, out);
+        return;
+    }
+#endif
     const int half = lanes <= HALF_PANEL;
 #define SPMM_BLOCKS(layout)                                                                         \
     for (int64_t block = begin; block < end; block++, out += HEIGHT(layout) * SN_LANES) {           \

@@ -1,7 +1,10 @@
 /* Strips of int8: words of four columns, or of four samples. Integers: the bits are those of all instruction sets. */
 #define DOT_WEIGHTS(c, a, b) _tile_dpbssd(c, a, b)
 #define DOT_SAMPLES(c, a, b) _tile_dpbusd(c, a, b)
-enum { F(sums_integers) = 1, F(strip_percent_rows) = 9, F(strip_percent_blocks) = 18 };
+enum { F(sums_integers) = 1 };
+/* As in strip_parts_bfloat16.h; 101: never. Tiles could not read deltas that are interleaved for block columns. */
+enum { F(strip_percent_rows) = 9, F(strip_percent_blocks) = 18 };
+enum { F(spmm_percent_rows) = 25, F(spmm_percent_blocks) = 101, F(spmm_percent_columns) = 101 };
 
 INLINE void F(interleave)(const uint8_t *const *rows, int offset, char *words)
 {

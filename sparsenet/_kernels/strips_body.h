@@ -43,56 +43,73 @@ static void F(tile_samples)(const void *x, int64_t n, int offset, void *samples)
     memset(words, 0, (F(whole_tiles)(n) - column) * sizeof(STORE) * SN_LANES);
 }
 
-/* kernels.h, `spmm`, of a dense layer. */
+/* The sums of a strip for 64 samples are in tile registers 0 to 3. */
+INLINE void F(clear_sums)(void)
+{
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+}
+INLINE void F(load_sums)(const float *out)
+{
+    enum { LINE = 4 * SN_LANES };
+    _tile_loadd(0, out, LINE);
+    _tile_loadd(1, out + 16, LINE);
+    _tile_loadd(2, out + 32, LINE);
+    _tile_loadd(3, out + 48, LINE);
+}
+INLINE void F(store_sums)(float *out, int complete)
+{
+    enum { LINE = 4 * SN_LANES };
+    _tile_stored(0, out, LINE);
+    _tile_stored(1, out + 16, LINE);
+    _tile_stored(2, out + 32, LINE);
+    _tile_stored(3, out + 48, LINE);
+    if (complete && F(sums_integers))
+        for (int i = 0; i < SN_STRIP * SN_LANES; i += WIDTH) store(out + i, F(to_sums)(load_int(out + i)));
+}
+
+/* Add the products of n columns, whole tiles, of a strip whose rows lie row_bytes apart and its tiles tile_bytes.
+ * So many bytes `ahead` lie those of the next strip (0: none do). */
+INLINE void F(add_products)(const char *w, const int64_t row_bytes, const int64_t tile_bytes, int64_t ahead, const char *samples,
+                            int64_t n, int lanes)
+{
+    enum { LINE = 4 * SN_LANES, QUARTER = 16 * sizeof(float) };
+    for (int64_t k = 0; k < n; k += F(tile_columns_of_weights), w += tile_bytes, samples += SN_STRIP * LINE) {
+        if (ahead > 0)
+            for (int line = 0; line < SN_STRIP; line++) __builtin_prefetch(w + ahead + line * SN_TILE_BYTES, 0, 2);
+        _tile_loadd(4, w, row_bytes);
+        _tile_loadd(5, samples, LINE);
+        DOT_WEIGHTS(0, 4, 5);
+        if (lanes > 16) {
+            _tile_loadd(6, samples + QUARTER, LINE);
+            DOT_WEIGHTS(1, 4, 6);
+        }
+        if (lanes > 32) {
+            _tile_loadd(7, samples + 2 * QUARTER, LINE);
+            DOT_WEIGHTS(2, 4, 7);
+        }
+        if (lanes > 48) {
+            _tile_loadd(5, samples + 3 * QUARTER, LINE);
+            DOT_WEIGHTS(3, 4, 5);
+        }
+    }
+}
+
+/* kernels.h, `spmm`, of a dense layer. The weights of a large one lie beyond L2: the next strip's are fetched ahead. */
 static void F(spmm_strips)(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x, int lanes,
                            float *out)
 {
-    const int64_t group = F(tile_columns_of_weights), columns = F(whole_tiles)(m->n_columns);
-    const int64_t first = column_tile * m->tile_columns, left = columns - first;
+    const int64_t columns = F(whole_tiles)(m->n_columns), first = column_tile * m->tile_columns, left = columns - first;
     const int64_t n = left < m->tile_columns ? left : m->tile_columns;
-    const int quarters = (lanes + 15) / 16;
     use_tiles();
     for (int64_t strip = begin / STRIP_BLOCKS; strip * STRIP_BLOCKS < end; strip++, out += SN_STRIP * SN_LANES) {
+        if (column_tile == 0) F(clear_sums)();
+        else F(load_sums)(out);
         const F(weight) *w = (const F(weight) *)m->weights + (strip * columns + first) * SN_STRIP;
-        const char *samples = x;
-        enum { LINE = 4 * SN_LANES, QUARTER = 16 * sizeof(float) };
-        if (column_tile == 0) {
-            _tile_zero(0);
-            _tile_zero(1);
-            _tile_zero(2);
-            _tile_zero(3);
-        } else {
-            _tile_loadd(0, out, LINE);
-            _tile_loadd(1, out + 16, LINE);
-            _tile_loadd(2, out + 32, LINE);
-            _tile_loadd(3, out + 48, LINE);
-        }
-        for (int64_t k = 0; k < n; k += group, w += SN_STRIP * group, samples += SN_STRIP * LINE) {
-            /* The next strip's weights: those of a large layer lie beyond L2. */
-            for (int line = 0; line < SN_STRIP; line++)
-                __builtin_prefetch((const char *)(w + columns * SN_STRIP) + line * SN_TILE_BYTES, 0, 2);
-            _tile_loadd(4, w, SN_TILE_BYTES);
-            _tile_loadd(5, samples, LINE);
-            DOT_WEIGHTS(0, 4, 5);
-            if (quarters > 1) {
-                _tile_loadd(6, samples + QUARTER, LINE);
-                DOT_WEIGHTS(1, 4, 6);
-            }
-            if (quarters > 2) {
-                _tile_loadd(7, samples + 2 * QUARTER, LINE);
-                DOT_WEIGHTS(2, 4, 7);
-            }
-            if (quarters > 3) {
-                _tile_loadd(5, samples + 3 * QUARTER, LINE);
-                DOT_WEIGHTS(3, 4, 5);
-            }
-        }
-        _tile_stored(0, out, LINE);
-        _tile_stored(1, out + 16, LINE);
-        _tile_stored(2, out + 32, LINE);
-        _tile_stored(3, out + 48, LINE);
-        if (first + n == columns && F(sums_integers))
-            for (int i = 0; i < SN_STRIP * SN_LANES; i += WIDTH) store(out + i, F(to_sums)(load_int(out + i)));
+        F(add_products)((const char *)w, SN_TILE_BYTES, TILE * 4, columns * SN_STRIP * sizeof *w, x, n, lanes);
+        F(store_sums)(out, first + n == columns);
     }
 }
 
