@@ -22,6 +22,30 @@ for precision in PRECISIONS:
     assert np.isfinite(network.predict(X, 1)).all()
 print(current_isa())
 """
+INT8 = """
+import warnings
+
+import numpy as np
+from sparsenet import SparseMLPClassifier
+
+warnings.simplefilter("ignore")  # three epochs do not converge
+rng = np.random.default_rng(0)
+X = rng.random((150, 70), np.float32)
+for n_classes in 2, 3, 5, 10:
+    y = np.arange(150) % n_classes
+    for block_size in 1, 4:
+        for density in 0.15, 0.5, 0.95:
+            model = SparseMLPClassifier(
+                (40, 9),
+                density=[density] * 3,
+                block_size=block_size,
+                precision="int8",
+                batch_size=70,
+                max_iter=3,
+                random_state=0,
+            ).fit(X, y)
+            print(n_classes, block_size, density, *map(float.hex, model.loss_curve_))
+"""
 IMPORT = """
 try:
     import sparsenet
@@ -33,6 +57,15 @@ except ImportError as error:
 @pytest.mark.parametrize("isa", available_isas())
 def test_sparsenet_isa_forces_an_instruction_set(isa):
     assert subprocesses.run(TRAIN, SPARSENET_ISA=isa) == f"{isa}\n"
+
+
+@pytest.mark.skipif("amx" not in available_isas(), reason="no AMX")
+def test_int8_by_tiles_is_int8_by_vectors():
+    """Sums of integers do not depend on who forms them."""
+    by_tiles = subprocesses.run(INT8, SPARSENET_ISA="amx")
+    by_vectors = subprocesses.run(INT8, SPARSENET_ISA="avx512_vnni")
+    assert len(by_tiles.splitlines()) == 24
+    assert by_tiles == by_vectors
 
 
 def test_an_empty_variable_is_none():

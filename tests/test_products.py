@@ -230,6 +230,49 @@ def test_spmm_of_few_lanes_is_that_of_all(isa, precision, offset, layout, tile_c
 
 
 @each_isa
+@each_precision
+@pytest.mark.parametrize("layout", ["rows", "blocks", "block_columns"])
+@pytest.mark.parametrize("n_columns", [1023, 1025, 4101])
+def test_spmm_of_many_columns(isa, precision, layout, n_columns):
+    """Weights are written out 1024 or 2048 columns at a time, where by strips."""
+    rng = np.random.default_rng(n_columns)
+    span, height = (4 if layout == kind else 1 for kind in ("block_columns", "blocks"))
+    fan_ins = [3, 0, n_columns // span, *rng.integers(1, n_columns // span, 14)]
+    columns = [np.sort(rng.permutation(n_columns // span)[:n]) for n in fan_ins]
+    shapes = [(n * span, height) for n in fan_ins]
+    # Small integers, whose sums are exact in every order.
+    stored = [rng.integers(-3, 4, shape).astype(np.int8) for shape in shapes]
+    x = rng.integers(0, 8, (n_columns, LANES)).astype(np.uint8)
+    if precision != "int8":
+        stored = [reference.to_bits(block, precision) for block in stored]
+        x = reference.to_bits(x, precision)
+    matrix = Matrix(layout, height, span, columns, stored, precision)
+    kernels = Kernels(isa, precision)
+    expected = []
+    for places, block in zip(columns, stored, strict=True):
+        inputs = (places[:, np.newaxis] * span + np.arange(span)).ravel()
+        expected.append(values(block, precision).T @ values(x[inputs], precision))
+    for by_strips in ways_of_spmm(isa, precision, layout):
+        out = np.full((len(fan_ins) * height, LANES), np.nan, np.float32)
+        blocks = np.zeros((-(-n_columns // span) * span, LANES), x.dtype)
+        blocks[:n_columns] = x
+        if layout == "block_columns" and kernels.weight_group == 4:
+            blocks = blocks.reshape(-1, span, LANES).transpose(0, 2, 1).copy()
+            blocks = blocks.reshape(-1, LANES)
+        kernels.spmm(
+            layout,
+            matrix.indptr,
+            np.concatenate(columns).astype(np.uint16),
+            matrix.weights(kernels),
+            blocks,
+            0,
+            out,
+            by_strips=by_strips,
+        )
+        np.testing.assert_array_equal(out, np.concatenate(expected))
+
+
+@each_isa
 @each_layout
 @pytest.mark.parametrize(("offset", "byte"), [(0, 127), (128, 0), (128, 255)])
 def test_spmm_int8_holds_65536_extreme_products(isa, layout, offset, byte):

@@ -98,7 +98,7 @@ LOSSES = {
 }
 SOLVERS = {"adam": SN_ADAM, "sgd": SN_SGD}
 
-# Connections of one task of region 2: the gradients of a task stay in L1.
+# Connections of one task of region 2: gradients stay in L1, but those of strips.
 cdef int64_t TASK_CONNECTIONS = 4096
 # A parallel region costs a few microseconds; below so many multiply-adds (about
 # 50 microseconds of one core in fp32) a step runs on one thread.
@@ -121,10 +121,13 @@ cdef inline int64_t padded(int64_t rows) noexcept nogil:
     return (rows + ROWS - 1) // ROWS * ROWS
 
 
-cdef bint has_percent(const sn_matrix *m, int percent):
-    """Whether a matrix has so many of all its connections."""
-    cdef int64_t span = SN_BLOCK_HEIGHT if m.layout == SN_BLOCK_COLUMNS else 1
-    return 100 * span * m.indptr[m.n_blocks] >= percent * m.n_blocks * m.n_columns
+cdef bint pays(const sn_matrix *m, int percent):
+    """Whether a matrix has so many percent of all its connections; 0: it never pays."""
+    cdef int64_t columns = m.n_columns
+    if m.layout == SN_BLOCK_COLUMNS:
+        columns = (columns + SN_BLOCK_HEIGHT - 1) // SN_BLOCK_HEIGHT
+    return percent > 0 and columns > 0 and (
+        100 * m.indptr[m.n_blocks] >= percent * m.n_blocks * columns)
 
 
 cdef sn_matrix matrix_of(int layout, indptr, indices, weights, int64_t n_columns,
@@ -144,8 +147,7 @@ cdef sn_matrix matrix_of(int layout, indptr, indices, weights, int64_t n_columns
     m.n_blocks = len(indptr) - 1
     m.indptr = <const int64_t*>address(indptr)
     m.indices = address(indices)
-    m.by_strips = ops.sddmm_strips[0] != NULL and layout != SN_DENSE and has_percent(
-        &m, ops.spmm_strip_percent[layout])
+    m.by_strips = layout != SN_DENSE and pays(&m, ops.spmm_strip_percent[layout])
     m.weights = <void*>address(weights)
     return m
 
@@ -220,7 +222,7 @@ cdef class Engine:
                 c.transpose_position = <const uint32_t*>address(
                     layer.transpose_position)
             c.input_offset = 128 if l == 0 or signed else 0
-            c.in_strips = self.net.ops.sddmm_strips[0] != NULL and has_percent(
+            c.in_strips = pays(
                 &c.forward, self.net.ops.strip_percent[c.forward.layout != SN_ROWS])
             if c.in_strips:
                 c.blocks_at_once = SN_STRIP_PAIR // c.forward.height
@@ -267,6 +269,18 @@ cdef class Engine:
             n = max(n, padded(self.net.layers[l].n_out))
         return n
 
+    cdef int64_t tile_bytes(self):
+        """Of the samples that `tile_samples` makes."""
+        cdef const sn_format_kernels *ops = self.net.ops
+        cdef int64_t size = ops.tile_columns * SN_LANES * 4
+        cdef int l
+        for l in range(self.net.n_layers):
+            if self.net.layers[l].forward.by_strips or (
+                    self.net.layers[l].transpose.by_strips):
+                size = max(size, (self.widest() + PADDING) * SN_LANES
+                           * ops.activation_size)
+        return size
+
     cdef Panel *panels(self, Arena arena, int64_t n, bint training) except NULL:
         cdef Panel *panels = <Panel*>arena.take(n * sizeof(Panel))
         cdef const sn_format_kernels *ops = self.net.ops
@@ -299,11 +313,13 @@ cdef class Engine:
         cdef Scratch *s = <Scratch*>arena.take(n_threads * sizeof(Scratch))
         cdef int64_t widest = self.widest()
         cdef bint training = n_panels > 0
+        cdef int64_t prepared_rows = SN_BLOCK_HEIGHT
         cdef int t
+        if self.net.ops.sddmm_strips[0] != NULL:
+            prepared_rows = 2 * SN_STRIP_PAIR  # twice: deltas are rearranged
         for t in range(n_threads):
             s[t].z = <float*>arena.take(widest * SN_LANES * 4)
-            s[t].tile = arena.take(max(self.net.ops.tile_columns, widest + PADDING)
-                                   * SN_LANES * 4)
+            s[t].tile = arena.take(self.tile_bytes())
             if not training:
                 continue
             s[t].z_next = <float*>arena.take(widest * SN_LANES * 4)
@@ -313,8 +329,8 @@ cdef class Engine:
             s[t].target = arena.take(
                 self.net.layers[self.net.n_layers - 1].n_out * SN_LANES * 4)
             s[t].weight = <float*>arena.take(SN_LANES * 4)
-            s[t].prepared = arena.take(  # twice: strips rearrange their deltas
-                2 * SN_STRIP_PAIR * n_panels * SN_LANES * self.net.ops.operand_size)
+            s[t].prepared = arena.take(
+                prepared_rows * n_panels * SN_LANES * self.net.ops.operand_size)
             s[t].gradient = <float*>arena.take((self.task_connections + PADDING) * 4)
             s[t].bias_gradient = <float*>arena.take((self.task_rows + PADDING) * 4)
             s[t].pointers = <const void**>arena.take(4 * n_panels * sizeof(void*))

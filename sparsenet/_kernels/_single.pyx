@@ -69,7 +69,7 @@ cdef class Kernels:
     def spmm(self, layout, indptr, indices, weights, x, int offset, out,
              int64_t tile_columns=0, int lanes=SN_LANES, int repeat=1,
              bint by_strips=False):
-        """`x` [n_columns][64] as the layout reads it, but stored if it is "dense".
+        """`x` [n_columns][64] as the layout reads it; stored if "dense" or by strips.
 
         `tile_columns` is for that layout, 0: the format's own. Strips have whole
         vectors of them.

@@ -25,8 +25,8 @@ cdef struct CLayer:
     int transpose_wide  # the transpose's are
     int activation      # of its outputs (hidden layers)
     int input_offset    # int8: what is added to its stored inputs
-    bint in_strips      # its weight gradient takes a strip of rows at a time
-    int blocks_at_once  # those of a strip, or one
+    bint in_strips      # its weight gradient takes a pair of strips at a time
+    int blocks_at_once  # those of a pair of strips, or one
     float *weights
     float *bias
     float *row_scale
@@ -48,8 +48,8 @@ cdef struct Scratch:         # of one thread
     uint8_t *operand
     void *target             # [n_outputs][64] or int32 codes
     float *weight            # [64]
-    void *tile               # samples of a tile of columns of a dense layer
-    void *prepared           # deltas of one block or strip
+    void *tile               # samples as `tile_samples` makes them
+    void *prepared           # deltas of one block, or those of a pair of strips twice
     float *gradient
     float *bias_gradient
     const void **pointers    # 4 arrays of n_panels

@@ -1,4 +1,5 @@
-/* How the current format multiplies dense layers: tiles of columns whose samples stay in L1 (32 KB of them). */
+/* How the current format multiplies dense layers: tiles of columns whose samples stay in L1 (32 KB of them). With AMX by
+ * strips, as it does sparse ones that are dense enough. */
 #if STRIPS
 #include STRIP_PARTS
 #include "strips_body.h"

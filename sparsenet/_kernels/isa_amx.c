@@ -1,5 +1,5 @@
-/* AVX-512 with VNNI, and AMX's tile registers for dense layers and weight gradients in bfloat16 and int8 (Sapphire Rapids and
- * later). */
+/* AVX-512 with VNNI, and AMX's tile registers in bfloat16 and int8, for dense layers and those that are dense enough (Sapphire
+ * Rapids and later). */
 #include "kernels.h"
 #if SN_HAS_AMX
 #if defined(__clang__)

@@ -51,7 +51,7 @@ typedef struct {
     /* SN_DENSE: tiles of neighbouring columns whose samples stay in L1; else one tile. */
     int64_t n_tiles;
     int64_t tile_columns;
-    int by_strips;          /* not SN_DENSE: multiplied like strips of one, from tile_samples of all columns */
+    int by_strips;          /* not SN_DENSE: written out as strips while it is multiplied; x is tile_samples of all columns */
 } sn_matrix;
 
 /* One step of the optimizer. Weights that came into being at the same step are a cohort: Adam corrects the bias of
@@ -86,7 +86,8 @@ typedef struct {
      * SN_BLOCK_COLUMNS is `packed` by encode_deltas. */
     void (*spmm[2])(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset,
                     int lanes, float *out);
-    /* The samples of n columns as a tile of a dense layer reads them, at most 64 * 4 bytes a column; NULL: as stored. */
+    /* The samples of n columns as a tile of a dense layer, or a matrix `by_strips`, reads them: fp32, or for strips the
+     * size that they are stored in, n rounded up to the columns of a register. NULL: as they are stored. */
     void (*tile_samples)(const void *x, int64_t n, int offset, void *samples);
 
     /* gradient[column][row] = factor[row] * (sum over n_samples lanes of the panels of delta * x[column] - correction[row]),
@@ -98,7 +99,7 @@ typedef struct {
      * are left, with the deltas, factors and corrections of whole strips; `gradient` is that of one block after another.
      * `deltas` has room for two pairs, a panel for 31 more columns. NULL: the format has no strips; else dense layers are
      * stored by strips, and the gradients of sparse ones are faster so from strip_percent of all connections on (rows,
-     * blocks). */
+     * blocks; 0: never). */
     void (*sddmm_strips[2])(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
                             const float *factor, const int32_t *correction, float *gradient);
     int strip_percent[2];

@@ -2,9 +2,9 @@
 #define DOT_WEIGHTS(c, a, b) _tile_dpbssd(c, a, b)
 #define DOT_SAMPLES(c, a, b) _tile_dpbusd(c, a, b)
 enum { F(sums_integers) = 1 };
-/* As in strip_parts_bfloat16.h; 101: never. Tiles could not read deltas that are interleaved for block columns. */
+/* As in strip_parts_bfloat16.h. Tiles could not read deltas that are interleaved for block columns. */
 enum { F(strip_percent_rows) = 9, F(strip_percent_blocks) = 18 };
-enum { F(spmm_percent_rows) = 25, F(spmm_percent_blocks) = 101, F(spmm_percent_columns) = 101 };
+enum { F(spmm_percent_rows) = 25, F(spmm_percent_blocks) = 0, F(spmm_percent_columns) = 0 };
 
 INLINE void F(interleave)(const uint8_t *const *rows, int offset, char *words)
 {
@@ -14,7 +14,7 @@ INLINE void F(interleave)(const uint8_t *const *rows, int offset, char *words)
     vi quads[4] = {unpack_low_16(ab_low, cd_low), unpack_high_16(ab_low, cd_low), unpack_low_16(ab_high, cd_high),
                    unpack_high_16(ab_high, cd_high)};
     order_quads(quads);
-    const vi sign = splat_int(offset * 0x01010101); /* value + 128 -> value, in place of a subtraction */
+    const vi sign = splat_int((int32_t)((uint32_t)offset * 0x01010101u)); /* value + 128 -> value, in place of a subtraction */
     UNROLL for (int q = 0; q < 4; q++)
     {
         quads[q] ^= sign;

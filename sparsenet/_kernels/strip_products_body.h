@@ -16,16 +16,16 @@ INLINE int64_t N(next_chunk)(const INDEX *index, int64_t k, int64_t n, int64_t e
 INLINE void N(spmm_layout_by_strips)(const sn_matrix *m, const int layout, int64_t begin, int64_t end, const char *x, int lanes,
                                      float *out)
 {
-    enum { CHUNK = 32768 / (SN_STRIP * sizeof(F(weight))), STRIDE = CHUNK + F(tile_columns_of_weights), LINE = 4 * SN_LANES };
+    enum { CHUNK = 32768 / (SN_STRIP * sizeof(F(weight))), STRIDE = CHUNK + F(tile_columns_of_weights) };
     const int height = HEIGHT(layout), span = layout == SN_BLOCK_COLUMNS ? SN_BLOCK_HEIGHT : 1, n_blocks = SN_STRIP / height;
     F(weight) rows[SN_STRIP * STRIDE] __attribute__((aligned(64)));
-    memset(rows, 0, sizeof rows);
     use_tiles();
     for (int64_t block = begin; block < end; block += n_blocks, out += SN_STRIP * SN_LANES) {
         int64_t done[SN_STRIP] = {0};
         F(clear_sums)();
         for (int64_t first = 0; first < m->n_columns; first += CHUNK) {
             const int64_t left = F(whole_tiles)(m->n_columns - first), n = left < CHUNK ? left : CHUNK;
+            for (int r = 0; r < SN_STRIP; r++) memset(rows + r * STRIDE, 0, n * sizeof *rows);
             for (int b = 0; b < n_blocks && block + b < end; b++) {
                 const int64_t at = m->indptr[block + b], size = m->indptr[block + b + 1] - at;
                 const INDEX *index = (const INDEX *)m->indices + at;
@@ -44,7 +44,7 @@ INLINE void N(spmm_layout_by_strips)(const sn_matrix *m, const int layout, int64
             }
             __asm__ volatile("" : : : "memory"); /* tile loads: see use_tiles */
             F(add_products)((const char *)rows, STRIDE * sizeof *rows, SN_TILE_BYTES, 0, x + first * sizeof(STORE) * SN_LANES, n, lanes);
-            for (int r = 0; r < SN_STRIP; r++) memset(rows + r * STRIDE, 0, n * sizeof *rows);
+            __asm__ volatile("" : : : "memory");
         }
         F(store_sums)(out, 1);
     }

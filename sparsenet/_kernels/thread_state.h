@@ -28,6 +28,7 @@ INLINE int tiles_are(const uint8_t *configuration)
 {
     uint8_t now[64];
     _tile_storeconfig(now);
+    __asm__ volatile("" : : "r"(now) : "memory"); /* GCC believes that 8 bytes were written */
     return memcmp(now, configuration, sizeof now) == 0;
 }
 INLINE void use_tiles(void)
