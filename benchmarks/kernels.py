@@ -2,14 +2,16 @@
 
     python benchmarks/kernels.py                 the instruction set in use
     python benchmarks/kernels.py --isa avx2      another one that the machine has
+    python benchmarks/kernels.py --density 0.3   sparse layers of another density
 
-One thread, one panel of 64 samples (the weight gradient: two), a 1024 x 1024 layer: 102
-random connections a row ("rows"), the same for blocks of 4 rows ("blocks"), and a dense
-layer ("dense"). Two operations are counted for each non-zero and sample. The input
-gradient is the forward kernel on the transpose: where it has a row of its own, the
-transpose is stored in another way. Beside each figure: its share of torch's 1024 x 1024
-x 1024 float32 product, timed in the same rounds. Strips are AMX's: they multiply sparse
-layers as if they were dense, and the engine takes them from a certain density on.
+One thread, one panel of 64 samples (the weight gradient: two), a 1024 x 1024 layer: a
+tenth of all connections, 102 at random a row, or what --density says ("rows"), the same
+for blocks of 4 rows ("blocks"), and a dense layer ("dense"). Two operations are counted
+for each non-zero and sample. The input gradient is the forward kernel on the transpose:
+where it has a row of its own, the transpose is stored in another way. Beside each
+figure: its share of torch's 1024 x 1024 x 1024 float32 product, timed in the same
+rounds. Strips are AMX's: they multiply sparse layers as if they were dense, and the
+engine takes them from a certain density on.
 """
 
 from __future__ import annotations
@@ -34,7 +36,6 @@ from sparsenet._kernels._single import Kernels
 from sparsenet._topology import random_connections
 
 SIZE = 1024
-FAN_IN = 102
 REPEAT = 40
 
 
@@ -50,11 +51,10 @@ def aligned(shape, dtype):
     return buffer[start : start + size].view(dtype).reshape(shape)
 
 
-def product_jobs(isa, precision, layout):
+def product_jobs(isa, precision, layout, fan_in):
     """The products of one format, over zeros: their time depends on no value."""
     kernels = Kernels(isa, precision)
     height = 1 if layout == "rows" else BLOCK_HEIGHT
-    fan_in = SIZE if layout == "dense" else FAN_IN
     n_blocks = SIZE // height
     rng = np.random.default_rng(0)
     indices = random_connections(SIZE, n_blocks, fan_in, rng)
@@ -107,17 +107,36 @@ def product_jobs(isa, precision, layout):
             gradient,
             repeat=REPEAT,
         )
-    if layout == "blocks":
-        jobs["input gradient"] = lambda: kernels.spmm(
-            "block_columns",
-            column_starts,
-            columns,
-            weights,
+        if layout != "dense":
+            jobs["forward, strips"] = lambda: kernels.spmm(
+                layout,
+                indptr,
+                indices,
+                weights,
+                panels[0],
+                0,
+                out,
+                repeat=2 * REPEAT,
+                by_strips=True,
+            )
+    if layout != "blocks":
+        return jobs
+
+    def input_gradient(by_strips):
+        offset = 0 if precision != "int8" else 128
+        transpose = "block_columns", column_starts, columns, weights
+        kernels.spmm(
+            *transpose,
             panels[0],
-            0 if precision != "int8" else 128,
+            offset,
             out,
             repeat=2 * REPEAT,
+            by_strips=by_strips,
         )
+
+    jobs["input gradient"] = lambda: input_gradient(False)
+    if kernels.weight_tile and precision != "int8":  # whose deltas lie interleaved
+        jobs["input gradient, strips"] = lambda: input_gradient(True)
     return jobs
 
 
@@ -126,6 +145,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--isa", default=current_isa())
+    parser.add_argument("--density", type=float, default=0.1, help="of sparse layers")
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     describe_machine(1, packages=("torch",))
@@ -134,11 +154,13 @@ def main():
 
     jobs, operations = {}, {}
     for layout in ("rows", "blocks", "dense"):
+        fan_in = SIZE if layout == "dense" else int(args.density * SIZE)
         for precision in PRECISIONS:
-            for product, job in product_jobs(args.isa, precision, layout).items():
+            products = product_jobs(args.isa, precision, layout, fan_in)
+            for product, job in products.items():
                 jobs[layout, product, precision] = job
                 operations[layout, product, precision] = (
-                    4 * REPEAT * LANES * SIZE * (SIZE if layout == "dense" else FAN_IN)
+                    4 * REPEAT * LANES * SIZE * fan_in
                 )
     if torch:
         a, b = torch.randn(SIZE, SIZE), torch.randn(SIZE, SIZE)

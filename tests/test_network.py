@@ -338,6 +338,17 @@ def test_low_precision_predictions_are_close(precision, activation):
     assert np.linalg.norm(error) < bound * np.linalg.norm(exact)
 
 
+@each_precision
+def test_denormals_are_zero_in_the_engine_only(precision):
+    X, y = random_data(70)
+    network = random_network(precision=precision)
+    train(network, X, y)  # on this thread
+    network.predict(X, 1)
+    denormal = np.full(64, 2.0**-140, np.float32)
+    # Bits: a comparison, too, would take denormals for zero.
+    assert ((denormal + denormal).view(np.uint32) == 1 << 10).all()
+
+
 @pytest.mark.parametrize("small", ["weights", "inputs"])
 def test_denormal_float16_values_count(small):
     """The engine flushes float32 denormals, but float16's are not among them."""
