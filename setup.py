@@ -78,6 +78,7 @@ setup(
         [
             extension("_dispatch", *sorted(C_SOURCES)),
             extension("_input"),
+            extension("_matrix"),
             extension("_memory"),
             extension("_features"),
             extension("_steps"),

@@ -4,10 +4,10 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from sparsenet._kernels._dispatch cimport kernels_named, tile_of
 from sparsenet._kernels._input cimport address
+from sparsenet._kernels._matrix cimport matrix_of
 from sparsenet._kernels.kernels cimport (
     SN_ADAM,
     SN_BLOCK_COLUMNS,
-    SN_BLOCK_HEIGHT,
     SN_BLOCKS,
     SN_DENSE,
     SN_LANES,
@@ -74,7 +74,8 @@ cdef class Kernels:
         `tile_columns` is for that layout, 0: the format's own. Strips have whole
         vectors of them.
         """
-        cdef sn_matrix m = matrix_of(layout, indptr, indices, weights, len(x))
+        cdef sn_matrix m = matrix_of(LAYOUTS[layout], indptr, indices, weights, len(x),
+                                     self.ops)
         cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int _i
         cdef int64_t tile
@@ -145,7 +146,8 @@ cdef class Kernels:
         Without the room that strips want: `deltas` [n_rows][n_panels][64] and the
         panels are copied.
         """
-        cdef sn_matrix m = matrix_of(layout, indptr, indices, None, len(panels[0]))
+        cdef sn_matrix m = matrix_of(LAYOUTS[layout], indptr, indices, None,
+                                     len(panels[0]), self.ops)
         cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int64_t n_panels = len(panels), n_rows = factor.size, strip, block, row
         cdef int64_t n_strips = (n_rows + SN_STRIP_PAIR - 1) // SN_STRIP_PAIR
@@ -305,22 +307,6 @@ def aligned(shape, dtype):
     memory = np.zeros(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start:start + size].view(dtype).reshape(shape)
-
-
-cdef sn_matrix matrix_of(layout, indptr, indices, weights, int64_t n_columns):
-    """A matrix of one tile."""
-    cdef sn_matrix m
-    m.n_blocks = len(indptr) - 1
-    m.n_columns = n_columns
-    m.layout = LAYOUTS[layout]
-    m.height = SN_BLOCK_HEIGHT if layout in ("blocks", "dense") else 1
-    m.indptr = <const int64_t*>address(indptr)
-    m.indices = address(indices)
-    m.weights = <void*>address(weights)
-    m.n_tiles = 1
-    m.tile_columns = n_columns
-    m.by_strips = False
-    return m
 
 
 cdef sn_optimizer step_of(optimizer, double alpha, double inv_weight):
