@@ -48,10 +48,15 @@
 #define WIDE_BUFFER (WIDE_CHUNK + 2 * WIDTH)
 #define MAX_JOINT 4
 #define MAX_TILE 8
-#define MAX_PIECES 4
-/* Deltas that stay in registers during the weight gradient: two pieces of one row, or one of each of four. */
-#define CHUNK_ONE (SN_LANES / DOT_LANES < 2 ? 1 : 2)
-#define CHUNK_BLOCK 1
+/* Registers for deltas during the weight gradient. The compiler unrolls its loop over chunks of them as a whole, for
+ * which 16 registers are too few (fp32 blocks with AVX2: 570 us against 380). */
+#if VECTOR_BYTES == 64
+#define DELTA_VECTORS 8
+#define UNROLL_CHUNKS
+#else
+#define DELTA_VECTORS 4
+#define UNROLL_CHUNKS _Pragma("GCC unroll 4")
+#endif
 
 /* Where the weight of column k and row h of a block lies: whole groups of columns are stored row by row, so
  * that a row's group is one broadcast; the columns left over follow one by one. */

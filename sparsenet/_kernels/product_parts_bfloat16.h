@@ -61,11 +61,7 @@ INLINE void F(finish)(vf *acc, const vf *share, const int tiled, const int packe
 
 INLINE __m512i F(load_piece)(const uint16_t *d) { return _mm512_loadu_si512(d); }
 INLINE __m512i F(load_x)(const uint16_t *x) { return _mm512_loadu_si512(x); }
-INLINE vf F(sum_dots)(const vf *acc, const int32_t *correction)
-{
-    (void)correction;
-    return sum_all(acc);
-}
+INLINE vf F(gradient_of)(vf sums, const int32_t *correction) { return (void)correction, sums; }
 INLINE float F(row_value)(uint16_t value)
 {
     const uint32_t bits = (uint32_t)value << 16;

@@ -78,11 +78,7 @@ INLINE F(piece) F(load_x)(const STORE *x)
     return p;
 }
 INLINE vf F(dot)(vf acc, F(piece) x, F(piece) d) { return fma_(x.b, d.b, fma_(x.a, d.a, acc)); }
-INLINE vf F(sum_dots)(const vf *acc, const int32_t *correction)
-{
-    (void)correction;
-    return sum_all(acc);
-}
+INLINE vf F(gradient_of)(vf sums, const int32_t *correction) { return (void)correction, sums; }
 INLINE float F(term_value)(float term) { return term; }
 typedef float F(row); /* what encode_row writes: fp32 values that the format has, no conversion per sum */
 INLINE float F(row_value)(float value) { return value; }

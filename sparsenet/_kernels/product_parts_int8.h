@@ -181,7 +181,4 @@ typedef int8_t F(weight);
 typedef vi F(acc);
 typedef vi F(dot_acc);
 typedef int8_t F(operand);
-INLINE vf F(sum_dots)(const vi *acc, const int32_t *correction)
-{
-    return to_float(sum_all_int(acc) - load_int(correction));
-}
+INLINE vf F(gradient_of)(vi sums, const int32_t *correction) { return to_float(sums - load_int(correction)); }

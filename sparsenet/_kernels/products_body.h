@@ -123,63 +123,124 @@ static void N(spmm)(const sn_matrix *m, int64_t column_tile, int64_t begin, int6
 #undef SPMM_BLOCKS
 }
 
-/* Weight gradient at WIDTH / height columns: WIDTH dot products that share one transposing sum at the end,
- * over all panels of the step. `chunk` is how many F(piece)s of the delta stay in registers. */
-INLINE vf N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, const int dense, const int height,
-                         const int chunk, const F(operand) *deltas, const void *const *x, int64_t n_samples,
-                         const int32_t *correction)
+/* A chunk of the deltas of a block's rows, from piece number `first` on. */
+INLINE void N(load_deltas)(const F(operand) *deltas, int64_t row_deltas, const int height, int first, const int chunk,
+                           F(piece) *delta)
 {
-    F(dot_acc) acc[WIDTH];
-    UNROLL for (int i = 0; i < WIDTH; i++) acc[i] = (F(dot_acc)){0};
-    const int64_t n_panels = (n_samples + SN_LANES - 1) / SN_LANES;
-    for (int64_t p = 0; p < n_panels; p++)
-        for (int lane = 0; lane < SN_LANES && p * SN_LANES + lane < n_samples; lane += chunk * DOT_LANES) {
-            /* Find the columns anew: kept over the panels, their offsets would spill out of the registers. */
-            __asm__("" : "+r"(index), "+r"(first));
-            F(piece) delta[MAX_PIECES];
-            UNROLL for (int h = 0; h < height; h++)
-                UNROLL for (int c = 0; c < chunk; c++)
-                    delta[h * chunk + c] = F(load_piece)(deltas + (h * n_panels + p) * SN_LANES + lane + c * DOT_LANES);
-            UNROLL for (int k = 0; k < WIDTH / height; k++)
+    UNROLL for (int h = 0; h < height; h++)
+        UNROLL for (int c = 0; c < chunk; c++)
+            delta[h * chunk + c] = F(load_piece)(deltas + h * row_deltas + (first + c) * DOT_LANES);
+}
+
+/* Weight gradient at WIDTH / height columns, of which n are wanted: WIDTH dot products over `pieces` pieces of the panels
+ * that share one transposing sum at the end. `delta` holds a chunk of the pieces, and where that is not all, each in turn. */
+INLINE F(dot_acc) N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, const int dense, const int height,
+                                 const int pieces, const int chunk, const F(operand) *deltas, int64_t row_deltas,
+                                 F(piece) *delta, const void *const *x)
+{
+    enum { PIECES = SN_LANES / DOT_LANES };
+    /* With all deltas in registers, four products at a time: their sums hide behind the next four's loads. */
+    const int dots = chunk < pieces ? WIDTH : SN_BLOCK_HEIGHT;
+    F(dot_acc) sums[WIDTH / SN_BLOCK_HEIGHT];
+    UNROLL for (int dot = 0; dot < WIDTH; dot += dots)
+    {
+        F(dot_acc) acc[WIDTH];
+        UNROLL for (int i = 0; i < dots; i++) acc[i] = (F(dot_acc)){0};
+        UNROLL_CHUNKS for (int begin = 0; begin < pieces; begin += chunk)
+        {
+            if (chunk < pieces) {
+                /* Find the columns anew: kept over the chunks, their offsets would spill out of the registers. */
+                __asm__("" : "+r"(index), "+r"(first));
+                N(load_deltas)(deltas, row_deltas, height, begin, chunk, delta);
+            }
+            const STORE *panels[2] = {(const STORE *)x[begin / PIECES] + begin % PIECES * DOT_LANES, 0};
+            if (chunk > PIECES) panels[1] = x[1];
+            UNROLL for (int i = 0; i < dots; i += height)
             {
-                const int64_t column = k < n ? k : n - 1;
-                const STORE *row = (const STORE *)x[p] + (dense ? first + column : (int64_t)index[column]) * SN_LANES + lane;
+                const int64_t k = (dot + i) / height, column = k < n ? k : n - 1;
+                if ((dot + i) % SN_BLOCK_HEIGHT == 0 && k >= n) break;
+                const int64_t place = (dense ? first + column : (int64_t)index[column]) * SN_LANES;
                 UNROLL for (int c = 0; c < chunk; c++)
                 {
-                    const F(piece) piece = F(load_x)(row + c * DOT_LANES);
-                    UNROLL for (int h = 0; h < height; h++)
-                        acc[k * height + h] = F(dot)(acc[k * height + h], piece, delta[h * chunk + c]);
+                    const F(piece) samples = F(load_x)(panels[c / PIECES] + place + c % PIECES * DOT_LANES);
+                    UNROLL for (int h = 0; h < height; h++) acc[i + h] = F(dot)(acc[i + h], samples, delta[h * chunk + c]);
                 }
             }
         }
-    return F(sum_dots)(acc, correction);
+        UNROLL for (int i = 0; i < dots; i += SN_BLOCK_HEIGHT) sums[(dot + i) / SN_BLOCK_HEIGHT] = SUM_FOUR(acc + i);
+    }
+    return SUM_ALL(sums);
 }
+
+/* The same for all n columns. Sums stay as they are (int8: integers) while panels are left: gradient += sums, or else
+ * gradient = factor * (gradient + sums - correction), those of WIDTH rows. */
+INLINE void N(sddmm_run)(const INDEX *index, int64_t n, const int dense, const int height, const int pieces,
+                         const F(operand) *deltas, int64_t row_deltas, const void *const *x, const int more, const int last,
+                         const float *factors, const int32_t *corrections, float *gradient)
+{
+    enum { REGISTERS = DELTA_VECTORS * VECTOR_BYTES / sizeof(F(piece)) };
+    const int most = REGISTERS > height ? REGISTERS / height : 1, chunk = most < pieces ? most : pieces;
+    const int64_t columns = WIDTH / height;
+    F(piece) delta[SN_BLOCK_HEIGHT > REGISTERS ? SN_BLOCK_HEIGHT : REGISTERS];
+    N(load_deltas)(deltas, row_deltas, height, 0, chunk, delta);
+#define SDDMM_GROUP(n) N(sddmm_group)(dense ? 0 : index + k, k, n, dense, height, pieces, chunk, deltas, row_deltas, delta, x)
+    for (int64_t k = 0; k < n; k += columns, gradient += WIDTH) {
+        const int64_t left = (n - k) * height;
+        /* A constant count unrolls without the clamp. */
+        F(dot_acc) sums = left >= WIDTH ? SDDMM_GROUP(columns) : SDDMM_GROUP(n - k);
+        if (more) sums += (F(dot_acc))load_partial(gradient, left);
+        if (last) sums = (F(dot_acc))(load(factors) * F(gradient_of)(sums, corrections));
+        store_partial(gradient, (vf)sums, left);
+    }
+#undef SDDMM_GROUP
+}
+
+/* Two panels at a time, so that their deltas stay in registers for a whole row. Of the last two, half a panel, one, or one
+ * and a half where no more lanes hold samples: to the same bits, since the others add zeros. */
+INLINE void N(sddmm_layout)(const INDEX *index, int64_t n, const int dense, const int height, const F(operand) *deltas,
+                            const void *const *x, int64_t n_samples, const float *factor, const int32_t *correction,
+                            float *gradient)
+{
+    enum { PIECES = SN_LANES / DOT_LANES, HALF = PIECES / 2 };
+    const int64_t row_deltas = (n_samples + SN_LANES - 1) / SN_LANES * SN_LANES;
+    float factors[WIDTH];
+    int32_t corrections[WIDTH];
+    for (int i = 0; i < WIDTH; i++) {
+        factors[i] = factor[i % height];
+        corrections[i] = correction[i % height];
+    }
+    for (int64_t lane = 0; lane < n_samples; lane += 2 * SN_LANES) {
+        const int64_t left = (n_samples - lane + DOT_LANES - 1) / DOT_LANES;
+#define SDDMM(pieces)                                                                                                \
+    N(sddmm_run)(index, n, dense, height, pieces, deltas + lane, row_deltas, x + lane / SN_LANES, lane > 0,          \
+                 left <= 2 * PIECES, factors, corrections, gradient)
+        if (left > PIECES + HALF) SDDMM(2 * PIECES);
+        else if (left > PIECES) SDDMM(PIECES + HALF);
+        else if (left > HALF) SDDMM(PIECES);
+#if SN_LANES > DOT_LANES
+        else SDDMM(HALF);
+#endif
+#undef SDDMM
+    }
+}
+
+/* A function each, or else the compiler runs short of registers. */
+#define DEFINE_SDDMM(layout, dense, height)                                                                          \
+    static __attribute__((noinline)) void N(sddmm_##layout)(                                                         \
+        const INDEX *index, int64_t n, const F(operand) *deltas, const void *const *x, int64_t n_samples,            \
+        const float *factor, const int32_t *correction, float *gradient)                                             \
+    {                                                                                                                \
+        N(sddmm_layout)(index, n, dense, height, deltas, x, n_samples, factor, correction, gradient);                \
+    }
+DEFINE_SDDMM(rows, 0, 1)
+DEFINE_SDDMM(blocks, 0, SN_BLOCK_HEIGHT)
+DEFINE_SDDMM(dense, 1, SN_BLOCK_HEIGHT)
+#undef DEFINE_SDDMM
 
 static void N(sddmm)(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
                      int64_t n_samples, const float *factor, const int32_t *correction, float *gradient)
 {
-    const INDEX *index = (const INDEX *)indices;
-    float factors[WIDTH];
-    int32_t corrections[WIDTH];
-    for (int i = 0; i < WIDTH; i++) { /* height is a power of two; a division here took longer than the products */
-        factors[i] = factor[i & (height - 1)];
-        corrections[i] = correction[i & (height - 1)];
-    }
-    const int64_t columns = WIDTH / height;
-#define SDDMM_GROUP(dense, height, chunk, left) \
-    N(sddmm_group)(dense ? 0 : index + k, k, left, dense, height, chunk, deltas, x, n_samples, corrections)
-#define SDDMM(dense, height, chunk) /* a constant count unrolls without the clamp */ \
-    (left >= columns ? SDDMM_GROUP(dense, height, chunk, WIDTH) : SDDMM_GROUP(dense, height, chunk, left))
-    for (int64_t k = 0; k < n; k += columns) {
-        const int64_t left = n - k;
-        const vf sums = load(factors) * (height == 1 ? SDDMM(0, 1, CHUNK_ONE)
-                                         : index     ? SDDMM(0, SN_BLOCK_HEIGHT, CHUNK_BLOCK)
-                                                     : SDDMM(1, SN_BLOCK_HEIGHT, CHUNK_BLOCK));
-        if (left >= columns)
-            store(gradient + k * height, sums);
-        else
-            memcpy(gradient + k * height, &sums, left * height * sizeof(float));
-    }
-#undef SDDMM
-#undef SDDMM_GROUP
+    if (height == 1) N(sddmm_rows)(indices, n, deltas, x, n_samples, factor, correction, gradient);
+    else if (indices) N(sddmm_blocks)(indices, n, deltas, x, n_samples, factor, correction, gradient);
+    else N(sddmm_dense)(indices, n, deltas, x, n_samples, factor, correction, gradient);
 }

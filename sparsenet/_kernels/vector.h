@@ -12,6 +12,7 @@
 typedef float vf __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t vi __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint32_t vu __attribute__((vector_size(VECTOR_BYTES)));
+typedef int64_t vl __attribute__((vector_size(VECTOR_BYTES)));
 typedef vf vf_unaligned __attribute__((aligned(1), may_alias));
 typedef vi vi_unaligned __attribute__((aligned(1), may_alias));
 typedef uint16_t vu16 __attribute__((vector_size(VECTOR_BYTES / 2)));
@@ -20,8 +21,10 @@ typedef uint8_t vu8 __attribute__((vector_size(VECTOR_BYTES / 4), aligned(1), ma
 
 #if defined(__clang__)
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define SHUFFLE_PAIRS(a, b, ...) (__typeof__(a)) __builtin_shufflevector((vl)(a), (vl)(b), __VA_ARGS__)
 #else
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#define SHUFFLE_PAIRS(a, b, ...) (__typeof__(a)) __builtin_shuffle((vl)(a), (vl)(b), (vl){__VA_ARGS__})
 #endif
 
 INLINE vf splat(float x) { return x - (vf){0}; }
@@ -162,57 +165,44 @@ INLINE float max_lanes(vf a) /* the order does not matter to a maximum */
     return m;
 }
 
-/* Sums of WIDTH vectors at once: result[i] = sum of the lanes of v[i]. Transposes while it adds, 3 operations
- * for every addition that a lane-by-lane sum would need WIDTH of. One definition for fp32 and int32 lanes. */
+/* Sums of WIDTH vectors at once, fp32 or int32: SUM_FOUR of each four, then SUM_ALL of those: lane i is the sum of the
+ * lanes of vector i. Transposes while it adds, 3 operations for every addition that a lane-by-lane sum would need WIDTH
+ * of. */
 #if WIDTH == 16
 #define LOW_HALVES 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
 #define HIGH_HALVES 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
-#define LOW_PAIRS 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
-#define HIGH_PAIRS 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define LOW_PAIRS 0, 8, 2, 10, 4, 12, 6, 14
+#define HIGH_PAIRS 1, 9, 3, 11, 5, 13, 7, 15
 #define EVEN_QUARTERS 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27
 #define ODD_QUARTERS 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31
 #elif WIDTH == 8
 #define LOW_HALVES 0, 8, 1, 9, 4, 12, 5, 13
 #define HIGH_HALVES 2, 10, 3, 11, 6, 14, 7, 15
-#define LOW_PAIRS 0, 1, 8, 9, 4, 5, 12, 13
-#define HIGH_PAIRS 2, 3, 10, 11, 6, 7, 14, 15
+#define LOW_PAIRS 0, 4, 2, 6
+#define HIGH_PAIRS 1, 5, 3, 7
 #define EVEN_QUARTERS 0, 1, 2, 3, 8, 9, 10, 11
 #define ODD_QUARTERS 4, 5, 6, 7, 12, 13, 14, 15
 #else
 #define LOW_HALVES 0, 4, 1, 5
 #define HIGH_HALVES 2, 6, 3, 7
-#define LOW_PAIRS 0, 1, 4, 5
-#define HIGH_PAIRS 2, 3, 6, 7
+#define LOW_PAIRS 0, 2
+#define HIGH_PAIRS 1, 3
 #endif
 #define ADD_SHUFFLED(a, b, first, second) (SHUFFLE(a, b, first) + SHUFFLE(a, b, second))
-#define DEFINE_SUM_ALL(NAME, TYPE)                                                                       \
-    INLINE TYPE NAME##_four(const TYPE *v)                                                               \
-    {                                                                                                    \
-        TYPE a = ADD_SHUFFLED(v[0], v[1], LOW_HALVES, HIGH_HALVES);                                      \
-        TYPE b = ADD_SHUFFLED(v[2], v[3], LOW_HALVES, HIGH_HALVES);                                      \
-        return ADD_SHUFFLED(a, b, LOW_PAIRS, HIGH_PAIRS);                                                \
-    }                                                                                                    \
-    INLINE TYPE NAME(const TYPE *v) { return SUM_QUARTERS(NAME, TYPE); }
+#define SUM_FOUR(v) /* each quarter of 128 bits sums itself */                                               \
+    ({                                                                                                       \
+        const __typeof__((v)[0]) a_ = ADD_SHUFFLED((v)[0], (v)[1], LOW_HALVES, HIGH_HALVES);                 \
+        const __typeof__((v)[0]) b_ = ADD_SHUFFLED((v)[2], (v)[3], LOW_HALVES, HIGH_HALVES);                 \
+        SHUFFLE_PAIRS(a_, b_, LOW_PAIRS) + SHUFFLE_PAIRS(a_, b_, HIGH_PAIRS);                                \
+    })
+#define SUM_QUARTERS(a, b) ADD_SHUFFLED(a, b, EVEN_QUARTERS, ODD_QUARTERS)
 #if WIDTH == 16
-#define SUM_QUARTERS(NAME, TYPE)                                                                         \
-    ({                                                                                                   \
-        TYPE a_ = NAME##_four(v), b_ = NAME##_four(v + 4), c_ = NAME##_four(v + 8);                      \
-        TYPE d_ = NAME##_four(v + 12);                                                                   \
-        a_ = ADD_SHUFFLED(a_, b_, EVEN_QUARTERS, ODD_QUARTERS);                                          \
-        c_ = ADD_SHUFFLED(c_, d_, EVEN_QUARTERS, ODD_QUARTERS);                                          \
-        ADD_SHUFFLED(a_, c_, EVEN_QUARTERS, ODD_QUARTERS);                                               \
-    })
+#define SUM_ALL(four) SUM_QUARTERS(SUM_QUARTERS(four[0], four[1]), SUM_QUARTERS(four[2], four[3]))
 #elif WIDTH == 8
-#define SUM_QUARTERS(NAME, TYPE)                                                                         \
-    ({                                                                                                   \
-        TYPE a_ = NAME##_four(v), b_ = NAME##_four(v + 4);                                               \
-        ADD_SHUFFLED(a_, b_, EVEN_QUARTERS, ODD_QUARTERS);                                               \
-    })
+#define SUM_ALL(four) SUM_QUARTERS(four[0], four[1])
 #else
-#define SUM_QUARTERS(NAME, TYPE) NAME##_four(v)
+#define SUM_ALL(four) four[0]
 #endif
-DEFINE_SUM_ALL(sum_all, vf)
-DEFINE_SUM_ALL(sum_all_int, vi)
 
 /* Transpose WIDTH vectors of WIDTH values: within quarters of 128 bits, then the quarters. */
 INLINE void transpose_square(vf *v)
@@ -222,8 +212,8 @@ INLINE void transpose_square(vf *v)
     {
         const vf a = SHUFFLE(v[r], v[r + 1], LOW_HALVES), b = SHUFFLE(v[r + 2], v[r + 3], LOW_HALVES);
         const vf c = SHUFFLE(v[r], v[r + 1], HIGH_HALVES), d = SHUFFLE(v[r + 2], v[r + 3], HIGH_HALVES);
-        columns[r] = SHUFFLE(a, b, LOW_PAIRS), columns[r + 1] = SHUFFLE(a, b, HIGH_PAIRS);
-        columns[r + 2] = SHUFFLE(c, d, LOW_PAIRS), columns[r + 3] = SHUFFLE(c, d, HIGH_PAIRS);
+        columns[r] = SHUFFLE_PAIRS(a, b, LOW_PAIRS), columns[r + 1] = SHUFFLE_PAIRS(a, b, HIGH_PAIRS);
+        columns[r + 2] = SHUFFLE_PAIRS(c, d, LOW_PAIRS), columns[r + 3] = SHUFFLE_PAIRS(c, d, HIGH_PAIRS);
     }
     UNROLL for (int c = 0; c < 4; c++)
     {
