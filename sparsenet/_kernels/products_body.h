@@ -93,34 +93,37 @@ INLINE void N(spmm_block)(const sn_matrix *m, int64_t block, const int layout, c
         memset(out + h * SN_LANES + width, 0, (SN_LANES - width) * sizeof(float));
 }
 
+/* A function each, or else the compiler runs short of registers. */
+#define DEFINE_SPMM(name, layout)                                                                                    \
+    static __attribute__((noinline)) void N(spmm_##name)(const sn_matrix *m, int64_t column_tile, int64_t begin,     \
+                                                         int64_t end, const void *x, int offset, int lanes, float *out) \
+    {                                                                                                                \
+        const int half = lanes <= HALF_PANEL;                                                                        \
+        for (int64_t block = begin; block < end; block++, out += HEIGHT(layout) * SN_LANES) {                        \
+            if (half) N(spmm_block)(m, block, layout, HALF_PANEL, column_tile, x, offset, out);                      \
+            else N(spmm_block)(m, block, layout, SN_LANES, column_tile, x, offset, out);                             \
+        }                                                                                                            \
+    }
+DEFINE_SPMM(rows, SN_ROWS)
+DEFINE_SPMM(blocks, SN_BLOCKS)
+DEFINE_SPMM(block_columns, SN_BLOCK_COLUMNS)
+#if !STRIPS
+DEFINE_SPMM(dense, SN_DENSE)
+#endif
+#undef DEFINE_SPMM
+
 static void N(spmm)(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x, int offset,
                     int lanes, float *out)
 {
 #if STRIPS
-    if (m->by_strips) {
-        N(spmm_by_strips)(m, begin, end, x, lanes, out);
-        return;
-    }
-#endif
-    const int half = lanes <= HALF_PANEL;
-#define SPMM_BLOCKS(layout)                                                                         \
-    for (int64_t block = begin; block < end; block++, out += HEIGHT(layout) * SN_LANES) {           \
-        if (half) N(spmm_block)(m, block, layout, HALF_PANEL, column_tile, x, offset, out);         \
-        else N(spmm_block)(m, block, layout, SN_LANES, column_tile, x, offset, out);                \
-    }
-    switch (m->layout) {
-    case SN_ROWS: SPMM_BLOCKS(SN_ROWS) break;
-    case SN_BLOCKS: SPMM_BLOCKS(SN_BLOCKS) break;
-    case SN_BLOCK_COLUMNS: SPMM_BLOCKS(SN_BLOCK_COLUMNS) break;
-    case SN_DENSE:
-#if STRIPS
-        F(spmm_strips)(m, column_tile, begin, end, x, lanes, out);
+    if (m->by_strips) N(spmm_by_strips)(m, begin, end, x, lanes, out);
+    else if (m->layout == SN_DENSE) F(spmm_strips)(m, column_tile, begin, end, x, lanes, out);
 #else
-        SPMM_BLOCKS(SN_DENSE)
+    if (m->layout == SN_DENSE) N(spmm_dense)(m, column_tile, begin, end, x, offset, lanes, out);
 #endif
-        break;
-    }
-#undef SPMM_BLOCKS
+    else if (m->layout == SN_ROWS) N(spmm_rows)(m, column_tile, begin, end, x, offset, lanes, out);
+    else if (m->layout == SN_BLOCKS) N(spmm_blocks)(m, column_tile, begin, end, x, offset, lanes, out);
+    else N(spmm_block_columns)(m, column_tile, begin, end, x, offset, lanes, out);
 }
 
 /* A chunk of the deltas of a block's rows, from piece number `first` on. */
