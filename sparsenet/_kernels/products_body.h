@@ -80,7 +80,7 @@ INLINE void N(spmm_block)(const sn_matrix *m, int64_t block, const int layout, c
 {
     const int height = HEIGHT(layout), joint = height == 1 ? 1 : JOINT, most = height == 1 ? TILE_ONE : TILE_BLOCK;
     const int tile = most * WIDTH > width ? width / WIDTH : most;
-    if (TILED && layout == SN_DENSE && block + 1 < m->n_blocks) {
+    if (layout == SN_DENSE && block + 1 < m->n_blocks) {
         /* The next block's weights lie elsewhere, and those of a large layer beyond L2. */
         const F(weight) *next = (const F(weight) *)m->weights + (m->indptr[block + 1] + column_tile * m->tile_columns) * height;
         for (const char *p = (const char *)next; p < (const char *)(next + m->tile_columns * height); p += 64) __builtin_prefetch(p, 0, 2);
