@@ -250,7 +250,15 @@ cdef class Engine:
                            * ops.activation_size)
         return size
 
-    cdef Panel *panels(self, Arena arena, int64_t n, bint training) except NULL:
+    cdef bint turns(self, int l, bint by_gradient):
+        """Whether the gradient at all columns of a layer is asked for, by vectors."""
+        cdef CLayer *layer = &self.net.layers[l]
+        if l == 0 and self.net.features != NULL:
+            return False
+        return by_gradient or layer.forward.layout == SN_DENSE and not layer.in_strips
+
+    cdef Panel *panels(self, Arena arena, int64_t n, bint training,
+                       bint by_gradient=False) except NULL:
         cdef Panel *panels = <Panel*>arena.take(n * sizeof(Panel))
         cdef const sn_format_kernels *ops = self.net.ops
         cdef int n_layers = self.net.n_layers
@@ -259,6 +267,8 @@ cdef class Engine:
         for p in range(n):
             panels[p].activations = <void**>arena.take(n_layers * sizeof(void*))
             panels[p].deltas = <void**>arena.take(n_layers * sizeof(void*))
+            if training:
+                panels[p].turned = <void**>arena.take(n_layers * sizeof(void*))
             panels[p].input_scale = <float*>arena.take(n_layers * SN_LANES * 4)
             panels[p].delta_scale = <float*>arena.take(n_layers * SN_LANES * 4)
             for l in range(n_layers):
@@ -274,6 +284,9 @@ cdef class Engine:
                 if training:
                     panels[p].deltas[l] = arena.take(
                         padded(self.net.layers[l].n_out) * SN_LANES * ops.delta_size)
+                    if self.turns(l, by_gradient):
+                        rows = (self.net.layers[l].n_in + 63) // 64 * 64
+                        panels[p].turned[l] = arena.take(rows * ops.turned_size)
         return panels
 
     cdef Scratch *scratches(self, Arena arena, int n_threads,
@@ -474,7 +487,7 @@ cdef class Engine:
         memset(&run, 0, sizeof(Run))
         run.step.solver = SOLVERS[optimizer.solver]
         n_threads = self.start(arena, &run, X, y, sample_weight, batch, len(batch),
-                               seed, n_threads)
+                               seed, n_threads, by_gradient)
         run.row_threads = self.governor.choose(n_threads)
         run.panel_threads = <int>min(<int64_t>run.row_threads,
                                      panels_of(run.batch_size))
@@ -507,7 +520,7 @@ cdef class Engine:
 
     cdef int start(self, Arena arena, Run *run, X, y, sample_weight,
                    const int64_t[::1] order, int64_t batch_size, uint64_t seed,
-                   int n_threads) except -1:
+                   int n_threads, bint by_gradient=False) except -1:
         """Take the rows and the memory of a run; returns the threads worth using."""
         cdef int64_t n_panels
         run.net = &self.net
@@ -529,7 +542,7 @@ cdef class Engine:
             run.work = max(run.work, 1.0)  # a linear model of rows without non-zeros
         if run.work < SERIAL_WORK:
             n_threads = 1
-        run.panels = self.panels(arena, n_panels, True)
+        run.panels = self.panels(arena, n_panels, True, by_gradient)
         run.scratch = self.scratches(arena, n_threads, n_panels)
         if self.net.features != NULL:
             self.start_features(arena, run, X, n_threads)

@@ -116,6 +116,8 @@ cdef class Kernels:
 
         `indices` None: the blocks of a dense layer. `n_samples` -1: panels are full.
         """
+        if indices is None:
+            panels = [self.turn(panel) for panel in panels]
         cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int64_t size = 4 if wide else 2
         cdef int64_t n_panels = len(panels), n_blocks = len(indptr) - 1, b, _i
@@ -138,6 +140,13 @@ cdef class Kernels:
                         ptr[b + 1] - ptr[b], height,
                         d + b * stride, x, n_samples, f + b * height, c + b * height,
                         g + ptr[b] * height)
+
+    def turn(self, x):
+        """A panel as the gradient of a dense layer's weights reads it."""
+        size = (len(x) + 63) // 64 * 64 * self.ops.turned_size
+        turned = aligned(size, np.uint8)
+        self.ops.turn(address(x), len(x), <void*>address(turned))
+        return turned
 
     def sddmm_strips(self, layout, indptr, indices, deltas, panels, factor, correction,
                      gradient, int repeat=1, int64_t n_samples=-1):

@@ -124,6 +124,8 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
     for l in range(net.n_layers):
         layer = &net.layers[l]
         last = l == net.n_layers - 1
+        if panel.turned != NULL and panel.turned[l] != NULL:
+            ops.turn(panel.activations[l], layer.n_in, panel.turned[l])
         # fp32 results are their own storage.
         z = s.z
         if net.precision == SN_FLOAT32 and not last:
@@ -206,7 +208,9 @@ cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t batch,
     """Where each panel of a batch has the inputs of a layer and its scales."""
     cdef int64_t p, n_panels = panels_of(batch)
     for p in range(n_panels):
-        s.pointers[p] = panels[p].activations[l]
+        s.pointers[p] = panels[p].turned[l]
+        if s.pointers[p] == NULL:
+            s.pointers[p] = panels[p].activations[l]
         s.pointers[2 * n_panels + p] = panels[p].input_scale + l * SN_LANES
         s.pointers[3 * n_panels + p] = panels[p].delta_scale + l * SN_LANES
 
@@ -246,7 +250,7 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
                          float *bias_gradient) noexcept nogil:
     """Gradient [n][height] of neighbouring rows at n columns; `point_to_panels` first.
 
-    `columns` NULL: the first n.
+    `columns` NULL: all n, of panels that were turned.
     """
     cdef float[SN_BLOCK_HEIGHT] factor
     cdef int32_t[SN_BLOCK_HEIGHT] correction

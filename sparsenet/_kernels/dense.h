@@ -1,5 +1,6 @@
 /* How the current format multiplies dense layers: tiles of columns whose samples stay in L1 (32 KB of them). With AMX by
  * strips, as it does sparse ones that are dense enough. */
+#include "outer_products.h"
 #if STRIPS
 #include STRIP_PARTS
 #include "strips_body.h"

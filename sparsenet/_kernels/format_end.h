@@ -9,4 +9,6 @@
 #undef DOT_WEIGHTS
 #undef DOT_SAMPLES
 #undef DOT_LANES
+#undef LANE_SAMPLES
+#undef SPLIT_LANES
 #undef DELTA_EXPONENT

@@ -75,6 +75,7 @@ typedef struct {
     int weight_size;     /* bytes of a weight's compute copy */
     int weight_group;    /* columns of a block whose weights are stored row by row (a product's step) */
     int tile_columns;    /* most columns of a tile of a dense layer; 0: all */
+    int turned_size;     /* bytes of a column of a turned panel */
     int term_size;       /* bytes of a term of sum_rows */
     int row_size;        /* bytes of a value that encode_row writes */
 
@@ -90,9 +91,11 @@ typedef struct {
      * size that they are stored in, n rounded up to the columns of a register. NULL: as they are stored. */
     void (*tile_samples)(const void *x, int64_t n, int offset, void *samples);
 
+    /* Turn a panel of n columns, which has room for whole 64 of them: how the gradient of all columns reads it. */
+    void (*turn)(const void *x, int64_t n, void *turned);
     /* gradient[column][row] = factor[row] * (sum over n_samples lanes of the panels of delta * x[column] - correction[row]),
-     * at the n columns of one block (`indices` NULL: the first n). `deltas` is [height][n_panels][64] as prepared by
-     * `prepare`: zero in lanes without a sample, which may be read. */
+     * at the n columns of one block (`indices` NULL: the first n, of four rows and turned panels). `deltas` is
+     * [height][n_panels][64] as prepared by `prepare`: zero in lanes without a sample, which may be read. */
     void (*sddmm[2])(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
                      int64_t n_samples, const float *factor, const int32_t *correction, float *gradient);
     /* The same of one strip or two: the blocks from number `block` on that have SN_STRIP_PAIR rows together, or those that

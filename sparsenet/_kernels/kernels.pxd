@@ -60,6 +60,7 @@ cdef extern from "kernels.h" nogil:
         int weight_size
         int weight_group
         int tile_columns
+        int turned_size
         int term_size
         int row_size
         void (**spmm)(const sn_matrix *w, int64_t tile, int64_t begin,
@@ -67,6 +68,7 @@ cdef extern from "kernels.h" nogil:
                       float *out) noexcept nogil
         void (*tile_samples)(const void *x, int64_t n, int offset,
                              void *samples) noexcept nogil
+        void (*turn)(const void *x, int64_t n, void *turned) noexcept nogil
         void (**sddmm)(const void *indices, int64_t n, int64_t height,
                        const void *deltas, const void *const *x,
                        int64_t n_samples, const float *factor,

@@ -80,6 +80,7 @@ INLINE int64_t group_position(int64_t k, int64_t h, int64_t n, int64_t height, i
 #define FORMAT float32
 #define STORE float
 #define STRIPS 0
+#define SPLIT_LANES 1
 INLINE void F(load_pair)(const float *x, vf *a, vf *b) { *a = load(x), *b = load(x + WIDTH); }
 INLINE void F(order_pair)(vf *a, vf *b) { (void)a, (void)b; }
 INLINE void F(store_pair)(float *x, vf a, vf b) { store(x, a), store(x + WIDTH, b); }
@@ -157,9 +158,9 @@ typedef void tile_samples(const void *x, int64_t n, int offset, void *samples);
 typedef void sddmm_strips(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
                          const float *factor, const int32_t *correction, float *gradient);
 #define FORMAT_TABLE(name, activation, delta, operand, weight)                                                      \
-    {activation, delta, operand, weight, name##_weight_group, name##_tile_columns,                                \
+    {activation, delta, operand, weight, name##_weight_group, name##_tile_columns, name##_turned_size,            \
      sizeof(name##_wide), sizeof(name##_row), {name##_spmm_u16, name##_spmm_u32},                                   \
-     (tile_samples *)name##_tile_samples, {name##_sddmm_u16, name##_sddmm_u32},                                     \
+     (tile_samples *)name##_tile_samples, name##_turn, {name##_sddmm_u16, name##_sddmm_u32},                                     \
      {(sddmm_strips *)name##_sddmm_strips_u16, (sddmm_strips *)name##_sddmm_strips_u32},                                \
      {name##_strip_percent_rows, name##_strip_percent_blocks},                                                      \
      {name##_spmm_percent_rows, name##_spmm_percent_blocks, name##_spmm_percent_columns}, name##_encode, name##_decode, \

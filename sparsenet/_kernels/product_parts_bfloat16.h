@@ -61,7 +61,15 @@ INLINE void F(finish)(vf *acc, const vf *share, const int tiled, const int packe
 
 INLINE __m512i F(load_piece)(const uint16_t *d) { return _mm512_loadu_si512(d); }
 INLINE __m512i F(load_x)(const uint16_t *x) { return _mm512_loadu_si512(x); }
-INLINE vf F(gradient_of)(vf sums, const int32_t *correction) { return (void)correction, sums; }
+INLINE vf F(gradient_of)(vf sums, vi correction) { return (void)correction, sums; }
+#define LANE_SAMPLES 2
+INLINE vf F(turned_lanes)(const uint16_t *x, int v) { return load((const float *)x + v); }
+INLINE vf F(outer)(vf acc, vf x, const uint16_t *delta)
+{
+    int32_t pair;
+    memcpy(&pair, delta, sizeof pair);
+    return F(dot)(acc, (__m512i)x, _mm512_set1_epi32(pair));
+}
 INLINE float F(row_value)(uint16_t value)
 {
     const uint32_t bits = (uint32_t)value << 16;

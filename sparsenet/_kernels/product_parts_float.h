@@ -78,7 +78,15 @@ INLINE F(piece) F(load_x)(const STORE *x)
     return p;
 }
 INLINE vf F(dot)(vf acc, F(piece) x, F(piece) d) { return fma_(x.b, d.b, fma_(x.a, d.a, acc)); }
-INLINE vf F(gradient_of)(vf sums, const int32_t *correction) { return (void)correction, sums; }
+INLINE vf F(gradient_of)(vf sums, vi correction) { return (void)correction, sums; }
+#define LANE_SAMPLES 1
+INLINE vf F(turned_lanes)(const STORE *x, int v) /* in the order that load_pair leaves, as the deltas are */
+{
+    vf a, b;
+    F(load_pair)(x + v / (2 * WIDTH) * (2 * WIDTH), &a, &b);
+    return v / WIDTH % 2 == 0 ? a : b;
+}
+INLINE vf F(outer)(vf acc, vf x, const float *delta) { return fma_(x, splat(*delta), acc); }
 INLINE float F(term_value)(float term) { return term; }
 typedef float F(row); /* what encode_row writes: fp32 values that the format has, no conversion per sum */
 INLINE float F(row_value)(float value) { return value; }

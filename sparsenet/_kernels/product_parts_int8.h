@@ -3,6 +3,7 @@
  * offset's share, offset * sum of weights, is taken off at the end, exactly. The deltas of a block of four rows
  * are stored interleaved (`packed`), so that the input gradient of sparse blocks has nothing to shuffle.
  * Integers: every instruction set gives the same bits. */
+#define SPLIT_LANES 1
 #if ISA_BYTE_DOT
 #define GROUP 4
 #define TILED 0
@@ -41,23 +42,6 @@ INLINE vi unpack_high_8(vi a, vi b) { return (vi)_mm256_unpackhi_epi8((__m256i)a
 INLINE vi unpack_low_16(vi a, vi b) { return (vi)_mm256_unpacklo_epi16((__m256i)a, (__m256i)b); }
 INLINE vi unpack_high_16(vi a, vi b) { return (vi)_mm256_unpackhi_epi16((__m256i)a, (__m256i)b); }
 #endif
-
-/* Within each 128 bits the interleave left 4 consecutive samples: a 4 x 4 transpose of quarters. */
-INLINE void order_quads(vi *v)
-{
-#if WIDTH == 16
-#define FIRST_HALVES 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
-#define SECOND_HALVES 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
-    const vi a = SHUFFLE(v[0], v[1], FIRST_HALVES), b = SHUFFLE(v[2], v[3], FIRST_HALVES);
-    const vi c = SHUFFLE(v[0], v[1], SECOND_HALVES), d = SHUFFLE(v[2], v[3], SECOND_HALVES);
-    v[0] = SHUFFLE(a, b, EVEN_QUARTERS), v[1] = SHUFFLE(a, b, ODD_QUARTERS);
-    v[2] = SHUFFLE(c, d, EVEN_QUARTERS), v[3] = SHUFFLE(c, d, ODD_QUARTERS);
-#else
-    const vi a = v[0], b = v[1], c = v[2], d = v[3];
-    v[0] = SHUFFLE(a, b, EVEN_QUARTERS), v[1] = SHUFFLE(c, d, EVEN_QUARTERS);
-    v[2] = SHUFFLE(a, b, ODD_QUARTERS), v[3] = SHUFFLE(c, d, ODD_QUARTERS);
-#endif
-}
 
 INLINE const int8_t *F(widen)(const int8_t *w, int64_t n, int8_t *buffer)
 {
@@ -139,6 +123,14 @@ INLINE void F(finish)(vi *acc, const vi *share, const int tiled, const int packe
 INLINE vi F(load_piece)(const int8_t *d) { return load_int(d); }
 INLINE vi F(load_x)(const uint8_t *x) { return load_int(x); }
 INLINE vi F(dot)(vi acc, vi x, vi d) { return byte_dot(acc, x, d); }
+#define LANE_SAMPLES 4
+INLINE vf F(turned_lanes)(const uint8_t *x, int v) { return load((const float *)x + v); }
+INLINE vi F(outer)(vi acc, vf x, const int8_t *delta)
+{
+    int32_t four;
+    memcpy(&four, delta, sizeof four);
+    return byte_dot(acc, (vi)x, splat_int(four));
+}
 
 #else /* no byte dot product: widen everything to int32, which any compiler vectorises */
 #define GROUP 1
@@ -174,6 +166,9 @@ INLINE void F(finish)(vi *acc, const vi *share, const int tiled, const int packe
     UNROLL for (int v = 0; v < tile; v++) store(out + v * WIDTH, to_float(acc[v]));
 }
 INLINE vi F(dot)(vi acc, vi x, vi d) { return acc + x * d; }
+#define LANE_SAMPLES 1
+INLINE vf F(turned_lanes)(const uint8_t *x, int v) { return (vf)widen_unsigned(x + v); }
+INLINE vi F(outer)(vi acc, vf x, const int8_t *delta) { return acc + (vi)x * *delta; }
 #endif
 
 INLINE void F(resume)(vi *acc, const int tile, const float *out) { (void)acc, (void)tile, (void)out; }
@@ -181,4 +176,4 @@ typedef int8_t F(weight);
 typedef vi F(acc);
 typedef vi F(dot_acc);
 typedef int8_t F(operand);
-INLINE vf F(gradient_of)(vi sums, const int32_t *correction) { return to_float(sums - load_int(correction)); }
+INLINE vf F(gradient_of)(vi sums, vi correction) { return to_float(sums - correction); }

@@ -137,9 +137,8 @@ INLINE void N(load_deltas)(const F(operand) *deltas, int64_t row_deltas, const i
 
 /* Weight gradient at WIDTH / height columns, of which n are wanted: WIDTH dot products over `pieces` pieces of the panels
  * that share one transposing sum at the end. `delta` holds a chunk of the pieces, and where that is not all, each in turn. */
-INLINE F(dot_acc) N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, const int dense, const int height,
-                                 const int pieces, const int chunk, const F(operand) *deltas, int64_t row_deltas,
-                                 F(piece) *delta, const void *const *x)
+INLINE F(dot_acc) N(sddmm_group)(const INDEX *index, int64_t n, const int height, const int pieces, const int chunk,
+                                 const F(operand) *deltas, int64_t row_deltas, F(piece) *delta, const void *const *x)
 {
     enum { PIECES = SN_LANES / DOT_LANES };
     /* With all deltas in registers, four products at a time: their sums hide behind the next four's loads. */
@@ -153,7 +152,7 @@ INLINE F(dot_acc) N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, c
         {
             if (chunk < pieces) {
                 /* Find the columns anew: kept over the chunks, their offsets would spill out of the registers. */
-                __asm__("" : "+r"(index), "+r"(first));
+                __asm__("" : "+r"(index));
                 N(load_deltas)(deltas, row_deltas, height, begin, chunk, delta);
             }
             const STORE *panels[2] = {(const STORE *)x[begin / PIECES] + begin % PIECES * DOT_LANES, 0};
@@ -162,7 +161,7 @@ INLINE F(dot_acc) N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, c
             {
                 const int64_t k = (dot + i) / height, column = k < n ? k : n - 1;
                 if ((dot + i) % SN_BLOCK_HEIGHT == 0 && k >= n) break;
-                const int64_t place = (dense ? first + column : (int64_t)index[column]) * SN_LANES;
+                const int64_t place = (int64_t)index[column] * SN_LANES;
                 UNROLL for (int c = 0; c < chunk; c++)
                 {
                     const F(piece) samples = F(load_x)(panels[c / PIECES] + place + c % PIECES * DOT_LANES);
@@ -177,7 +176,7 @@ INLINE F(dot_acc) N(sddmm_group)(const INDEX *index, int64_t first, int64_t n, c
 
 /* The same for all n columns. Sums stay as they are (int8: integers) while panels are left: gradient += sums, or else
  * gradient = factor * (gradient + sums - correction), those of WIDTH rows. */
-INLINE void N(sddmm_run)(const INDEX *index, int64_t n, const int dense, const int height, const int pieces,
+INLINE void N(sddmm_run)(const INDEX *index, int64_t n, const int height, const int pieces,
                          const F(operand) *deltas, int64_t row_deltas, const void *const *x, const int more, const int last,
                          const float *factors, const int32_t *corrections, float *gradient)
 {
@@ -186,13 +185,13 @@ INLINE void N(sddmm_run)(const INDEX *index, int64_t n, const int dense, const i
     const int64_t columns = WIDTH / height;
     F(piece) delta[SN_BLOCK_HEIGHT > REGISTERS ? SN_BLOCK_HEIGHT : REGISTERS];
     N(load_deltas)(deltas, row_deltas, height, 0, chunk, delta);
-#define SDDMM_GROUP(n) N(sddmm_group)(dense ? 0 : index + k, k, n, dense, height, pieces, chunk, deltas, row_deltas, delta, x)
+#define SDDMM_GROUP(n) N(sddmm_group)(index + k, n, height, pieces, chunk, deltas, row_deltas, delta, x)
     for (int64_t k = 0; k < n; k += columns, gradient += WIDTH) {
         const int64_t left = (n - k) * height;
         /* A constant count unrolls without the clamp. */
         F(dot_acc) sums = left >= WIDTH ? SDDMM_GROUP(columns) : SDDMM_GROUP(n - k);
         if (more) sums += (F(dot_acc))load_partial(gradient, left);
-        if (last) sums = (F(dot_acc))(load(factors) * F(gradient_of)(sums, corrections));
+        if (last) sums = (F(dot_acc))(load(factors) * F(gradient_of)(sums, load_int(corrections)));
         store_partial(gradient, (vf)sums, left);
     }
 #undef SDDMM_GROUP
@@ -200,7 +199,7 @@ INLINE void N(sddmm_run)(const INDEX *index, int64_t n, const int dense, const i
 
 /* Two panels at a time, so that their deltas stay in registers for a whole row. Of the last two, half a panel, one, or one
  * and a half where no more lanes hold samples: to the same bits, since the others add zeros. */
-INLINE void N(sddmm_layout)(const INDEX *index, int64_t n, const int dense, const int height, const F(operand) *deltas,
+INLINE void N(sddmm_layout)(const INDEX *index, int64_t n, const int height, const F(operand) *deltas,
                             const void *const *x, int64_t n_samples, const float *factor, const int32_t *correction,
                             float *gradient)
 {
@@ -215,7 +214,7 @@ INLINE void N(sddmm_layout)(const INDEX *index, int64_t n, const int dense, cons
     for (int64_t lane = 0; lane < n_samples; lane += 2 * SN_LANES) {
         const int64_t left = (n_samples - lane + DOT_LANES - 1) / DOT_LANES;
 #define SDDMM(pieces)                                                                                                \
-    N(sddmm_run)(index, n, dense, height, pieces, deltas + lane, row_deltas, x + lane / SN_LANES, lane > 0,          \
+    N(sddmm_run)(index, n, height, pieces, deltas + lane, row_deltas, x + lane / SN_LANES, lane > 0,          \
                  left <= 2 * PIECES, factors, corrections, gradient)
         if (left > PIECES + HALF) SDDMM(2 * PIECES);
         else if (left > PIECES) SDDMM(PIECES + HALF);
@@ -228,16 +227,15 @@ INLINE void N(sddmm_layout)(const INDEX *index, int64_t n, const int dense, cons
 }
 
 /* A function each, or else the compiler runs short of registers. */
-#define DEFINE_SDDMM(layout, dense, height)                                                                          \
+#define DEFINE_SDDMM(layout, height)                                                                                 \
     static __attribute__((noinline)) void N(sddmm_##layout)(                                                         \
         const INDEX *index, int64_t n, const F(operand) *deltas, const void *const *x, int64_t n_samples,            \
         const float *factor, const int32_t *correction, float *gradient)                                             \
     {                                                                                                                \
-        N(sddmm_layout)(index, n, dense, height, deltas, x, n_samples, factor, correction, gradient);                \
+        N(sddmm_layout)(index, n, height, deltas, x, n_samples, factor, correction, gradient);                \
     }
-DEFINE_SDDMM(rows, 0, 1)
-DEFINE_SDDMM(blocks, 0, SN_BLOCK_HEIGHT)
-DEFINE_SDDMM(dense, 1, SN_BLOCK_HEIGHT)
+DEFINE_SDDMM(rows, 1)
+DEFINE_SDDMM(blocks, SN_BLOCK_HEIGHT)
 #undef DEFINE_SDDMM
 
 static void N(sddmm)(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
@@ -245,5 +243,5 @@ static void N(sddmm)(const void *indices, int64_t n, int64_t height, const void 
 {
     if (height == 1) N(sddmm_rows)(indices, n, deltas, x, n_samples, factor, correction, gradient);
     else if (indices) N(sddmm_blocks)(indices, n, deltas, x, n_samples, factor, correction, gradient);
-    else N(sddmm_dense)(indices, n, deltas, x, n_samples, factor, correction, gradient);
+    else F(sddmm_dense)(n, deltas, x, n_samples, factor, correction, gradient);
 }

@@ -204,6 +204,36 @@ INLINE float max_lanes(vf a) /* the order does not matter to a maximum */
 #define SUM_ALL(four) four[0]
 #endif
 
+/* A 4 x 4 transpose of quarters of 128 bits, after an interleave within each has left four neighbours together. */
+INLINE void order_quads(vi *v)
+{
+#if WIDTH == 16
+#define FIRST_HALVES 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define SECOND_HALVES 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+    const vi a = SHUFFLE(v[0], v[1], FIRST_HALVES), b = SHUFFLE(v[2], v[3], FIRST_HALVES);
+    const vi c = SHUFFLE(v[0], v[1], SECOND_HALVES), d = SHUFFLE(v[2], v[3], SECOND_HALVES);
+    v[0] = SHUFFLE(a, b, EVEN_QUARTERS), v[1] = SHUFFLE(a, b, ODD_QUARTERS);
+    v[2] = SHUFFLE(c, d, EVEN_QUARTERS), v[3] = SHUFFLE(c, d, ODD_QUARTERS);
+#elif WIDTH == 8
+    const vi a = v[0], b = v[1], c = v[2], d = v[3];
+    v[0] = SHUFFLE(a, b, EVEN_QUARTERS), v[1] = SHUFFLE(c, d, EVEN_QUARTERS);
+    v[2] = SHUFFLE(a, b, ODD_QUARTERS), v[3] = SHUFFLE(c, d, ODD_QUARTERS);
+#else
+    (void)v;
+#endif
+}
+
+/* WIDTH columns of four rows -> the same column by column. */
+INLINE void interleave_rows(vf *rows)
+{
+    const vf a = SHUFFLE(rows[0], rows[1], LOW_HALVES), b = SHUFFLE(rows[2], rows[3], LOW_HALVES);
+    const vf c = SHUFFLE(rows[0], rows[1], HIGH_HALVES), d = SHUFFLE(rows[2], rows[3], HIGH_HALVES);
+    vi v[4] = {(vi)SHUFFLE_PAIRS(a, b, LOW_PAIRS), (vi)SHUFFLE_PAIRS(a, b, HIGH_PAIRS),
+               (vi)SHUFFLE_PAIRS(c, d, LOW_PAIRS), (vi)SHUFFLE_PAIRS(c, d, HIGH_PAIRS)};
+    order_quads(v);
+    UNROLL for (int i = 0; i < 4; i++) rows[i] = (vf)v[i];
+}
+
 /* Transpose WIDTH vectors of WIDTH values: within quarters of 128 bits, then the quarters. */
 INLINE void transpose_square(vf *v)
 {
