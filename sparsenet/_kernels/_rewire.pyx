@@ -515,7 +515,7 @@ cdef int64_t rewire_block(Run *run, int l, const Rows *rows, int64_t first,
         point_to_panels(run.net, l, run.panels, run.batch_size, s.step)
         block_gradient(run.net, l, first, SN_BLOCK_HEIGHT, NULL, rows.n_columns,
                        run.panels, run.batch_size, mix(growth.seed, first), s.step,
-                       s.gradient, bias_gradient)
+                       NULL, s.gradient, bias_gradient)
     if rows.height > 1:
         # Rows that only complete a block have no connections to count.
         n_new = (last - first) * rewire_row(rows, first // rows.height, growth,

@@ -139,7 +139,7 @@ cdef class Kernels:
                         NULL if index == NULL else index + ptr[b] * size,
                         ptr[b + 1] - ptr[b], height,
                         d + b * stride, x, n_samples, f + b * height, c + b * height,
-                        g + ptr[b] * height)
+                        NULL, g + ptr[b] * height)
 
     def turn(self, x):
         """A panel as the gradient of a dense layer's weights reads it."""

@@ -112,7 +112,8 @@ cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t batch,
                           Scratch *s) noexcept nogil
 cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t height,
                          const void *columns, int64_t n, Panel *panels,
-                         int64_t batch, uint64_t seed, Scratch *s, float *gradient,
+                         int64_t batch, uint64_t seed, Scratch *s,
+                         const float *const *ahead, float *gradient,
                          float *bias_gradient) noexcept nogil
 cdef void encode_blocks(const Net *net, int l, int64_t begin,
                         int64_t end) noexcept nogil

@@ -246,7 +246,8 @@ cdef void prepare_rows(const Net *net, int l, int64_t first_row, int64_t n_rows,
 
 cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t height,
                          const void *columns, int64_t n, Panel *panels,
-                         int64_t batch, uint64_t seed, Scratch *s, float *gradient,
+                         int64_t batch, uint64_t seed, Scratch *s,
+                         const float *const *ahead, float *gradient,
                          float *bias_gradient) noexcept nogil:
     """Gradient [n][height] of neighbouring rows at n columns; `point_to_panels` first.
 
@@ -257,7 +258,7 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
     prepare_rows(net, l, first_row, height, panels, panels_of(batch), seed, s, factor,
                  correction, bias_gradient)
     net.ops.sddmm[net.layers[l].wide](columns, n, height, s.prepared, s.pointers, batch,
-                                      factor, correction, gradient)
+                                      factor, correction, ahead, gradient)
 
 
 cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t batch,
@@ -269,6 +270,7 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
     cdef int64_t first = m.indptr[task.begin], block, row, rows, k
     cdef float[SN_STRIP_PAIR] factor
     cdef int32_t[SN_STRIP_PAIR] correction
+    cdef const float *ahead[3]
     cdef const void *columns
     cdef float *gradient
     cdef float *bias_gradient
@@ -283,9 +285,12 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
             columns = NULL
             if m.layout != SN_DENSE:
                 columns = <const char*>m.indices + k * index_size
+            ahead[0] = layer.weights + k * m.height
+            ahead[1] = layer.moments[0] + k * m.height
+            ahead[2] = layer.moments[1] + k * m.height
             block_gradient(
                 net, task.layer, row, m.height, columns,
-                m.indptr[block + 1] - k, panels, batch, seed, s, gradient,
+                m.indptr[block + 1] - k, panels, batch, seed, s, ahead, gradient,
                 bias_gradient)
             block += 1
             continue

@@ -95,9 +95,11 @@ typedef struct {
     void (*turn)(const void *x, int64_t n, void *turned);
     /* gradient[column][row] = factor[row] * (sum over n_samples lanes of the panels of delta * x[column] - correction[row]),
      * at the n columns of one block (`indices` NULL: the first n, of four rows and turned panels). `deltas` is
-     * [height][n_panels][64] as prepared by `prepare`: zero in lanes without a sample, which may be read. */
+     * [height][n_panels][64] as prepared by `prepare`: zero in lanes without a sample, which may be read.
+     * `ahead`: three arrays like `gradient` that the optimizer reads next, fetched meanwhile; or NULL. */
     void (*sddmm[2])(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
-                     int64_t n_samples, const float *factor, const int32_t *correction, float *gradient);
+                     int64_t n_samples, const float *factor, const int32_t *correction, const float *const *ahead,
+                     float *gradient);
     /* The same of one strip or two: the blocks from number `block` on that have SN_STRIP_PAIR rows together, or those that
      * are left, with the deltas, factors and corrections of whole strips; `gradient` is that of one block after another.
      * `deltas` has room for two pairs, a panel for 31 more columns. NULL: the format has no strips; else dense layers are

@@ -72,7 +72,8 @@ cdef extern from "kernels.h" nogil:
         void (**sddmm)(const void *indices, int64_t n, int64_t height,
                        const void *deltas, const void *const *x,
                        int64_t n_samples, const float *factor,
-                       const int32_t *correction, float *gradient) noexcept nogil
+                       const int32_t *correction, const float *const *ahead,
+                       float *gradient) noexcept nogil
         void (**sddmm_strips)(const sn_matrix *m, int64_t block, void *deltas,
                               const void *const *x, int64_t n_samples,
                               const float *factor, const int32_t *correction,

@@ -24,11 +24,13 @@ static void F(turn)(const void *x, int64_t n, void *turned)
 }
 
 static __attribute__((noinline)) void F(sddmm_dense)(int64_t n, const F(operand) *deltas, const void *const *x, int64_t n_samples,
-                                                     const float *factor, const int32_t *correction, float *gradient)
+                                                     const float *factor, const int32_t *correction, const float *const *ahead,
+                                                     float *gradient)
 {
     enum { VECTORS_AT_ONCE = VECTOR_BYTES == 64 ? 4 : 2, PART = VECTORS_AT_ONCE * WIDTH };
     const int64_t row_deltas = (n_samples + SN_LANES - 1) / SN_LANES * SN_LANES;
     for (int64_t column = 0; column < n; column += PART) {
+        if (ahead) fetch_ahead(ahead, column * SN_BLOCK_HEIGHT, PART * SN_BLOCK_HEIGHT);
         F(dot_acc) acc[SN_BLOCK_HEIGHT][VECTORS_AT_ONCE];
         UNROLL for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
             UNROLL for (int v = 0; v < VECTORS_AT_ONCE; v++) acc[h][v] = (F(dot_acc)){0};

@@ -178,7 +178,7 @@ INLINE F(dot_acc) N(sddmm_group)(const INDEX *index, int64_t n, const int height
  * gradient = factor * (gradient + sums - correction), those of WIDTH rows. */
 INLINE void N(sddmm_run)(const INDEX *index, int64_t n, const int height, const int pieces,
                          const F(operand) *deltas, int64_t row_deltas, const void *const *x, const int more, const int last,
-                         const float *factors, const int32_t *corrections, float *gradient)
+                         const float *factors, const int32_t *corrections, const float *const *ahead, float *gradient)
 {
     enum { REGISTERS = DELTA_VECTORS * VECTOR_BYTES / sizeof(F(piece)) };
     const int most = REGISTERS > height ? REGISTERS / height : 1, chunk = most < pieces ? most : pieces;
@@ -188,6 +188,7 @@ INLINE void N(sddmm_run)(const INDEX *index, int64_t n, const int height, const 
 #define SDDMM_GROUP(n) N(sddmm_group)(index + k, n, height, pieces, chunk, deltas, row_deltas, delta, x)
     for (int64_t k = 0; k < n; k += columns, gradient += WIDTH) {
         const int64_t left = (n - k) * height;
+        if (ahead) fetch_ahead(ahead, k * height, WIDTH);
         /* A constant count unrolls without the clamp. */
         F(dot_acc) sums = left >= WIDTH ? SDDMM_GROUP(columns) : SDDMM_GROUP(n - k);
         if (more) sums += (F(dot_acc))load_partial(gradient, left);
@@ -201,7 +202,7 @@ INLINE void N(sddmm_run)(const INDEX *index, int64_t n, const int height, const 
  * and a half where no more lanes hold samples: to the same bits, since the others add zeros. */
 INLINE void N(sddmm_layout)(const INDEX *index, int64_t n, const int height, const F(operand) *deltas,
                             const void *const *x, int64_t n_samples, const float *factor, const int32_t *correction,
-                            float *gradient)
+                            const float *const *ahead, float *gradient)
 {
     enum { PIECES = SN_LANES / DOT_LANES, HALF = PIECES / 2 };
     const int64_t row_deltas = (n_samples + SN_LANES - 1) / SN_LANES * SN_LANES;
@@ -215,7 +216,7 @@ INLINE void N(sddmm_layout)(const INDEX *index, int64_t n, const int height, con
         const int64_t left = (n_samples - lane + DOT_LANES - 1) / DOT_LANES;
 #define SDDMM(pieces)                                                                                                \
     N(sddmm_run)(index, n, height, pieces, deltas + lane, row_deltas, x + lane / SN_LANES, lane > 0,          \
-                 left <= 2 * PIECES, factors, corrections, gradient)
+                 left <= 2 * PIECES, factors, corrections, lane > 0 ? NULL : ahead, gradient)
         if (left > PIECES + HALF) SDDMM(2 * PIECES);
         else if (left > PIECES) SDDMM(PIECES + HALF);
         else if (left > HALF) SDDMM(PIECES);
@@ -230,18 +231,19 @@ INLINE void N(sddmm_layout)(const INDEX *index, int64_t n, const int height, con
 #define DEFINE_SDDMM(layout, height)                                                                                 \
     static __attribute__((noinline)) void N(sddmm_##layout)(                                                         \
         const INDEX *index, int64_t n, const F(operand) *deltas, const void *const *x, int64_t n_samples,            \
-        const float *factor, const int32_t *correction, float *gradient)                                             \
+        const float *factor, const int32_t *correction, const float *const *ahead, float *gradient)                  \
     {                                                                                                                \
-        N(sddmm_layout)(index, n, height, deltas, x, n_samples, factor, correction, gradient);                \
+        N(sddmm_layout)(index, n, height, deltas, x, n_samples, factor, correction, ahead, gradient);                       \
     }
 DEFINE_SDDMM(rows, 1)
 DEFINE_SDDMM(blocks, SN_BLOCK_HEIGHT)
 #undef DEFINE_SDDMM
 
 static void N(sddmm)(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
-                     int64_t n_samples, const float *factor, const int32_t *correction, float *gradient)
+                     int64_t n_samples, const float *factor, const int32_t *correction, const float *const *ahead,
+                     float *gradient)
 {
-    if (height == 1) N(sddmm_rows)(indices, n, deltas, x, n_samples, factor, correction, gradient);
-    else if (indices) N(sddmm_blocks)(indices, n, deltas, x, n_samples, factor, correction, gradient);
-    else F(sddmm_dense)(n, deltas, x, n_samples, factor, correction, gradient);
+    if (height == 1) N(sddmm_rows)(indices, n, deltas, x, n_samples, factor, correction, ahead, gradient);
+    else if (indices) N(sddmm_blocks)(indices, n, deltas, x, n_samples, factor, correction, ahead, gradient);
+    else F(sddmm_dense)(n, deltas, x, n_samples, factor, correction, ahead, gradient);
 }

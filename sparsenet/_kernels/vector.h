@@ -52,6 +52,12 @@ INLINE void store_partial(float *p, vf v, int64_t n)
     else for (int64_t i = 0; i < n; i++) p[i] = v[i];
 }
 #endif
+/* n values of three arrays from place i on, to L2: they come from beyond while sums are under way. */
+INLINE void fetch_ahead(const float *const *arrays, int64_t i, const int n)
+{
+    for (int a = 0; a < 3; a++)
+        UNROLL for (int j = 0; j < n; j += 16) __builtin_prefetch(arrays[a] + i + j, 0, 2);
+}
 INLINE vf select_float(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 /* a > b ? a : b and a < b ? a : b, so b where either is NaN: what x86's instructions do. */
 #if VECTOR_BYTES == 64
