@@ -230,11 +230,12 @@ def test_stochastic_rounding_never_passes_127(isa, sign):
     kept, operand, scale = encode_deltas(kernels, "int8", z, np.ones(n, np.float32), 9)
     bits = np.array([reference.random_bits(9, row) for row in range(n)])
     assert bits.max() == 2**16 - 1 and bits.min() == 0
-    np.testing.assert_array_equal(operand, 128 + sign * 127)
-
     ones, deltas = np.ones((n, LANES), np.float32), np.zeros((n, LANES), np.int8)
     kernels.prepare(kept, [scale] * n, ones, 0, 9, deltas)
-    np.testing.assert_array_equal(deltas, sign * 127)
+    for rounded in (operand.astype(np.int64) - 128, deltas.astype(np.int64)):
+        # Shrunk by 2**-20 before, a few are rounded the other way.
+        assert set(np.unique(sign * rounded)) <= {126, 127}
+        assert (sign * rounded == 126).mean() < 3 * 127 * 2.0**-20
 
 
 @each_isa

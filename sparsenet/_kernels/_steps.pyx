@@ -67,32 +67,38 @@ cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile
     return s.tile
 
 
-cdef void finish_rows(const Net *net, Panel *panel, int l, float *z, int64_t row,
+cdef void finish_rows(const Net *net, Panel *panel, int l, float *sums, int64_t row,
                       int64_t n_rows, const float *row_scale,
                       const float *lane_scale) noexcept nogil:
     """Bias, activation and 16-bit storage of some rows whose sums are complete."""
     cdef CLayer *layer = &net.layers[l]
     cdef bint last = l == net.n_layers - 1
     kernels.activate(
-        SN_IDENTITY if last else layer.activation, z + row * SN_LANES, n_rows,
+        SN_IDENTITY if last else layer.activation, sums, n_rows,
         layer.bias + row, NULL if row_scale == NULL else row_scale + row, lane_scale)
     # int8 needs the whole panel first, for its scales.
     if not last and (net.precision == SN_FLOAT16 or net.precision == SN_BFLOAT16):
         net.ops.encode(
-            z + row * SN_LANES, n_rows, 0,
+            sums, n_rows, 0,
             <char*>panel.activations[l + 1] + row * SN_LANES * net.ops.activation_size,
             NULL)
 
 
 cdef void multiply(const Net *net, Panel *panel, int l, int lanes, float *z,
                    Scratch *s) noexcept nogil:
-    """Stored inputs of a layer -> its outputs in z."""
+    """Stored inputs of a layer -> its outputs in z, but for hidden ones in 16 bits.
+
+    Those are stored at once, and their sums never leave L1.
+    """
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer = &net.layers[l]
     cdef int64_t n_tiles = layer.forward.n_tiles
     cdef int64_t step = ROWS // layer.forward.height
+    cdef bint kept = (n_tiles > 1 or l == net.n_layers - 1
+                      or net.precision == SN_FLOAT32 or net.precision == SN_INT8)
     cdef int64_t tile, part, block, end, row, rows
     cdef const void *x
+    cdef float *sums
     for tile in range(n_tiles):
         x = operand(net, &layer.forward, tile, panel.activations[l],
                     layer.input_offset, s)
@@ -101,10 +107,11 @@ cdef void multiply(const Net *net, Panel *panel, int l, int lanes, float *z,
             end = min(block + step, layer.forward.n_blocks)
             row = block * layer.forward.height
             rows = min(end * layer.forward.height, layer.n_out) - row
+            sums = z + row * SN_LANES if kept else z
             ops.spmm[layer.wide](&layer.forward, tile, block, end, x,
-                                 layer.input_offset, lanes, z + row * SN_LANES)
+                                 layer.input_offset, lanes, sums)
             if tile == n_tiles - 1:
-                finish_rows(net, panel, l, z, row, rows,
+                finish_rows(net, panel, l, sums, row, rows,
                             scale_of(net, layer.row_scale),
                             scale_of(net, panel.input_scale + l * SN_LANES))
 
@@ -145,7 +152,8 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
                      uint64_t seed) noexcept nogil:
     """Deltas of the logits in s.z -> deltas of all layers kept.
 
-    Returns the first layer's before they were rounded.
+    Returns the first layer's before they were rounded, where rows are sparse. Other
+    formats than bfloat16 have to see all rows of a layer before they round the first.
     """
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer
@@ -153,7 +161,9 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
     cdef int64_t tile, n_tiles, part, block, end, row, rows, step
     cdef float *z = s.z
     cdef float *z_next
+    cdef float *sums
     cdef float *scale
+    cdef bint at_once = net.precision == SN_BFLOAT16, kept
     cdef const char *inputs
     cdef const float *decoded
     cdef const void *x
@@ -162,9 +172,10 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
     for l in range(net.n_layers - 1, -1, -1):
         layer = &net.layers[l]
         scale = panel.delta_scale + l * SN_LANES
-        ops.encode_deltas(z, layer.n_out, layer.row_scale,
-                          layer.transpose.layout == SN_BLOCK_COLUMNS, mix(seed, l),
-                          panel.deltas[l], s.operand if l > 0 else NULL, scale)
+        if not at_once or l == net.n_layers - 1:
+            ops.encode_deltas(z, layer.n_out, layer.row_scale,
+                              layer.transpose.layout == SN_BLOCK_COLUMNS, mix(seed, l),
+                              panel.deltas[l], s.operand if l > 0 else NULL, scale)
         if l == 0:
             break
         # Deltas that are kept in fp32 are written in place.
@@ -172,6 +183,7 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
         if ops.delta_size == sizeof(float):
             z_next = <float*>panel.deltas[l - 1]
         n_tiles = layer.transpose.n_tiles
+        kept = not at_once or n_tiles > 1 or (l == 1 and net.features != NULL)
         step = ROWS // layer.transpose.height
         for tile in range(n_tiles):
             x = operand(net, &layer.transpose, tile,
@@ -182,9 +194,9 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
                 end = min(block + step, layer.transpose.n_blocks)
                 row = block * layer.transpose.height
                 rows = min(end * layer.transpose.height, layer.n_in) - row
+                sums = z_next + row * SN_LANES if kept else z_next
                 ops.spmm[layer.transpose_wide](
-                    &layer.transpose, tile, block, end, x, offset, lanes,
-                    z_next + row * SN_LANES)
+                    &layer.transpose, tile, block, end, x, offset, lanes, sums)
                 if tile < n_tiles - 1:
                     continue
                 inputs = <const char*>panel.activations[l]
@@ -195,8 +207,12 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
                     ops.decode(inputs, rows, layer.input_offset,
                                panel.input_scale + l * SN_LANES, s.decoded)
                     decoded = s.decoded
-                kernels.chain(net.layers[l - 1].activation, z_next + row * SN_LANES,
-                              decoded, rows, scale)
+                kernels.chain(net.layers[l - 1].activation, sums, decoded, rows, scale)
+                if at_once:
+                    ops.encode_deltas(
+                        sums, rows, NULL, False, 0,
+                        <char*>panel.deltas[l - 1] + row * SN_LANES * ops.delta_size,
+                        NULL, scale - SN_LANES)
         z = z_next
     return z
 

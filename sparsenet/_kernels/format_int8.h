@@ -3,6 +3,9 @@
  * per output row for deltas of the weight gradient). Stored bytes are unsigned: value + offset. */
 
 INLINE float inverse_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
+/* The largest value times its scale's inverse is 127 but for 3 roundings: to the nearest byte nothing need be clamped, and
+ * after this shrinking neither when rounding stochastically, which may go up from 127 and anything. */
+#define SHRINK (1.0f - 0x1p-20f)
 
 /* Quantise n_rows x 64 values per lane; row_scale multiplies rows first (NULL: ones). `packed`: the bytes of a sample
  * in the four rows of a block lie side by side. */
@@ -18,9 +21,8 @@ INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scal
     }
     for (int v = 0; v < VECTORS; v++) {
         store(scale + v * WIDTH, largest[v] * (1.0f / 127.0f));
-        for (int i = 0; i < WIDTH; i++) inverse[v][i] = inverse_or_zero(scale[v * WIDTH + i]);
+        for (int i = 0; i < WIDTH; i++) inverse[v][i] = inverse_or_zero(scale[v * WIDTH + i]) * (stochastic ? SHRINK : 1.0f);
     }
-    const vf limit = splat(127.0f);
     for (int64_t first = 0; first < n_rows; first += SN_BLOCK_HEIGHT) {
         vi four[VECTORS];
         UNROLL for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
@@ -30,8 +32,7 @@ INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scal
             const float factor = row_scale ? row_scale[r] : 1.0f;
             UNROLL for (int v = 0; v < VECTORS; v++)
             {
-                vf y = load(z + r * SN_LANES + v * WIDTH) * factor * inverse[v];
-                y = vmax(vmin(y, limit), -limit); /* the inverse's rounding may pass 127 */
+                const vf y = load(z + r * SN_LANES + v * WIDTH) * factor * inverse[v];
                 const vi q = offset + (stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)r, v)) : round_to_int(y));
                 if (!packed) store_bytes(x + r * SN_LANES + v * WIDTH, q);
                 else four[v] = h == 0 ? q : four[v] | q << 8 * h;
@@ -76,14 +77,12 @@ static float F(prepare)(const void *const *kept, int64_t n_panels, const float *
             largest = vmax(vabs(d * load(x_scale[p] + i)), largest);
         }
     const float scale = max_lanes(largest) * (1.0f / 127.0f);
-    const float inverse = inverse_or_zero(scale);
-    const vf limit = splat(127.0f);
+    const float inverse = inverse_or_zero(scale) * SHRINK;
     vi sum = splat_int(0);
     for (int64_t p = 0; p < n_panels; p++)
         UNROLL for (int v = 0; v < VECTORS; v++)
         {
-            vf y = load((const float *)kept[p] + v * WIDTH) * load(x_scale[p] + v * WIDTH) * inverse;
-            y = vmax(vmin(y, limit), -limit);
+            const vf y = load((const float *)kept[p] + v * WIDTH) * load(x_scale[p] + v * WIDTH) * inverse;
             const vi q = round_stochastically(y, random_bits(seed, (uint32_t)p, v));
             sum += q;
             store_bytes((int8_t *)deltas + p * SN_LANES + v * WIDTH, q);
@@ -112,15 +111,11 @@ static void F(encode_weights)(const float *master, int64_t n, int64_t height, co
         }
         for (int i = 0; i < WIDTH; i++) inverse[i] = inverse_or_zero(row_scale[i % SN_BLOCK_HEIGHT]);
     }
-    const vf limit = splat(127.0f);
     for (int64_t i = 0; i < n * height; i += TILE_SIZE) {
         const int64_t m = n * height - i < TILE_SIZE ? n * height - i : TILE_SIZE;
         int8_t buffer[TILE_SIZE];
         UNROLL for (int j = 0; j < TILE_SIZE; j += WIDTH)
-        {
-            const vf y = vmax(vmin(load_partial(master + i + j, m - j) * inverse, limit), -limit);
-            store_bytes(buffer + j, round_to_int(y));
-        }
+            store_bytes(buffer + j, round_to_int(load_partial(master + i + j, m - j) * inverse));
         F(copy_weights)(buffer, TILE_SIZE, i, m, n, height, position, block, n_rows, forward, transpose);
     }
 }
@@ -130,10 +125,9 @@ INLINE float quantize_values(const float *x, int64_t n, int offset, int stochast
 {
     vf largest = splat(0.0f);
     for (int64_t i = 0; i < n; i += WIDTH) largest = vmax(vabs(load_partial(x + i, n - i)), largest);
-    const float scale = max_lanes(largest) * (1.0f / 127.0f), inverse = inverse_or_zero(scale);
-    const vf limit = splat(127.0f);
+    const float scale = max_lanes(largest) * (1.0f / 127.0f), inverse = inverse_or_zero(scale) * (stochastic ? SHRINK : 1.0f);
     for (int64_t i = 0; i < n; i += WIDTH) {
-        const vf y = vmax(vmin(load_partial(x + i, n - i) * inverse, limit), -limit);
+        const vf y = load_partial(x + i, n - i) * inverse;
         const vi q = stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)(i / SN_LANES), (int)(i % SN_LANES / WIDTH)))
                                 : round_to_int(y);
         store_bytes(bytes + i, q + offset);
