@@ -36,7 +36,7 @@ cdef struct CLayer:
 
 cdef struct Panel:
     void **activations       # inputs of each layer, [n_in][64] stored
-    void **turned            # the same, turned, for the gradient of all columns; or NULL
+    void **turned            # the same, turned (kernels.h), or NULLs
     void **deltas            # of each layer's outputs, [n_out][64] kept
     float *input_scale       # [layer][64]
     float *delta_scale       # [layer][64]
