@@ -230,7 +230,7 @@ def main():
     parser.add_argument("--hidden", type=int, nargs="+", default=[1024, 1024])
     parser.add_argument("--batch", type=int, help="default: 128; 256 with --scaling")
     parser.add_argument("--threads", type=int, help="default: 1; 2 with --scaling")
-    parser.add_argument("--steps", type=int, default=50, help="steps in an epoch")
+    parser.add_argument("--steps", type=int, default=100, help="steps in an epoch")
     parser.add_argument("--epochs", type=int, help="default: 3; 50 with --digits")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
