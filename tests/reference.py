@@ -74,12 +74,14 @@ def random_bits(seed, row):
 def quantize(values, scale, bits=None):
     """values / scale as integers in -127..127: to nearest even, or at random.
 
-    With random bits, floor(value + u) for u uniform in (0, 1): right on average.
+    With random bits, floor(value + u) for u uniform in (0, 1): right on average, but
+    for a factor that keeps the largest value from passing 127.
     """
     scale = np.asarray(scale, np.float32)
     inverse = np.divide(np.float32(1), scale, out=np.zeros_like(scale), where=scale > 0)
+    if bits is not None:
+        inverse = inverse * np.float32(1 - 2.0**-20)
     scaled = values * inverse
-    scaled = np.clip(scaled, -127, 127)
     if bits is not None:
         u = (bits.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-16)
         scaled = scaled + (u - np.float32(0.5))

@@ -281,7 +281,8 @@ def test_prepare(isa, precision, offset, n_panels, zero):
 @each_precision
 @each_height
 @pytest.mark.parametrize("n", sorted(set(FAN_INS)))
-def test_encode_weights(isa, precision, height, n):
+@pytest.mark.parametrize("far", [False, True])
+def test_encode_weights(isa, precision, height, n, far):
     rng = np.random.default_rng(n)
     kernels = Kernels(isa, precision)
     master = np.zeros(n * height + 64, np.float32)[: n * height].reshape(n, height)
@@ -295,7 +296,7 @@ def test_encode_weights(isa, precision, height, n):
     position = np.zeros(n + 64, np.uint32)[:n]
     position[:] = rng.permutation(2 * n)[:n]
     row_scale = np.zeros(height, np.float32)
-    kernels.encode_weights(master, position, forward, transpose, row_scale)
+    kernels.encode_weights(master, position, forward, transpose, row_scale, far=far)
     stored, expected_scale = reference.encode_weights(master, precision)
     np.testing.assert_array_equal(row_scale, expected_scale)
     np.testing.assert_array_equal(transpose[position], stored)

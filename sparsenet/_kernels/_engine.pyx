@@ -105,6 +105,9 @@ cdef int64_t TASK_CONNECTIONS = 4096
 cdef double SERIAL_WORK = 2e6
 # Multiply-adds between two looks at Python's signals: 20 to 200 ms of one core.
 cdef double SIGNAL_WORK = 2e9
+# Bytes of a transpose from which on its cache lines are fetched before they are written
+# to: half of a small L2.
+cdef int64_t FAR = 1 << 19
 # Ranges of features for each thread, and at least; rows of X that tell how often each
 # feature is met; and what the update of a feature costs, in non-zeros.
 cdef int64_t RANGES_PER_THREAD = 4, MIN_RANGES = 8
@@ -190,6 +193,7 @@ cdef class Engine:
                     layer.is_sparse and layer.transpose_indices.dtype == np.uint32)
                 c.transpose_position = <const uint32_t*>address(
                     layer.transpose_position)
+                c.far = layer.transpose.nbytes > FAR
             c.input_offset = 128 if l == 0 or signed else 0
             c.in_strips = pays(
                 &c.forward, self.net.ops.strip_percent[c.forward.layout != SN_ROWS])

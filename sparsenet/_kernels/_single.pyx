@@ -220,11 +220,12 @@ cdef class Kernels:
         return factor, correction, total
 
     def encode_weights(self, master, position, forward, transpose, row_scale,
-                       int64_t block=-1, int64_t n_rows=0):
+                       int64_t block=-1, int64_t n_rows=0, bint far=False):
         """`block` -1: of a sparse layer; else of a dense one of n_rows rows."""
         self.ops.encode_weights(
             <const float*>address(master), len(master), master.shape[1],
-            <const uint32_t*>address(position), block, n_rows, <void*>address(forward),
+            <const uint32_t*>address(position), far, block, n_rows,
+            <void*>address(forward),
             <void*>address(transpose), <float*>address(row_scale))
 
     def encode_terms(self, x, int64_t n, int stochastic, uint64_t seed, terms):

@@ -32,6 +32,7 @@ cdef struct CLayer:
     float *row_scale
     float *moments[4]
     const uint16_t *cohort  # of each weight; NULL: all are as old as the network
+    bint far            # the transpose does not fit L2
     const uint32_t *transpose_position  # of each column of a block; NULL: dense
 
 cdef struct Panel:

@@ -367,8 +367,8 @@ cdef void encode_blocks(const Net *net, int l, int64_t begin,
             forward += k * height * ops.weight_size
         ops.encode_weights(
             layer.weights + k * height, m.indptr[last] - k, height,
-            NULL if position == NULL else position + k, block if dense else -1,
-            layer.n_out, forward, layer.transpose.weights,
+            NULL if position == NULL else position + k, layer.far,
+            block if dense else -1, layer.n_out, forward, layer.transpose.weights,
             layer.row_scale + block * height)
         block = last
 

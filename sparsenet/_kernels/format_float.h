@@ -77,8 +77,8 @@ static float F(prepare)(const void *const *kept, int64_t n_panels, const float *
 
 #include "weight_copies.h"
 
-static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *position, int64_t block,
-                              int64_t n_rows, void *forward, void *transpose, float *row_scale)
+static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *position, int far,
+                              int64_t block, int64_t n_rows, void *forward, void *transpose, float *row_scale)
 {
     enum { CHUNK = PAIR > TILE_SIZE ? PAIR : TILE_SIZE };
     (void)row_scale;
@@ -89,7 +89,7 @@ static void F(encode_weights)(const float *master, int64_t n, int64_t height, co
         STORE buffer[CHUNK];
         UNROLL for (int j = 0; j < CHUNK; j += PAIR)
             F(store_pair)(buffer + j, load_partial(master + i + j, m - j), load_partial(master + i + j + WIDTH, m - j - WIDTH));
-        F(copy_weights)(buffer, CHUNK, i, m, n, height, position, block, n_rows, forward, transpose);
+        F(copy_weights)(buffer, CHUNK, i, m, n, height, position, far, block, n_rows, forward, transpose);
     }
 }
 

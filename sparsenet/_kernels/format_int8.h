@@ -94,8 +94,8 @@ static float F(prepare)(const void *const *kept, int64_t n_panels, const float *
 
 #include "weight_copies.h"
 
-static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *position, int64_t block,
-                              int64_t n_rows, void *forward, void *transpose, float *row_scale)
+static void F(encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *position, int far,
+                              int64_t block, int64_t n_rows, void *forward, void *transpose, float *row_scale)
 {
     vf largest = splat(0.0f);
     for (int64_t i = 0; i < n * height; i += WIDTH) largest = vmax(vabs(load_partial(master + i, n * height - i)), largest);
@@ -116,7 +116,7 @@ static void F(encode_weights)(const float *master, int64_t n, int64_t height, co
         int8_t buffer[TILE_SIZE];
         UNROLL for (int j = 0; j < TILE_SIZE; j += WIDTH)
             store_bytes(buffer + j, round_to_int(load_partial(master + i + j, m - j) * inverse));
-        F(copy_weights)(buffer, TILE_SIZE, i, m, n, height, position, block, n_rows, forward, transpose);
+        F(copy_weights)(buffer, TILE_SIZE, i, m, n, height, position, far, block, n_rows, forward, transpose);
     }
 }
 

@@ -93,7 +93,7 @@ cdef extern from "kernels.h" nogil:
                          void *deltas, float *factor,
                          int32_t *correction) noexcept nogil
         void (*encode_weights)(const float *master, int64_t n, int64_t height,
-                               const uint32_t *position, int64_t block,
+                               const uint32_t *position, int far, int64_t block,
                                int64_t n_rows, void *forward, void *transpose,
                                float *row_scale) noexcept nogil
         float (*encode_terms)(const float *x, int64_t n, int stochastic,

@@ -39,11 +39,20 @@ INLINE void F(put_tile)(const F(tile) *tile, const int strips, int64_t row, int6
             memcpy(place + h * (F(dense_place)(1, 0, 0)), (const F(weight) *)&laid_out + h * SN_BLOCK_HEIGHT, SN_BLOCK_HEIGHT * sizeof *copy);
 }
 
+/* The weights of m columns into their places of the transpose, `height` at a time. */
+INLINE void F(scatter)(const F(weight) *weights, const uint32_t *position, int64_t m, const int height, int far, F(weight) *transpose)
+{
+    for (int64_t j = 0; j < m; j++) {
+        if (far) __builtin_prefetch(&transpose[(int64_t)position[j + SCATTER_AHEAD] * height], 1);
+        memcpy(&transpose[(int64_t)position[j] * height], weights + j * height, height * sizeof *weights);
+    }
+}
+
 /* Put m weights of a block, from place i on of the master's order [column][row], into both copies (NULL: there is no
  * such copy). `buffer` holds `chunk` of them, a whole number of tiles. The other parameters are those of
  * encode_weights in kernels.h. */
 INLINE void F(copy_weights)(const F(weight) *buffer, const int chunk, int64_t i, int64_t m, int64_t n, int64_t height,
-                            const uint32_t *position, int64_t block, int64_t n_rows, F(weight) *forward,
+                            const uint32_t *position, int far, int64_t block, int64_t n_rows, F(weight) *forward,
                             F(weight) *transpose)
 {
     const int dense = block >= 0, blocks = height > 1, strips = STRIPS && dense;
@@ -75,17 +84,11 @@ INLINE void F(copy_weights)(const F(weight) *buffer, const int chunk, int64_t i,
             }
     }
     if (!transpose || dense) return;
-    if (blocks)
-        for (int64_t j = 0; j < m; j += SN_BLOCK_HEIGHT) {
-            const uint32_t *place = position + (i + j) / SN_BLOCK_HEIGHT;
-            __builtin_prefetch(&transpose[(int64_t)place[SCATTER_AHEAD] * SN_BLOCK_HEIGHT], 1);
-            memcpy(&transpose[(int64_t)*place * SN_BLOCK_HEIGHT], buffer + j, SN_BLOCK_HEIGHT * sizeof *buffer);
-        }
+    /* A constant count is unrolled: the int8 copies of rows take 74 us instead of 100. */
+    if (blocks) F(scatter)(buffer, position + i / SN_BLOCK_HEIGHT, m / SN_BLOCK_HEIGHT, SN_BLOCK_HEIGHT, far, transpose);
+    else if (m < chunk || far) F(scatter)(buffer, position + i, m, 1, far, transpose);
     else
-        for (int64_t j = 0; j < m; j++) {
-            __builtin_prefetch(&transpose[position[i + j + SCATTER_AHEAD]], 1);
-            transpose[position[i + j]] = buffer[j];
-        }
+        UNROLL for (int j = 0; j < chunk; j++) transpose[position[i + j]] = buffer[j];
 }
 #undef PERMUTE
 #undef ROW_BY_ROW
