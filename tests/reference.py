@@ -310,6 +310,25 @@ def update(optimizer, alpha, inv_weight, parameter, gradient, first, second):
 # --- rewiring ----------------------------------------------------------------------
 
 
+def advance(optimizer, alpha, rates, inv_weight, state, begin, end, gradient=None):
+    """Steps begin[i] to end[i] - 1 of feature i: the first one with its gradient.
+
+    `state` [feature][plane][parameter], `rates` [step] or, for each parameter,
+    [step][feature][parameter].
+    """
+    after = state.copy()
+    for i, (first, last) in enumerate(zip(begin, end, strict=True)):
+        for step in range(first, last):
+            rate = rates[step] if rates.ndim == 1 else rates[step, i]
+            at_rate = dataclasses.replace(optimizer, learning_rate=rate)
+            g = np.zeros_like(state[i, 0])
+            if gradient is not None and step == first:
+                g = gradient[i]
+            arrays = after[i, 0], g, after[i, 1], after[i, 2]
+            after[i] = update(at_rate, alpha, inv_weight[step], *arrays)
+    return after
+
+
 def mix(x, y):
     """SplitMix64's output function over a combined counter."""
     mask = 2**64 - 1

@@ -3,8 +3,6 @@
 Bits and bounds as in test_kernels.py and test_products.py.
 """
 
-import dataclasses
-
 import numpy as np
 import pytest
 import reference
@@ -21,7 +19,6 @@ from test_kernels import (
 from test_products import each_index
 
 from sparsenet._kernels._single import Kernels
-from sparsenet._network import Optimizer
 
 # Around the vectors (16), their tiles (64, 128) and what two tiles leave over.
 N_UNITS = (1, 7, 16, 63, 64, 65, 100, 129, 200)
@@ -285,149 +282,3 @@ def test_float16_rows_keep_tiny_and_huge_deltas(isa, largest):
     row, scale = run_encode(kernels, "float16", "row", x)
     assert scale == 1
     np.testing.assert_allclose(row, x, rtol=2.0**-11, atol=0)
-
-
-# --- replay ------------------------------------------------------------------------
-
-OPTIMIZERS = {
-    "adam": Optimizer("adam", 1e-3),
-    "sgd": Optimizer("sgd", 0.1, nesterovs_momentum=False),
-    "nesterov": Optimizer("sgd", 0.1, nesterovs_momentum=True),
-}
-each_optimizer = pytest.mark.parametrize(
-    "optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS
-)
-
-
-def random_steps(optimizer, n, rng):
-    """Learning rate and inverse of the batch's weight of each step."""
-    learning_rate = optimizer.learning_rate * rng.uniform(0.5, 1, n)
-    return learning_rate.astype(np.float32), rng.uniform(0.01, 1, n).astype(np.float32)
-
-
-def eager(kernels, optimizer, alpha, steps, missed, arrays):
-    """Every missed step by `update`, with a gradient of zero."""
-    arrays, zeros = np.array(arrays), np.zeros(len(missed), np.float32)
-    now = len(steps[0])
-    for t in range(now - missed.max(), now):
-        step = dataclasses.replace(optimizer, learning_rate=steps[0][t])
-        after = arrays.copy()
-        kernels.update(step, alpha, steps[1][t], after[0], zeros, after[1], after[2])
-        arrays = np.where(missed >= now - t, after, arrays)
-    return arrays
-
-
-def run_replay(kernels, optimizer, alpha, steps, missed, arrays):
-    n = len(missed)
-    padded = np.full((3, n + LANES), GUARD)
-    padded[:, :n] = arrays
-    # Steps that are yet to come do not matter.
-    steps = [np.append(of_steps, np.float32(np.nan)) for of_steps in steps]
-    kernels.replay(optimizer, alpha, *steps, len(steps[0]) - 1, missed, *padded)
-    np.testing.assert_array_equal(padded[:, n:], GUARD)
-    return padded[:, :n]
-
-
-@each_isa
-@each_optimizer
-@pytest.mark.parametrize("alpha", [0, 0.1])
-def test_replay_is_update_without_gradient(isa, optimizer, alpha):
-    rng = np.random.default_rng(0)
-    kernels, n = Kernels(isa, "float32"), 8 * LANES
-    missed = rng.integers(0, 41, (8, LANES)).astype(np.int32)
-    missed[1] = rng.integers(20, 41, LANES)
-    missed[2], missed[3], missed[4] = 40, 0, 7
-    missed[5] = 0
-    missed[5, 37] = 40
-    arrays = random_floats((3, 8, LANES), rng)
-    arrays[2] **= 2
-    arrays[:, 6] = 0
-    # One that moves keeps the settled ones beside it going (16: portable's group).
-    missed[7] = 40
-    arrays[1, 7] = 0
-    arrays[1, 7, 15::16] = 1
-    missed, arrays = missed.ravel(), arrays.reshape(3, n)
-    steps = random_steps(optimizer, 45, rng)
-    for of_steps in steps:
-        of_steps[:5] = np.nan  # before anything was missed
-
-    expected = eager(kernels, optimizer, alpha, steps, missed, arrays)
-    actual = run_replay(kernels, optimizer, alpha, steps, missed, arrays)
-    np.testing.assert_array_equal(bits_of(actual), bits_of(expected))
-    moved = actual[0] != arrays[0]
-    assert moved.sum() > n / 3 and not moved[missed == 0].any()
-
-
-@each_isa
-@pytest.mark.parametrize("alpha", [0, 0.1])
-def test_replay_at_the_rates_of_cohorts(isa, alpha):
-    rng = np.random.default_rng(0)
-    kernels, n, n_steps, n_cohorts = Kernels(isa, "float32"), 4 * LANES, 30, 5
-    optimizer = OPTIMIZERS["adam"]
-    missed = rng.integers(0, n_steps + 1, n).astype(np.int32)
-    cohort = np.zeros(n + LANES, np.uint16)
-    cohort[:n] = rng.integers(0, n_cohorts, n)
-    rates = rng.uniform(1e-4, 1e-2, (n_steps, n_cohorts)).astype(np.float32)
-    inv_weight = rng.uniform(0.01, 1, n_steps).astype(np.float32)
-    arrays = random_floats((3, n), rng)
-    arrays[2] **= 2
-    actual = arrays.copy()
-    kernels.replay(
-        optimizer, alpha, rates, inv_weight, n_steps, missed, *actual, cohort
-    )
-    for number in range(n_cohorts):
-        steps = np.ascontiguousarray(rates[:, number]), inv_weight
-        expected = eager(kernels, optimizer, alpha, steps, missed, arrays)
-        of_cohort = cohort[:n] == number
-        np.testing.assert_array_equal(
-            bits_of(actual[:, of_cohort]), bits_of(expected[:, of_cohort])
-        )
-
-
-@each_isa
-@each_optimizer
-@pytest.mark.parametrize("alpha", [0, 0.01])
-def test_replay_stops_where_parameters_have_settled(isa, optimizer, alpha):
-    rng = np.random.default_rng(1)
-    n_steps, n = 6000, 2 * LANES
-    kernels = Kernels(isa, "float32")
-    missed = rng.integers(n_steps - 500, n_steps + 1, n).astype(np.int32)
-    arrays = random_floats((3, n), rng) * np.float32(1e-3)
-    arrays[2] **= 2
-    steps = random_steps(optimizer, n_steps, rng)
-    if alpha > 0:  # so much of it that nothing is left
-        optimizer = dataclasses.replace(optimizer, epsilon=1e-3)
-        steps[1][:] *= 20
-    expected = eager(kernels, optimizer, alpha, steps, missed, arrays)
-    steps[0][-7:] = np.nan  # steps that nobody takes
-    actual = run_replay(kernels, optimizer, alpha, steps, missed, arrays)
-    np.testing.assert_allclose(actual[0], expected[0], rtol=0, atol=2.0**-32)
-    np.testing.assert_allclose(actual[1], expected[1], rtol=0, atol=2.0**-33)
-    if alpha > 0:
-        assert np.abs(actual[0]).max() < 2.0**-32
-    if optimizer.solver == "adam":
-        # Up to the roundings of all steps.
-        decayed = arrays[2] * 0.999 ** missed.astype(np.float64)
-        wanted = decayed if alpha == 0 else expected[2]
-        np.testing.assert_allclose(actual[2], wanted, rtol=n_steps * UNIT_ROUNDOFF)
-    else:
-        np.testing.assert_array_equal(actual[2], arrays[2])
-
-
-@each_isa
-def test_replay_does_not_stop_where_little_is_not_settled(isa):
-    # Adam with a strong L2 leaves a tiny weight again: its steps do not shrink.
-    kernels, n = Kernels(isa, "float32"), LANES
-    missed = np.full(n, 16, np.int32)
-    arrays = np.zeros((3, n), np.float32)
-    arrays[0] = 1e-11
-    optimizer = Optimizer("adam", 1e-3)
-    steps = np.full((2, 16), [[1e-3], [1 / 64]], np.float32)
-    expected = eager(kernels, optimizer, 0.1, steps, missed, arrays)
-    actual = run_replay(kernels, optimizer, 0.1, steps, missed, arrays)
-    assert np.abs(expected[0]).min() > 1e-5
-    np.testing.assert_array_equal(bits_of(actual), bits_of(expected))
-    # What is not a number is not little.
-    arrays[:], arrays[1, 3] = 0, np.nan
-    actual = run_replay(kernels, optimizer, 0.0, steps, missed, arrays)
-    assert np.isnan(actual[0][3]) and np.isfinite(np.delete(actual[0], 3)).all()

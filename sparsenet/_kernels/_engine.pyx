@@ -1,8 +1,7 @@
 """Owns the memory of training and prediction, and enters the compiled passes."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
@@ -11,6 +10,8 @@ from sparsenet._kernels._features cimport (
     FeatureRange,
     Features,
     FeatureScratch,
+    PlannedBatch,
+    release,
 )
 from sparsenet._kernels._input cimport Input, address, input_of
 from sparsenet._kernels._matrix cimport matrix_of, pays
@@ -32,7 +33,7 @@ from sparsenet._kernels._steps cimport (
     Scratch,
     Task,
     panels_of,
-    plan_first_batch,
+    plan_batch,
     predict_panels,
     run_panels,
     run_steps,
@@ -113,6 +114,10 @@ cdef int64_t FAR = 1 << 19
 cdef int64_t RANGES_PER_THREAD = 4, MIN_RANGES = 8
 SAMPLED_ROWS = 2048
 UPDATE_COST = 8.0
+# Batches that are planned ahead at most, and the non-zeros of all of them (12 to 20
+# bytes each).
+cdef int64_t WINDOW = 16
+cdef double PLANNED = 1e6
 
 
 def max_threads():
@@ -215,17 +220,17 @@ cdef class Engine:
         c.row_scale = <float*>self.arena.take(padded(layer.n_out) * 4)
         f.n_features = layer.n_in
         f.n_units = layer.n_out
-        f.fan_out = layer.fan_out
         f.height = layer.height
         f.connections = address(layer.connections)
         f.wide = layer.connections is not None and layer.connections.dtype == np.uint32
-        f.state = <float*>address(layer.state)
-        f.planes = layer.state.shape[1]
-        f.stride = layer.stride
+        f.state.values = <float*>address(layer.state)
+        f.state.planes = layer.state.shape[1]
+        f.state.stride = layer.stride
+        f.state.fan_out = layer.fan_out
+        f.state.cohort = <const uint16_t*>address(layer.cohort)
         f.table = <char*>address(layer.table)
         f.row_bytes = layer.table.strides[0]
         f.scale = <float*>address(layer.scale)
-        f.cohort = <const uint16_t*>address(layer.cohort)
         if layer.moments is not None:
             for i in range(2):
                 c.moments[2 + i] = <float*>address(layer.moments[i])
@@ -326,7 +331,9 @@ cdef class Engine:
                                   int64_t n_terms, int64_t batch,
                                   int64_t largest_range) except -1:
         """Memory of a thread; `largest_range` is 0 for a prediction."""
-        cdef int64_t chunk = max(<int64_t>CHUNK, self.features.fan_out) + 2 * SN_LANES
+        cdef int64_t stride = self.features.state.stride
+        cdef int64_t chunk = max(<int64_t>CHUNK, stride) + 2 * SN_LANES
+        cdef int64_t n_features = max(<int64_t>1, CHUNK // stride)
         n_terms = max(n_terms, batch) + 2 * SN_LANES
         s.indices = <uint32_t*>arena.take(n_terms * 4)
         s.values = <float*>arena.take(n_terms * 4)
@@ -335,25 +342,24 @@ cdef class Engine:
         if largest_range == 0:
             return 0
         s.counts = <uint32_t*>arena.take(largest_range * 4)
-        s.late = <uint32_t*>arena.take(largest_range * 4)
+        s.touched = <uint32_t*>arena.take((largest_range + 1) * 4)
+        s.n_steps = <uint32_t*>arena.take(largest_range * 4)
         s.sorted = <uint32_t*>arena.take(largest_range * 4)
         s.first = <int64_t*>arena.take(batch * 8)
         s.last = <int64_t*>arena.take(batch * 8)
         s.last_range = s.last_batch = -1
-        s.weights = <float*>arena.take(chunk * 4)
-        s.moments[0] = <float*>arena.take(chunk * 4)
-        s.moments[1] = <float*>arena.take(chunk * 4)
+        s.features = <uint32_t*>arena.take(n_features * 4)
+        s.begin = <uint32_t*>arena.take(n_features * 4)
+        s.end = <uint32_t*>arena.take(n_features * 4)
         s.gradient = <float*>arena.take(chunk * 4)
-        s.missed = <int32_t*>arena.take(chunk * 4)
-        if self.features.cohort != NULL:
-            s.cohort = <uint16_t*>arena.take(chunk * 2)
+        s.weights = <float*>arena.take(chunk * 4)
         s.stored = arena.take(chunk * 4)
         return 0
 
     cdef int64_t take_ranges(self, Arena arena, Run *run, X, int n_threads) except -1:
         """Cut the features into ranges of about the same work; returns the largest."""
         cdef int64_t n = max(MIN_RANGES, RANGES_PER_THREAD * n_threads)
-        cdef int64_t n_features = self.features.n_features, size, largest = 0, i
+        cdef int64_t n_features = self.features.n_features, largest = 0, i
         cdef FeatureRange *part
         if self.feature_work is None:
             # Once for all passes: it decides who works on a feature, not on what.
@@ -372,19 +378,21 @@ cdef class Engine:
             part = &run.features.ranges[i]
             part.begin = 0 if i == 0 else ends[i - 1]
             part.end = ends[i]
-            size = part.end - part.begin
-            part.touched = <uint32_t*>arena.take(size * 4)
-            part.offsets = <uint32_t*>arena.take((size + 1) * 4)
-            largest = max(largest, size)
+            part.batches = <PlannedBatch*>arena.take(
+                run.features.window * sizeof(PlannedBatch))
+            largest = max(largest, part.end - part.begin)
         return largest
 
     cdef int start_features(self, Arena arena, Run *run, X, int n_threads) except -1:
         """Memory of a pass over sparse rows, but for the threads'."""
         cdef int64_t units = (self.features.n_units + 63) // 64 * 64
-        cdef int64_t steps = (run.n_rows + run.batch_size - 1) // run.batch_size
+        cdef double entries = run.batch_size * (X.nnz / X.shape[0])  # of a batch
         run.features.features = &self.features
-        run.features.seen = <uint32_t*>arena.take(self.features.n_features * 4)
-        run.features.inv_weight = <float*>arena.take(steps * 4)
+        # Ctrl-C waits for the steps that are planned.
+        run.features.window = max(1, <int64_t>min(
+            <double>WINDOW, PLANNED / max(entries, 1.0), SIGNAL_WORK / run.work))
+        run.features.done = <uint32_t*>arena.take(self.features.n_features * 4)
+        run.features.place = <uint32_t*>arena.take(self.features.n_features * 4)
         run.features.delta_bytes = units * self.net.ops.row_size
         run.features.deltas = <char*>arena.take(
             run.batch_size * run.features.delta_bytes + 512)
@@ -433,7 +441,7 @@ cdef class Engine:
         """
         cdef Arena arena = Arena()
         cdef Run run
-        cdef int64_t steps_per_call, rows_of_rates = 1, cohort
+        cdef int64_t steps_per_call, steps_known = 1, cohort
         self.n_batches = 0
         if order.shape[0] == 0:
             return 0.0, 0.0
@@ -459,13 +467,22 @@ cdef class Engine:
         n_threads = self.start(arena, &run, X, y, sample_weight, order, batch_size,
                                seed, n_threads)
         if self.net.features != NULL:
-            rows_of_rates = (run.n_rows + run.batch_size - 1) // run.batch_size
-        run.rates = <float*>arena.take(rows_of_rates * run.step.n_cohorts * 4)
+            steps_known = (run.n_rows + run.batch_size - 1) // run.batch_size
+        run.first_row = <int64_t*>arena.take(steps_known * 8)
+        run.rates = <float*>arena.take(steps_known * run.step.n_cohorts * 4)
+        run.inv_weight = <float*>arena.take(steps_known * 4)
         run.features.rates = run.rates
+        run.features.inv_weight = run.inv_weight
         steps_per_call = max(1, <int64_t>(SIGNAL_WORK / run.work))
         try:
             self.run_pass(&run, n_threads, steps_per_call)
-        finally:  # after Ctrl-C too
+        except BaseException:  # Ctrl-C
+            if self.net.features != NULL:
+                # Some features are as far as the last planned step: so are all, then.
+                run.n_rows = run.weighed
+                self.run_pass(&run, n_threads, steps_per_call)
+            raise
+        finally:
             if self.net.features != NULL:
                 with nogil:
                     settle_features(&run)
@@ -505,7 +522,7 @@ cdef class Engine:
         with nogil:
             if by_gradient:
                 if self.net.features != NULL:
-                    plan_first_batch(&run)
+                    plan_batch(&run, 0, 0)
                 if not run.features.out_of_memory:
                     run_panels(&run, run.batch_size, seed)
             for l in range(self.net.n_layers):
@@ -534,15 +551,15 @@ cdef class Engine:
         run.order = &order[0]
         run.n_rows = order.shape[0]
         run.batch_size = min(batch_size, run.n_rows)
-        run.planned = -1
+        run.features.window = 1
         run.seed = seed
         run.n_tasks = self.n_tasks
         run.tasks = self.tasks
         n_panels = panels_of(run.batch_size)
         run.work = 3.0 * self.connections * n_panels * SN_LANES
         if self.net.features != NULL:
-            run.work += (3 + UPDATE_COST) * self.features.fan_out * run.batch_size * (
-                X.nnz / X.shape[0])
+            entries = run.batch_size * (X.nnz / X.shape[0])
+            run.work += (3 + UPDATE_COST) * self.features.state.fan_out * entries
             run.work = max(run.work, 1.0)  # a linear model of rows without non-zeros
         if run.work < SERIAL_WORK:
             n_threads = 1
@@ -554,10 +571,10 @@ cdef class Engine:
 
     cdef int finish(self, Run *run) except -1:
         """Free what the ranges of features allocated for themselves."""
-        cdef int64_t r
+        cdef int64_t r, b
         for r in range(run.features.n_ranges):
-            free(run.features.ranges[r].samples)
-            free(run.features.ranges[r].values)
+            for b in range(run.features.window):
+                release(&run.features.ranges[r].batches[b])
         return 0
 
     cdef int run_pass(self, Run *run, int n_threads,

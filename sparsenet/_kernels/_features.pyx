@@ -3,14 +3,18 @@
 What a step costs goes with the non-zeros of its batch. A sample's sums read the
 weights of the features that it holds; a feature's gradient reads the deltas of the
 samples that hold it, and its weights are updated at once. A feature that a batch does
-not hold costs nothing: its momentum, second moment and L2 decay are replayed when it
-is met again, before the forward pass, and at the end of the epoch.
+not hold costs nothing: what its momentum, second moment and L2 decay do in the
+meantime is done all at once.
 
-Features are cut into ranges, which threads share. A range finds its part of the
+Batches are planned ahead. A feature that a planned batch holds again takes the steps
+until then right after it has learned, so that its parameters are fetched once; others
+take them when a batch that holds them is planned, or at the end of the epoch.
+
+Features are cut into ranges, which threads share. A range finds its part of a
 batch by itself, in the order of the samples, so no sum depends on the threads.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -26,14 +30,29 @@ from sparsenet._kernels.kernels cimport (
 
 cdef const sn_kernels *kernels = kernels_in_use()
 
+# Rows of X whose entries are fetched ahead while a batch is sorted.
+cdef int64_t ROWS_AHEAD = 16
+
 cdef extern from *:
     """
+    #include <string.h>
+    /* To L2: L1 is full of what sums and updates read meanwhile. */
     static void sn_prefetch(const void *p, long bytes)
     {
-        for (long i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)p + i);
+        for (long i = 0; i < bytes; i += 64)
+            __builtin_prefetch((const char *)p + i, 0, 2);
+    }
+    /* A few cache lines: a call of memcpy takes longer. */
+    static void sn_copy(void *to, const void *from, long bytes)
+    {
+        long i = 0;
+        for (; i + 32 <= bytes; i += 32)
+            memcpy((char *)to + i, (const char *)from + i, 32);
+        for (; i < bytes; i++) ((char *)to)[i] = ((const char *)from)[i];
     }
     """
     void sn_prefetch(const void *p, long n_bytes) noexcept nogil
+    void sn_copy(void *to, const void *source, long n_bytes) noexcept nogil
 
 
 # Rows of X -------------------------------------------------------------------------
@@ -54,6 +73,15 @@ cdef inline float value_at(const Input *x, int64_t k) noexcept nogil:
     if x.double_precision:
         return <float>(<const double*>x.data)[k]
     return (<const float*>x.data)[k]
+
+
+cdef inline void prefetch_entries(const Input *x, int64_t k,
+                                  int64_t n) noexcept nogil:
+    """n entries from number k on."""
+    cdef int64_t index_size = 8 if x.wide else 4
+    cdef int64_t value_size = 8 if x.double_precision else 4
+    sn_prefetch(<const char*>x.indices + k * index_size, n * index_size)
+    sn_prefetch(<const char*>x.data + k * value_size, n * value_size)
 
 
 cdef inline void read_row(const Input *x, int64_t begin, int64_t n,
@@ -96,6 +124,9 @@ cdef void sum_features(const Features *f, const sn_format_kernels *ops,
     cdef float factor
     cdef float *out
     for lane in range(n):
+        if lane + 1 < n:
+            begin = row_begin(x, rows[lane + 1])
+            prefetch_entries(x, begin, row_begin(x, rows[lane + 1] + 1) - begin)
         begin = row_begin(x, rows[lane])
         n_terms = row_begin(x, rows[lane] + 1) - begin
         read_row(x, begin, n_terms, s)
@@ -110,7 +141,7 @@ cdef void sum_features(const Features *f, const sn_format_kernels *ops,
         else:
             ops.sum_sparse_rows[f.wide](
                 s.indices, s.terms, n_terms, f.table, f.row_bytes, f.connections,
-                f.fan_out, f.height, f.n_units, out)
+                f.state.fan_out, f.height, f.n_units, out)
         if factor != 1:
             for unit in range(f.n_units):
                 out[unit] *= factor
@@ -139,237 +170,259 @@ cdef void keep_rows(const FeatureRun *run, const sn_format_kernels *ops,
             run.deltas + sample * run.delta_bytes)
 
 
+cdef int reserve(PlannedBatch *batch, int64_t n_entries) noexcept nogil:
+    """Make room for a batch's non-zeros; 0 where there is none."""
+    if n_entries <= batch.capacity:
+        return 1
+    release(batch)
+    cdef int64_t n = n_entries + n_entries // 2
+    batch.touched = <uint32_t*>malloc(n * sizeof(uint32_t))
+    batch.offsets = <uint32_t*>malloc((n + 1) * sizeof(uint32_t))
+    batch.until = <uint32_t*>malloc(n * sizeof(uint32_t))
+    batch.samples = <uint32_t*>malloc(n * sizeof(uint32_t))
+    # Padded: terms are made from whole vectors of values.
+    batch.values = <float*>malloc((n + SN_LANES) * sizeof(float))
+    batch.capacity = n
+    return (batch.touched != NULL and batch.offsets != NULL and batch.until != NULL
+            and batch.samples != NULL and batch.values != NULL)
+
+
+cdef void release(PlannedBatch *batch) noexcept nogil:
+    free(batch.touched)
+    free(batch.offsets)
+    free(batch.until)
+    free(batch.samples)
+    free(batch.values)
+    memset(batch, 0, sizeof(PlannedBatch))
+
+
 cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
                const sn_optimizer *optimizer, const Input *of, const int64_t *rows,
-               int64_t n_rows, int64_t now, int64_t batch, int64_t r,
+               int64_t n_rows, int64_t step, int64_t learned, int64_t r,
                FeatureScratch *s) noexcept nogil:
-    """Sort a batch's non-zeros in one range by feature, and bring those up to date."""
+    """Sort the non-zeros of a step's batch in one range by feature.
+
+    The range has learned from the batches of `learned` steps. Features that are not
+    planned for one in between are brought up to date.
+    """
     cdef FeatureRange *part = &run.ranges[r]
+    cdef PlannedBatch *batch = &part.batches[step % run.window]
+    cdef PlannedBatch *before
     cdef Input rows_of_x = of[0]  # a copy, which no store in the loops can change
     cdef const Input *x = &rows_of_x
+    cdef int64_t n_features = part.end - part.begin
     cdef int64_t b, k, begin, end, n_entries = 0, n_touched = 0, n_late = 0, feature, i
     cdef uint32_t offset = 0, count, place
-    cdef bint go_on = s.last_batch == batch and s.last_range == r - 1
+    cdef bint go_on = s.last_batch == step and s.last_range == r - 1
     for b in range(n_rows):
         end = row_begin(x, rows[b] + 1)
         # A row's indices ascend: where it left the range before, it enters this one.
         begin = s.last[b] if go_on else lower_bound(x, row_begin(x, rows[b]), end,
                                                     part.begin)
+        if go_on and b + ROWS_AHEAD < n_rows:
+            prefetch_entries(x, s.last[b + ROWS_AHEAD], 32)
         k = begin
         while k < end:
             feature = index_at(x, k) - part.begin
-            if feature >= part.end - part.begin:
+            if feature >= n_features:
                 break
-            if s.counts[feature] == 0:
-                part.touched[n_touched] = <uint32_t>feature
-                n_touched += 1
-            s.counts[feature] += 1
+            count = s.counts[feature]
+            s.counts[feature] = count + 1
+            # Written in any case: half of the branches would be mispredicted.
+            s.touched[n_touched] = <uint32_t>feature
+            n_touched += count == 0
             k += 1
         s.first[b] = begin
         s.last[b] = k
         n_entries += k - begin
-    s.last_batch = batch
+    s.last_batch = step
     s.last_range = r
-    part.n_touched = n_touched
-    if n_entries > part.capacity:
-        free(part.samples)
-        free(part.values)
-        part.capacity = n_entries + n_entries // 2
-        # Padded: terms are made from whole vectors of values.
-        part.samples = <uint32_t*>malloc(part.capacity * sizeof(uint32_t))
-        part.values = <float*>malloc((part.capacity + SN_LANES) * sizeof(float))
-        if part.samples == NULL or part.values == NULL:
-            part.capacity = part.n_touched = 0
-            run.out_of_memory = 1
+    if not reserve(batch, n_entries):
+        release(batch)
+        run.out_of_memory = 1
+        n_touched = 0
+    batch.n_touched = n_touched
     for i in range(n_touched):
-        feature = part.touched[i]
+        feature = s.touched[i]
         count = s.counts[feature]
-        part.offsets[i] = offset
+        batch.offsets[i] = offset
         s.counts[feature] = offset
         offset += count
-    part.offsets[n_touched] = offset
-    if part.n_touched > 0:
+    if n_touched > 0:
+        batch.offsets[n_touched] = offset
         for b in range(n_rows):
             for k in range(s.first[b], s.last[b]):
                 feature = index_at(x, k) - part.begin
                 place = s.counts[feature]
                 s.counts[feature] = place + 1
-                part.samples[place] = <uint32_t>b
-                part.values[place] = value_at(x, k)
+                batch.samples[place] = <uint32_t>b
+                batch.values[place] = value_at(x, k)
+        if run.features.scale == NULL:
+            ops.encode_terms(batch.values, n_entries, 0, 0, batch.values)
     for i in range(n_touched):
-        feature = part.touched[i]
+        feature = s.touched[i]
         s.counts[feature] = 0
         feature += part.begin
-        part.touched[i] = <uint32_t>feature
-        if run.seen[feature] < now:
-            s.late[n_late] = <uint32_t>feature
+        batch.touched[i] = <uint32_t>feature
+        batch.until[i] = 0
+        if run.done[feature] > learned:
+            before = &part.batches[(run.done[feature] - 1) % run.window]
+            before.until[run.place[feature]] = <uint32_t>step
+        elif run.done[feature] < step:
+            s.touched[n_late] = <uint32_t>feature
+            s.n_steps[n_late] = <uint32_t>step - run.done[feature]
             n_late += 1
-    catch_up(run, ops, optimizer, n_late, now, s)
+        run.done[feature] = <uint32_t>step + 1
+        run.place[feature] = <uint32_t>i
+    catch_up(run, ops, optimizer, n_late, step, s)
 
 
 cdef void learn(FeatureRun *run, const sn_format_kernels *ops,
-                const sn_optimizer *optimizer, int64_t now, int64_t r, uint64_t seed,
-                FeatureScratch *s) noexcept nogil:
-    """Gradients of the features that were planned, and at once their step."""
+                const sn_optimizer *optimizer, int64_t step, int64_t end, int64_t r,
+                uint64_t seed, FeatureScratch *s) noexcept nogil:
+    """The step of the features of a batch, and those until a batch holds them again.
+
+    Until step `end`, where no planned batch holds them.
+    """
     cdef const Features *f = run.features
-    cdef FeatureRange *part = &run.ranges[r]
-    cdef int64_t at_once = max(<int64_t>1, CHUNK // f.fan_out)
-    cdef int64_t number, chunk, n, i
-    for number in range((part.n_touched + at_once - 1) // at_once):
-        chunk = number * at_once
-        n = min(at_once, part.n_touched - chunk)
-        if chunk == 0:
-            prefetch(f, part.touched, n)
+    cdef PlannedBatch *batch = &run.ranges[r].batches[step % run.window]
+    cdef int64_t at_once = max(<int64_t>1, CHUNK // f.state.stride)
+    cdef int64_t ahead = 2 * at_once  # features whose parameters are on their way
+    cdef int64_t chunk = 0, n, i
+    cdef uint32_t number
+    for i in range(batch.n_touched):
+        if batch.until[i] == 0:
+            batch.until[i] = run.done[batch.touched[i]] = <uint32_t>end
+        s.n_steps[i] = batch.until[i] - <uint32_t>step
+    sort_by_steps(batch.n_touched, s)
+    for i in range(min(ahead, batch.n_touched)):
+        prefetch(f, batch.touched[s.sorted[i]])
+    while chunk < batch.n_touched:
+        n = min(at_once, batch.n_touched - chunk)
         for i in range(n):
-            # The next chunk's parameters arrive while this one's gradients are summed.
-            if chunk + at_once + i < part.n_touched:
-                prefetch(f, part.touched + chunk + at_once + i, 1)
-            gradient(run, ops, part, chunk + i, 0, seed, s, s.gradient + i * f.fan_out)
-            run.seen[part.touched[chunk + i]] = <uint32_t>(now + 1)
-        load(f, part.touched + chunk, n, s)
-        kernels.update(optimizer, s.cohort, n * f.fan_out, s.weights, s.gradient,
-                       s.moments[0], s.moments[1])
-        save(f, ops, part.touched + chunk, n, s)
+            if chunk + ahead + i < batch.n_touched:
+                prefetch(f, batch.touched[s.sorted[chunk + ahead + i]])
+            number = s.sorted[chunk + i]
+            s.features[i] = batch.touched[number]
+            s.begin[i] = <uint32_t>step
+            s.end[i] = <uint32_t>step + s.n_steps[number]
+            gradient(run, ops, batch, number, 0, seed, s,
+                     s.gradient + i * f.state.stride)
+        kernels.advance(optimizer, &f.state, run.rates, run.inv_weight, n, s.features,
+                        s.begin, s.end, s.gradient)
+        write_table(f, ops, s.features, n, s)
+        chunk += n
 
 
 cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
-                   const FeatureRange *part, int64_t i, int dense, uint64_t seed,
+                   const PlannedBatch *batch, int64_t i, int dense, uint64_t seed,
                    FeatureScratch *s, float *out) noexcept nogil:
     """Of the i-th feature of a batch; `dense`: at all units, not its own only."""
     cdef const Features *f = run.features
-    cdef int64_t begin = part.offsets[i], n_terms = part.offsets[i + 1] - begin, k
-    cdef const uint32_t *samples = part.samples + begin
-    cdef const float *values = part.values + begin
-    cdef uint32_t feature = part.touched[i]
-    cdef int64_t index_size = 4 if f.wide else 2
-    cdef int64_t n_out = f.n_units if dense else f.fan_out
-    cdef float factor
+    cdef int64_t begin = batch.offsets[i], n_terms = batch.offsets[i + 1] - begin, k
+    cdef const uint32_t *samples = batch.samples + begin
+    cdef const void *terms = <const char*>batch.values + begin * ops.term_size
+    cdef int64_t feature = batch.touched[i], n_blocks = f.state.fan_out // f.height
+    cdef int64_t n_out = f.n_units if dense else f.state.fan_out
+    cdef float factor = 1
     if f.scale != NULL:
         for k in range(n_terms):
-            s.values[k] = values[k] * run.delta_scale[samples[k]]
-        values = s.values
-    factor = ops.encode_terms(values, n_terms, 1, mix(seed, feature), s.terms)
+            s.values[k] = batch.values[begin + k] * run.delta_scale[samples[k]]
+        factor = ops.encode_terms(s.values, n_terms, 1, mix(seed, feature), s.terms)
+        terms = s.terms
     if dense or f.connections == NULL:
-        ops.sum_rows(samples, s.terms, n_terms, run.deltas, run.delta_bytes, 1,
+        ops.sum_rows(samples, terms, n_terms, run.deltas, run.delta_bytes, 1,
                      f.n_units, out)
     else:
         ops.sum_at_connections[f.wide](
-            samples, s.terms, n_terms, run.deltas, run.delta_bytes,
-            <const char*>f.connections + feature * (f.fan_out // f.height) * index_size,
-            f.fan_out, f.height, out)
+            samples, terms, n_terms, run.deltas, run.delta_bytes,
+            <const char*>f.connections + feature * n_blocks * (4 if f.wide else 2),
+            f.state.fan_out, f.height, out)
     if factor != 1:
         for k in range(n_out):
             out[k] *= factor
 
 
 cdef void settle(FeatureRun *run, const sn_format_kernels *ops,
-                 const sn_optimizer *optimizer, int64_t now, int64_t r,
+                 const sn_optimizer *optimizer, int64_t end, int64_t r,
                  FeatureScratch *s) noexcept nogil:
     """At the end of a pass: bring all features of a range up to date."""
     cdef FeatureRange *part = &run.ranges[r]
     cdef int64_t feature, n_late = 0
     for feature in range(part.begin, part.end):
-        if run.seen[feature] < now:
-            s.late[n_late] = <uint32_t>feature
+        if run.done[feature] < end:
+            s.touched[n_late] = <uint32_t>feature
+            s.n_steps[n_late] = <uint32_t>end - run.done[feature]
             n_late += 1
-    catch_up(run, ops, optimizer, n_late, now, s)
+    catch_up(run, ops, optimizer, n_late, end, s)
 
 
 # Parameters ------------------------------------------------------------------------
 
-cdef inline void sort_by_absence(const FeatureRun *run, int64_t n_late, int64_t now,
-                                 FeatureScratch *s) noexcept nogil:
-    """s.late -> s.sorted: features that were absent for as long lie together.
+cdef inline void sort_by_steps(int64_t n, FeatureScratch *s) noexcept nogil:
+    """Numbers of features -> s.sorted: those with as many steps to take lie together.
 
-    A vector of parameters takes as long as its longest absence.
+    Their vectors are advanced side by side.
     """
-    cdef int64_t[ABSENCES + 1] begin
-    cdef int64_t i, absence
+    cdef int64_t[STEPS + 1] begin
+    cdef int64_t i, bucket
     memset(begin, 0, sizeof(begin))
-    for i in range(n_late):
-        absence = min(now - run.seen[s.late[i]], <int64_t>ABSENCES) - 1
-        begin[absence + 1] += 1
-    for i in range(ABSENCES):
+    for i in range(n):
+        bucket = min(s.n_steps[i], <uint32_t>STEPS) - 1
+        begin[bucket + 1] += 1
+    for i in range(STEPS):
         begin[i + 1] += begin[i]
-    for i in range(n_late):
-        absence = min(now - run.seen[s.late[i]], <int64_t>ABSENCES) - 1
-        s.sorted[begin[absence]] = s.late[i]
-        begin[absence] += 1
+    for i in range(n):
+        bucket = min(s.n_steps[i], <uint32_t>STEPS) - 1
+        s.sorted[begin[bucket]] = <uint32_t>i
+        begin[bucket] += 1
 
 
 cdef void catch_up(FeatureRun *run, const sn_format_kernels *ops,
-                   const sn_optimizer *optimizer, int64_t n_late, int64_t now,
+                   const sn_optimizer *optimizer, int64_t n_late, int64_t end,
                    FeatureScratch *s) noexcept nogil:
-    """Replay the steps that the features in s.late were absent from."""
+    """The last s.n_steps steps before step `end`, of the features in s.touched."""
     cdef const Features *f = run.features
-    cdef int64_t at_once = max(<int64_t>1, CHUNK // f.fan_out)
-    cdef int64_t number, chunk, n, i, k, padded
-    cdef const uint32_t *late
-    cdef int32_t missed
-    sort_by_absence(run, n_late, now, s)
-    for number in range((n_late + at_once - 1) // at_once):
-        chunk = number * at_once
+    cdef int64_t at_once = max(<int64_t>1, CHUNK // f.state.stride)
+    cdef int64_t chunk = 0, n, i
+    cdef uint32_t number
+    sort_by_steps(n_late, s)
+    while chunk < n_late:
         n = min(at_once, n_late - chunk)
-        late = s.sorted + chunk
-        prefetch(f, late, n)
         for i in range(n):
-            missed = <int32_t>(now - run.seen[late[i]])
-            run.seen[late[i]] = <uint32_t>now
-            for k in range(i * f.fan_out, (i + 1) * f.fan_out):
-                s.missed[k] = missed
-        load(f, late, n, s)
-        padded = (n * f.fan_out + SN_LANES - 1) // SN_LANES * SN_LANES
-        for k in range(n * f.fan_out, padded):
-            s.missed[k] = 0
-        kernels.replay(optimizer, s.cohort, run.rates, run.inv_weight, now, s.missed,
-                       padded, s.weights, s.moments[0], s.moments[1])
-        save(f, ops, late, n, s)
+            number = s.sorted[chunk + i]
+            prefetch(f, s.touched[number])
+            s.features[i] = s.touched[number]
+            s.begin[i] = <uint32_t>end - s.n_steps[number]
+            s.end[i] = <uint32_t>end
+        kernels.advance(optimizer, &f.state, run.rates, run.inv_weight, n, s.features,
+                        s.begin, s.end, NULL)
+        write_table(f, ops, s.features, n, s)
+        chunk += n
 
 
-cdef inline void prefetch(const Features *f, const uint32_t *features,
-                          int64_t n) noexcept nogil:
-    cdef int64_t i, size = f.planes * f.stride
-    for i in range(n):
-        sn_prefetch(f.state + features[i] * size, size * sizeof(float))
+cdef inline void prefetch(const Features *f, int64_t feature) noexcept nogil:
+    cdef int64_t size = f.state.planes * f.state.stride
+    sn_prefetch(f.state.values + feature * size, size * sizeof(float))
 
 
-cdef void load(const Features *f, const uint32_t *features, int64_t n,
-               FeatureScratch *s) noexcept nogil:
-    """Gather the parameters of some features, one after the other."""
-    cdef int64_t i, plane, size = f.planes * f.stride
-    cdef const float *state
-    for i in range(n):
-        state = f.state + features[i] * size
-        memcpy(s.weights + i * f.fan_out, state, f.fan_out * sizeof(float))
-        for plane in range(1, f.planes):
-            memcpy(s.moments[plane - 1] + i * f.fan_out, state + plane * f.stride,
-                   f.fan_out * sizeof(float))
-        if s.cohort != NULL:
-            memcpy(s.cohort + i * f.fan_out, f.cohort + features[i] * f.fan_out,
-                   f.fan_out * sizeof(uint16_t))
-
-
-cdef void save(const Features *f, const sn_format_kernels *ops,
-               const uint32_t *features, int64_t n, FeatureScratch *s) noexcept nogil:
-    """Put them back, and their weights into the table in its number format."""
-    cdef int64_t i, plane, size = f.planes * f.stride
-    cdef int64_t n_rows = (n * f.fan_out + SN_LANES - 1) // SN_LANES
-    cdef int64_t stored_size = ops.activation_size
-    cdef float *state
-    for i in range(n):
-        state = f.state + features[i] * size
-        memcpy(state, s.weights + i * f.fan_out, f.fan_out * sizeof(float))
-        for plane in range(1, f.planes):
-            memcpy(state + plane * f.stride, s.moments[plane - 1] + i * f.fan_out,
-                   f.fan_out * sizeof(float))
+cdef void write_table(const Features *f, const sn_format_kernels *ops,
+                      const uint32_t *features, int64_t n,
+                      FeatureScratch *s) noexcept nogil:
+    """Weights of some features into the table, in its number format."""
+    cdef int64_t stride = f.state.stride, size = f.state.planes * stride, i
+    if f.table == <char*>f.state.values:
+        return
     if f.scale != NULL:
         for i in range(n):
             f.scale[features[i]] = ops.encode_row(
-                s.weights + i * f.fan_out, f.fan_out, 0, 0, s.stored)
-            memcpy(f.table + features[i] * f.row_bytes, s.stored, f.fan_out)
-    elif f.table != <char*>f.state:
-        ops.encode(s.weights, n_rows, 0, s.stored, NULL)
-        for i in range(n):
-            memcpy(f.table + features[i] * f.row_bytes,
-                   <char*>s.stored + i * f.fan_out * stored_size,
-                   f.fan_out * stored_size)
+                f.state.values + features[i] * size, f.state.fan_out, 0, 0, s.stored)
+            sn_copy(f.table + features[i] * f.row_bytes, s.stored, f.row_bytes)
+        return
+    for i in range(n):
+        sn_copy(s.weights + i * stride, f.state.values + features[i] * size,
+                stride * sizeof(float))
+    ops.encode(s.weights, (n * stride + SN_LANES - 1) // SN_LANES, 0, s.stored, NULL)
+    for i in range(n):
+        sn_copy(f.table + features[i] * f.row_bytes,
+                <char*>s.stored + i * f.row_bytes, f.row_bytes)

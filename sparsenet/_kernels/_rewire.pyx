@@ -16,11 +16,10 @@ from libc.string cimport memcpy, memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels._features cimport (
-    FeatureRange,
     Features,
+    PlannedBatch,
     gradient,
-    load,
-    save,
+    write_table,
 )
 from sparsenet._kernels._input cimport address
 from sparsenet._kernels._memory cimport Arena
@@ -463,14 +462,14 @@ cdef Rows rows_of_features(const Features *f) noexcept nogil:
     rows.n_rows = f.n_features
     rows.n_columns = f.n_units // f.height
     rows.height = f.height
-    rows.length = f.fan_out // f.height
+    rows.length = f.state.fan_out // f.height
     rows.columns = <void*>f.connections
     rows.wide = f.wide
-    for plane in range(f.planes):
-        rows.planes[plane] = f.state + plane * f.stride
-    rows.n_planes = <int>f.planes
-    rows.stride = f.planes * f.stride
-    rows.cohort = <uint16_t*>f.cohort
+    for plane in range(f.state.planes):
+        rows.planes[plane] = f.state.values + plane * f.state.stride
+    rows.n_planes = <int>f.state.planes
+    rows.stride = f.state.planes * f.state.stride
+    rows.cohort = <uint16_t*>f.state.cohort
     return rows
 
 
@@ -540,8 +539,8 @@ cdef int64_t rewire_features(Run *run, const Growth *growth,
     if growth.by_gradient:
         for part in prange(run.features.n_ranges, schedule="static",
                            num_threads=run.row_threads):
-            n_new += rewire_touched(run, &rows, &run.features.ranges[part], growth,
-                                    &scratch[threadid()])
+            n_new += rewire_touched(run, &rows, run.features.ranges[part].batches,
+                                    growth, &scratch[threadid()])
     else:
         for part in prange((rows.n_rows + AT_ONCE - 1) // AT_ONCE, schedule="static",
                            num_threads=run.row_threads):
@@ -553,16 +552,16 @@ cdef int64_t rewire_features(Run *run, const Growth *growth,
     return (n_new + n_repaired) * rows.height
 
 
-cdef int64_t rewire_touched(Run *run, const Rows *rows, const FeatureRange *part,
+cdef int64_t rewire_touched(Run *run, const Rows *rows, const PlannedBatch *batch,
                             const Growth *growth, RowScratch *s) noexcept nogil:
     cdef int64_t i, n_new = 0
     cdef sn_thread_state state
     kernels.enter(&state)
-    for i in range(part.n_touched):
-        gradient(&run.features, run.net.ops, part, i, 1, growth.seed,
+    for i in range(batch.n_touched):
+        gradient(&run.features, run.net.ops, batch, i, 1, growth.seed,
                  &s.step.features, s.gradient)
-        n_new += rewire_row(rows, part.touched[i], growth, s.gradient, rows.height, s)
-        encode_feature(run, part.touched[i], s)
+        n_new += rewire_row(rows, batch.touched[i], growth, s.gradient, rows.height, s)
+        encode_feature(run, batch.touched[i], s)
     kernels.leave(&state)
     return n_new
 
@@ -581,8 +580,7 @@ cdef int64_t rewire_some(Run *run, const Rows *rows, int64_t first,
 
 cdef void encode_feature(Run *run, uint32_t feature, RowScratch *s) noexcept nogil:
     """Write a feature's row of the table anew."""
-    load(run.features.features, &feature, 1, &s.step.features)
-    save(run.features.features, run.net.ops, &feature, 1, &s.step.features)
+    write_table(run.features.features, run.net.ops, &feature, 1, &s.step.features)
 
 
 cdef RowScratch *row_scratches(Arena arena, Run *run, int n_threads,

@@ -15,6 +15,7 @@ from sparsenet._kernels.kernels cimport (
     SN_SGD,
     SN_STRIP_PAIR,
     SN_STRIP,
+    sn_feature_state,
     sn_format_kernels,
     sn_kernels,
     sn_matrix,
@@ -299,16 +300,25 @@ cdef class Kernels:
                           <float*>address(parameter), <const float*>address(gradient),
                           <float*>address(first), <float*>address(second))
 
-    def replay(self, optimizer, double alpha, rates, inv_weight, int64_t now, missed,
-               parameter, first, second, cohort=None):
-        """`rates` [step][cohort] and `inv_weight` of each step; missed int32[n]."""
+    def advance(self, optimizer, double alpha, rates, inv_weight, state, fan_out,
+                features, begin, end, gradient=None, cohort=None):
+        """`rates` [step][cohort], `inv_weight` [step], state [feature][plane][stride].
+
+        `features`, `begin` and `end` are uint32[n], `gradient` is as wide as `state`.
+        """
         cdef sn_optimizer o = step_of(optimizer, alpha, 0)
+        cdef sn_feature_state f
         o.n_cohorts = rates.shape[1] if rates.ndim == 2 else 1
-        self.table.replay(
-            &o, <const uint16_t*>address(cohort), <const float*>address(rates),
-            <const float*>address(inv_weight), now, <const int32_t*>address(missed),
-            len(missed), <float*>address(parameter), <float*>address(first),
-            <float*>address(second))
+        f.values = <float*>address(state)
+        f.planes = state.shape[1]
+        f.stride = state.shape[2]
+        f.fan_out = fan_out
+        f.cohort = <const uint16_t*>address(cohort)
+        self.table.advance(
+            &o, &f, <const float*>address(rates), <const float*>address(inv_weight),
+            len(features), <const uint32_t*>address(features),
+            <const uint32_t*>address(begin), <const uint32_t*>address(end),
+            <const float*>address(gradient))
 
 
 def aligned(shape, dtype):

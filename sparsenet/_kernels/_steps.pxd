@@ -79,6 +79,7 @@ cdef struct Run:             # a pass over the training rows
     int64_t n_rows
     int64_t batch_size
     int64_t start            # rows done
+    int64_t weighed          # rows whose batches have been weighed, for steps to come
     int64_t n_steps
     uint64_t seed
     double learning_rate
@@ -87,14 +88,18 @@ cdef struct Run:             # a pass over the training rows
     double young_rate
     sn_optimizer step
     double *decays           # [2][n_cohorts] beta ** age, in steps, of each cohort
-    float *rates             # [n_cohorts], of this step; sparse rows: [step][n_cohorts]
+    # What is known of the steps of this pass up to `n_weighed`; unless rows are sparse,
+    # of one at a time.
+    int64_t *first_row
+    float *rates             # [step][n_cohorts]
+    float *inv_weight        # [step]
     int64_t n_tasks
     Task *tasks
     Panel *panels
     Scratch *scratch
     FeatureRun features
-    int64_t planned          # the batch whose features are sorted; -1: none
     int64_t steps_here       # steps of this pass
+    int64_t n_weighed        # and those whose batches have been weighed
     int panel_threads
     int row_threads
     double work              # multiply-adds of a step, about
@@ -107,7 +112,7 @@ cdef inline int64_t panels_of(int64_t n_samples) noexcept nogil:
 
 
 cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil
-cdef void plan_first_batch(Run *run) noexcept nogil
+cdef void plan_batch(Run *run, int64_t first_row, int64_t step) noexcept nogil
 cdef void run_panels(Run *run, int64_t batch, uint64_t seed) noexcept nogil
 cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t batch,
                           Scratch *s) noexcept nogil

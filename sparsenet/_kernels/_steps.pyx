@@ -378,51 +378,80 @@ cdef void encode_blocks(const Net *net, int l, int64_t begin,
 cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
     """At most n_steps optimizer steps: two parallel regions each.
 
-    Where rows are sparse, a third comes between: features learn from this batch and
-    are made ready for the next.
+    Where rows are sparse, a third comes between: features learn from this batch, and a
+    later one is planned.
     """
-    cdef int64_t batch, p, t, r, _step
-    cdef bint sparse = run.net.features != NULL
-    cdef double batch_weight
+    cdef int64_t batch, known, end, p, t, r, _step
+    cdef bint sparse = run.net.features != NULL, more
     cdef uint64_t seed
     for _step in range(n_steps):
-        if run.start >= run.n_rows or run.features.out_of_memory:
+        while run.n_weighed < run.steps_here + run.features.window:
+            if not weigh_batch(run):
+                break
+            if sparse:
+                known = run.n_weighed - 1
+                plan_batch(run, run.first_row[known], known)
+        if run.features.out_of_memory:
             return
-        batch = min(run.batch_size, run.n_rows - run.start)
-        batch_weight = batch
-        if run.weights != NULL:
-            batch_weight = 0
-            for p in range(run.start, run.start + batch):
-                batch_weight += run.weights[run.order[p]]
-        if batch_weight > 0:  # a batch without weight teaches nothing
-            run.n_steps += 1
-            run.step.inv_weight = 1.0 / batch_weight
-            set_rates(run, run.rates + (
-                run.steps_here * run.step.n_cohorts if sparse else 0))
-            seed = mix(run.seed, run.n_steps)
-            if sparse:
-                run.features.inv_weight[run.steps_here] = run.step.inv_weight
-                if run.planned != run.start:
-                    plan_first_batch(run)
-                    if run.features.out_of_memory:
-                        return
-            run_panels(run, batch, seed)
-            if sparse:
-                for r in prange(run.features.n_ranges, schedule="static",
-                                num_threads=run.row_threads):
-                    update_range(run, batch, r, &run.scratch[threadid()], seed)
-                run.planned = run.start + batch
-            # Neighbouring rows to one thread: in the transpose their weights share
-            # cache lines.
-            for t in prange(run.n_tasks, schedule="static",
+        if run.n_weighed == run.steps_here:
+            run.start = run.n_rows
+            return
+        known = run.steps_here if sparse else 0
+        run.start = run.first_row[known]
+        run.step.inv_weight = run.inv_weight[known]
+        run.step.learning_rate = run.rates + known * run.step.n_cohorts
+        run.n_steps += 1
+        seed = mix(run.seed, run.n_steps)
+        batch = batch_at(run, run.start)
+        run_panels(run, batch, seed)
+        if sparse:
+            # Features that no planned batch holds: to the end, if it is in sight.
+            end = run.steps_here + 1
+            if run.weighed == run.n_rows:
+                end = run.n_weighed
+            more = weigh_batch(run)
+            for r in prange(run.features.n_ranges, schedule="static",
                             num_threads=run.row_threads):
-                update_task(run, &run.tasks[t], batch,
-                            &run.scratch[threadid()], seed)
-            for p in range(panels_of(batch)):
-                run.loss += run.panels[p].loss
-            run.total_weight += batch_weight
-            run.steps_here += 1
+                update_range(run, end, more, r, &run.scratch[threadid()], seed)
+        # Neighbouring rows to one thread: in the transpose their weights share
+        # cache lines.
+        for t in prange(run.n_tasks, schedule="static", num_threads=run.row_threads):
+            update_task(run, &run.tasks[t], batch, &run.scratch[threadid()], seed)
+        for p in range(panels_of(batch)):
+            run.loss += run.panels[p].loss
+        run.steps_here += 1
         run.start += batch
+
+
+cdef inline int64_t batch_at(const Run *run, int64_t row) noexcept nogil:
+    """Rows of the batch that begins there."""
+    return min(run.batch_size, run.n_rows - row)
+
+
+cdef bint weigh_batch(Run *run) noexcept nogil:
+    """What the next step has to know of its batch; 0: there is no further step.
+
+    A batch without weight teaches nothing, and is none.
+    """
+    cdef int64_t first, known, row
+    cdef double weight
+    while run.weighed < run.n_rows:
+        first = run.weighed
+        run.weighed += batch_at(run, first)
+        weight = run.weighed - first
+        if run.weights != NULL:
+            weight = 0
+            for row in range(first, run.weighed):
+                weight += run.weights[run.order[row]]
+        if weight > 0:
+            known = run.n_weighed if run.net.features != NULL else 0
+            run.first_row[known] = first
+            run.inv_weight[known] = 1.0 / weight
+            run.total_weight += weight
+            set_rates(run, run.rates + known * run.step.n_cohorts)
+            run.n_weighed += 1
+            return True
+    return False
 
 
 cdef void set_rates(Run *run, float *rates) noexcept nogil:
@@ -434,7 +463,6 @@ cdef void set_rates(Run *run, float *rates) noexcept nogil:
     cdef double rate
     cdef double *decay_1 = run.decays
     cdef double *decay_2 = run.decays + run.step.n_cohorts
-    run.step.learning_rate = rates
     for cohort in range(run.step.n_cohorts):
         decay_1[cohort] *= run.beta_1
         decay_2[cohort] *= run.beta_2
@@ -446,13 +474,12 @@ cdef void set_rates(Run *run, float *rates) noexcept nogil:
         rates[cohort] = rate
 
 
-cdef void plan_first_batch(Run *run) noexcept nogil:
-    """Later batches are planned along with the update of the one before."""
+cdef void plan_batch(Run *run, int64_t first_row, int64_t step) noexcept nogil:
+    """Plan a step ahead of all that have been taken, but for those planned before."""
     cdef int64_t r
     for r in prange(run.features.n_ranges, schedule="static",
                     num_threads=run.row_threads):
-        plan_batch(run, run.start, run.steps_here, r, &run.scratch[threadid()])
-    run.planned = run.start
+        plan_range(run, first_row, step, run.steps_here, r, &run.scratch[threadid()])
 
 
 cdef void run_panels(Run *run, int64_t batch, uint64_t seed) noexcept nogil:
@@ -508,26 +535,27 @@ cdef void update_task(Run *run, const Task *task, int64_t batch, Scratch *s,
     kernels.leave(&state)
 
 
-cdef void plan_batch(Run *run, int64_t start, int64_t now, int64_t r,
-                     Scratch *s) noexcept nogil:
-    """Make a range of features ready for the batch that begins at row `start`."""
+cdef void plan_range(Run *run, int64_t first_row, int64_t step, int64_t learned,
+                     int64_t r, Scratch *s) noexcept nogil:
+    """Make a range of features ready for a step, whose batch begins at that row."""
     cdef sn_thread_state state
     kernels.enter(&state)
-    plan(&run.features, run.net.ops, &run.step, &run.x, run.order + start,
-         min(run.batch_size, run.n_rows - start), now, start, r, &s.features)
+    plan(&run.features, run.net.ops, &run.step, &run.x, run.order + first_row,
+         batch_at(run, first_row), step, learned, r, &s.features)
     kernels.leave(&state)
 
 
-cdef void update_range(Run *run, int64_t batch, int64_t r, Scratch *s,
+cdef void update_range(Run *run, int64_t end, bint more, int64_t r, Scratch *s,
                        uint64_t seed) noexcept nogil:
+    cdef int64_t last = run.n_weighed - 1
     cdef sn_thread_state state
     kernels.enter(&state)
     # A seed that no layer of region 2 has.
-    learn(&run.features, run.net.ops, &run.step, run.steps_here, r,
+    learn(&run.features, run.net.ops, &run.step, run.steps_here, end, r,
           mix(seed, ~<uint64_t>run.net.n_layers), &s.features)
-    if run.start + batch < run.n_rows:
-        plan_batch(run, run.start + batch, run.steps_here + 1, r, s)
     kernels.leave(&state)
+    if more:
+        plan_range(run, run.first_row[last], last, run.steps_here + 1, r, s)
 
 
 cdef void settle_features(Run *run) noexcept nogil:

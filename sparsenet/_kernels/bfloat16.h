@@ -1,6 +1,13 @@
 /* bfloat16 is the upper half of fp32. A vector of pairs splits into its even values (shift) and its odd ones
  * (mask) without any shuffle; order_pair interleaves them again where the order matters. */
 #define SPLIT_LANES (ISA_BF16 ? 1 : 2 * WIDTH)
+INLINE vf F(load_vector)(const uint16_t *x)
+{
+    vu16 stored;
+    memcpy(&stored, x, sizeof stored);
+    return (vf)(__builtin_convertvector(stored, vu) << 16);
+}
+
 INLINE void F(load_pair)(const uint16_t *x, vf *a, vf *b)
 {
     const vu pairs = (vu)load_int(x);

@@ -49,6 +49,7 @@ INLINE void store_half(uint16_t *x, vf v)
 #endif
 
 #define SPLIT_LANES 1
+INLINE vf F(load_vector)(const uint16_t *x) { return load_half(x); }
 INLINE void F(load_pair)(const uint16_t *x, vf *a, vf *b) { *a = load_half(x), *b = load_half(x + WIDTH); }
 INLINE void F(order_pair)(vf *a, vf *b) { (void)a, (void)b; }
 INLINE void F(store_pair)(uint16_t *x, vf a, vf b) { store_half(x, a), store_half(x + WIDTH, b); }

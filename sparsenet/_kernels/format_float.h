@@ -125,15 +125,11 @@ static float F(encode_row)(const float *values, int64_t n, int stochastic, uint6
     return 1.0f;
 }
 
-/* Products of a sparse row's weights with a term, PAIR at a time. */
+/* Products of a sparse row's weights with a term. */
 typedef float F(sum);
-enum { F(products_at_once) = PAIR };
 INLINE void F(multiply)(const STORE *weights, F(wide) term, float *products)
 {
-    vf a, b;
-    F(load_pair)(weights, &a, &b);
-    F(order_pair)(&a, &b);
-    store(products, a * F(term_value)(term)), store(products + WIDTH, b * F(term_value)(term));
+    store(products, F(load_vector)(weights) * F(term_value)(term));
 }
 INLINE void F(finish_sums)(float *sums, int64_t n) { (void)sums, (void)n; }
 #undef PAIR

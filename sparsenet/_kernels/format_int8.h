@@ -153,7 +153,6 @@ static float F(encode_row)(const float *values, int64_t n, int stochastic, uint6
 
 typedef int32_t F(sum);
 typedef uint8_t F(row);
-enum { F(products_at_once) = WIDTH };
 INLINE int32_t F(term_value)(int32_t term) { return term; }
 INLINE int32_t F(row_value)(uint8_t value) { return (int32_t)value - 128; }
 INLINE void F(multiply)(const uint8_t *weights, int32_t term, int32_t *products)

@@ -226,7 +226,7 @@ INLINE void step_vector(const sn_optimizer *o, const int adam, vf learning_rate,
     if (adam) { /* Kingma & Ba (2015), algorithm 1 with the efficient order of its section 2 */
         *m = fma_(splat(o->beta_1), *m, (1.0f - o->beta_1) * g);
         *v = fma_(splat(o->beta_2), *v, (1.0f - o->beta_2) * (g * g));
-        *w -= ratio_to_root(learning_rate * *m, *v, o->epsilon);
+        *w -= learning_rate * *m * reciprocal(vsqrt(*v) + o->epsilon);
     } else {
         const vf step = learning_rate * g;
         *m = fma_(splat(o->momentum), *m, -step);
@@ -261,84 +261,4 @@ static void update(const sn_optimizer *o, const uint16_t *cohort, int64_t n, flo
     if (o->solver != SN_ADAM) update_by(o, 0, 0, n, parameter, gradient, first, second);
     else if (cohort && o->n_cohorts > 1) update_by(o, 1, cohort, n, parameter, gradient, first, second);
     else update_by(o, 1, 0, n, parameter, gradient, first, second);
-}
-
-/* Vectors that are replayed side by side: the division of one hides behind those of the others. */
-#define REPLAYED 4
-/* What is left of a parameter's drift does not matter below this: float32 rounds a weight of 0.01 by more. */
-#define SETTLED 0x1p-33f
-
-INLINE void replay_by(const sn_optimizer *o, const int adam, const uint16_t *cohort, const float *rates,
-                      const float *inv_weight, int64_t now, const int32_t *missed, int64_t n, float *parameter,
-                      float *first, float *second)
-{
-    const int64_t n_cohorts = o->n_cohorts;
-    const float decay = adam ? o->beta_1 : o->momentum;
-    for (int64_t i = 0; i < n; i += REPLAYED * WIDTH) {
-        vf w[REPLAYED], m[REPLAYED], v[REPLAYED];
-        int32_t longest = 0, shortest = missed[i];
-        for (int j = 0; j < REPLAYED * WIDTH; j++) {
-            longest = missed[i + j] > longest ? missed[i + j] : longest;
-            shortest = missed[i + j] < shortest ? missed[i + j] : shortest;
-        }
-        UNROLL for (int j = 0; j < REPLAYED; j++)
-        {
-            w[j] = load(parameter + i + j * WIDTH), m[j] = load(first + i + j * WIDTH), v[j] = splat(0.0f);
-            if (adam) v[j] = load(second + i + j * WIDTH);
-        }
-        int64_t t = now - longest;
-        for (; t < now - shortest; t++)
-            UNROLL for (int j = 0; j < REPLAYED; j++)
-            {
-                const vi active = load_int(missed + i + j * WIDTH) >= (int32_t)(now - t);
-                vf w_next = w[j], m_next = m[j], v_next = v[j];
-                const vf learning_rate = rates_of(rates + t * n_cohorts, cohort, i + j * WIDTH);
-                step_vector(o, adam, learning_rate, inv_weight[t], splat(0.0f), &w_next, &m_next, &v_next);
-                w[j] = select_float(active, w_next, w[j]);
-                m[j] = select_float(active, m_next, m[j]);
-                v[j] = select_float(active, v_next, v[j]);
-            }
-        for (; t < now; t++) {
-            float largest = rates[t * n_cohorts];
-            for (int64_t c = 1; cohort && (now - t) % 8 == 0 && c < n_cohorts; c++)
-                largest = rates[t * n_cohorts + c] > largest ? rates[t * n_cohorts + c] : largest;
-            /* What L2 moves a weight by in one step, at most, relative to the weight. */
-            const float pull = o->alpha * inv_weight[t] * largest / (adam ? o->epsilon : 1.0f);
-            if ((now - t) % 8 == 0 && pull < 1.0f) {
-                /* At most so much drift is left in the moments, whatever v becomes; and in L2, the weight itself. */
-                const float drift = decay / (1.0f - decay) * (adam ? largest / o->epsilon : 1.0f);
-                vi settled = splat_int(-1); /* NaN is not */
-                UNROLL for (int j = 0; j < REPLAYED; j++)
-                {
-                    settled &= vabs(m[j] * drift) < SETTLED;
-                    if (o->alpha > 0.0f) settled &= vabs(w[j]) < SETTLED;
-                }
-                if (max_lanes(select_float(settled, splat(0.0f), splat(1.0f))) == 0.0f) break;
-            }
-            UNROLL for (int j = 0; j < REPLAYED; j++)
-            {
-                const vf learning_rate = rates_of(rates + t * n_cohorts, cohort, i + j * WIDTH);
-                step_vector(o, adam, learning_rate, inv_weight[t], splat(0.0f), &w[j], &m[j], &v[j]);
-            }
-        }
-        const float decay_first = t < now ? __builtin_powf(decay, (float)(now - t)) : 1.0f;
-        const float decay_second = t < now ? __builtin_powf(o->beta_2, (float)(now - t)) : 1.0f;
-        UNROLL for (int j = 0; j < REPLAYED; j++)
-        {
-            store(parameter + i + j * WIDTH, w[j]);
-            store(first + i + j * WIDTH, m[j] * decay_first);
-            if (adam) store(second + i + j * WIDTH, v[j] * decay_second);
-        }
-    }
-}
-
-static void replay(const sn_optimizer *o, const uint16_t *cohort, const float *rates, const float *inv_weight,
-                   int64_t now, const int32_t *missed, int64_t n, float *parameter, float *first, float *second)
-{
-    if (o->solver != SN_ADAM)
-        replay_by(o, 0, 0, rates, inv_weight, now, missed, n, parameter, first, second);
-    else if (cohort && o->n_cohorts > 1)
-        replay_by(o, 1, cohort, rates, inv_weight, now, missed, n, parameter, first, second);
-    else
-        replay_by(o, 1, 0, rates, inv_weight, now, missed, n, parameter, first, second);
 }

@@ -67,6 +67,15 @@ typedef struct {
     float inv_weight;  /* 1 / sum of the step's sample weights */
 } sn_optimizer;
 
+/* The parameters of a layer that is stored by feature. */
+typedef struct {
+    float *values;  /* [n_features][planes][stride]: weights, then the optimizer's moments; zero behind fan_out */
+    int64_t planes;
+    int64_t stride;
+    int64_t fan_out;
+    const uint16_t *cohort; /* [n_features][fan_out], readable behind its end; NULL: all are of cohort 0 */
+} sn_feature_state;
+
 /* Kernels that depend on the number format. */
 typedef struct {
     int activation_size; /* bytes of a stored activation, and of the operand of an input gradient */
@@ -187,10 +196,11 @@ typedef struct {
      * of each parameter (NULL: all are of cohort 0), and may be read past its end. */
     void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n, float *parameter, const float *gradient,
                    float *first, float *second);
-    /* The steps that parameter i missed, the last missed[i] before step `now`, as `update` would have done them
-     * with a gradient of zero: rates[step][n_cohorts], inv_weight[step]. n is a multiple of SN_LANES. */
-    void (*replay)(const sn_optimizer *o, const uint16_t *cohort, const float *rates, const float *inv_weight,
-                   int64_t now, const int32_t *missed, int64_t n, float *parameter, float *first, float *second);
+    /* Steps begin[i] to end[i] - 1 of the parameters of n features, in place, as `update` would do them: the first with
+     * the gradient [n][stride], or without one if that is NULL, the others without. `rates` are [step][n_cohorts],
+     * `inv_weight` [step]. Neighbours should have about as many steps to do. */
+    void (*advance)(const sn_optimizer *o, const sn_feature_state *f, const float *rates, const float *inv_weight, int64_t n,
+                    const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient);
 } sn_kernels;
 
 /* dispatch.c */

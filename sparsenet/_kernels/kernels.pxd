@@ -53,6 +53,13 @@ cdef extern from "kernels.h" nogil:
         float alpha
         float inv_weight
 
+    ctypedef struct sn_feature_state:
+        float *values
+        int64_t planes
+        int64_t stride
+        int64_t fan_out
+        const uint16_t *cohort
+
     ctypedef struct sn_format_kernels:
         int activation_size
         int delta_size
@@ -134,11 +141,10 @@ cdef extern from "kernels.h" nogil:
         void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n,
                        float *parameter, const float *gradient, float *first,
                        float *second) noexcept nogil
-        void (*replay)(const sn_optimizer *o, const uint16_t *cohort,
-                       const float *rates,
-                       const float *inv_weight, int64_t now, const int32_t *missed,
-                       int64_t n, float *parameter, float *first,
-                       float *second) noexcept nogil
+        void (*advance)(const sn_optimizer *o, const sn_feature_state *f,
+                        const float *rates, const float *inv_weight, int64_t n,
+                        const uint32_t *features, const uint32_t *begin,
+                        const uint32_t *end, const float *gradient) noexcept nogil
 
     const sn_kernels *sn_kernels_best()
     const sn_kernels *sn_kernels_by_name(const char *name)

@@ -8,6 +8,7 @@
 #endif
 #include "vector.h"
 #include "functions.h"
+#include "advance.h"
 #include "thread_state.h"
 #if ISA_AMX
 #include "strips.h"
@@ -81,6 +82,7 @@ INLINE int64_t group_position(int64_t k, int64_t h, int64_t n, int64_t height, i
 #define STORE float
 #define STRIPS 0
 #define SPLIT_LANES 1
+INLINE vf F(load_vector)(const float *x) { return load(x); }
 INLINE void F(load_pair)(const float *x, vf *a, vf *b) { *a = load(x), *b = load(x + WIDTH); }
 INLINE void F(order_pair)(vf *a, vf *b) { (void)a, (void)b; }
 INLINE void F(store_pair)(float *x, vf a, vf b) { store(x, a), store(x + WIDTH, b); }
@@ -172,5 +174,5 @@ const sn_kernels PASTE(sn_kernels_, ISA, ) = {
     STRING(ISA),
     {FORMAT_TABLE(float32, 4, 4, 4, 4), FORMAT_TABLE(float16, 2, 2, 4, 2),
      FORMAT_TABLE(bfloat16, 2, 2, sizeof(bfloat16_operand), 2), FORMAT_TABLE(int8, 1, 4, 1, 1)},
-    enter, leave, pack, activate, chain, output, loss_and_deltas, update, replay,
+    enter, leave, pack, activate, chain, output, loss_and_deltas, update, advance,
 };

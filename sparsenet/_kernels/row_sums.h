@@ -2,6 +2,7 @@
  * products, with units as lanes and terms as weights.
  *
  * A table of weights lies beyond L2, and its rows are met in no order: rows are fetched ROWS_AHEAD terms early. */
+#undef ROWS_AHEAD
 #define ROWS_AHEAD 8
 
 INLINE void F(sum_tile)(const uint32_t *indices, const F(wide) *terms, int64_t n, const char *table, int64_t row_bytes,
@@ -57,4 +58,3 @@ static void F(sum_rows)(const uint32_t *indices, const void *terms, int64_t n, c
 #undef SUM_TILE
     }
 }
-#undef ROWS_AHEAD
