@@ -84,15 +84,20 @@ cdef inline void prefetch_entries(const Input *x, int64_t k,
     sn_prefetch(<const char*>x.data + k * value_size, n * value_size)
 
 
-cdef inline void read_row(const Input *x, int64_t begin, int64_t n,
-                          FeatureScratch *s) noexcept nogil:
-    """n entries as the sums read them: uint32 indices, float32 values."""
+cdef inline const uint32_t *row_indices(const Input *x, int64_t begin, int64_t n,
+                                        FeatureScratch *s) noexcept nogil:
     cdef int64_t k
-    if x.wide:
-        for k in range(n):
-            s.indices[k] = <uint32_t>(<const int64_t*>x.indices)[begin + k]
-    else:
-        memcpy(s.indices, <const int32_t*>x.indices + begin, n * sizeof(int32_t))
+    if not x.wide:
+        return <const uint32_t*>x.indices + begin
+    for k in range(n):
+        s.indices[k] = <uint32_t>(<const int64_t*>x.indices)[begin + k]
+    return s.indices
+
+
+cdef inline void read_values(const Input *x, int64_t begin, int64_t n,
+                             FeatureScratch *s) noexcept nogil:
+    """A copy: terms are made from whole vectors of values."""
+    cdef int64_t k
     if x.double_precision:
         for k in range(n):
             s.values[k] = <float>(<const double*>x.data)[begin + k]
@@ -123,24 +128,26 @@ cdef void sum_features(const Features *f, const sn_format_kernels *ops,
     cdef int lane
     cdef float factor
     cdef float *out
+    cdef const uint32_t *indices
     for lane in range(n):
         if lane + 1 < n:
             begin = row_begin(x, rows[lane + 1])
             prefetch_entries(x, begin, row_begin(x, rows[lane + 1] + 1) - begin)
         begin = row_begin(x, rows[lane])
         n_terms = row_begin(x, rows[lane] + 1) - begin
-        read_row(x, begin, n_terms, s)
+        indices = row_indices(x, begin, n_terms, s)
+        read_values(x, begin, n_terms, s)
         if f.scale != NULL:
             for k in range(n_terms):
-                s.values[k] *= f.scale[s.indices[k]]
+                s.values[k] *= f.scale[indices[k]]
         factor = ops.encode_terms(s.values, n_terms, 0, 0, s.terms)
         out = s.rows + lane * f.n_units
         if f.connections == NULL:
-            ops.sum_rows(s.indices, s.terms, n_terms, f.table, f.row_bytes, 0,
+            ops.sum_rows(indices, s.terms, n_terms, f.table, f.row_bytes, 0,
                          f.n_units, out)
         else:
             ops.sum_sparse_rows[f.wide](
-                s.indices, s.terms, n_terms, f.table, f.row_bytes, f.connections,
+                indices, s.terms, n_terms, f.table, f.row_bytes, f.connections,
                 f.state.fan_out, f.height, f.n_units, out)
         if factor != 1:
             for unit in range(f.n_units):

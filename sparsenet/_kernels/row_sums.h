@@ -3,7 +3,7 @@
  *
  * A table of weights lies beyond L2, and its rows are met in no order: rows are fetched ROWS_AHEAD terms early. */
 #undef ROWS_AHEAD
-#define ROWS_AHEAD 8
+#define ROWS_AHEAD 16
 
 INLINE void F(sum_tile)(const uint32_t *indices, const F(wide) *terms, int64_t n, const char *table, int64_t row_bytes,
                         const int encoded, const int tile, float *out)
@@ -21,7 +21,7 @@ INLINE void F(sum_tile)(const uint32_t *indices, const F(wide) *terms, int64_t n
                 if (!encoded && k + g + ROWS_AHEAD < n) {
                     const char *ahead = table + indices[k + g + ROWS_AHEAD] * row_bytes;
                     UNROLL for (int line = 0; line < tile * WIDTH * (int)sizeof(STORE); line += 64)
-                        __builtin_prefetch(ahead + line);
+                        __builtin_prefetch(ahead + line, 0, 2);
                 }
             }
             F(step)(acc, wide_row, 0, 1, tile, rows, terms + k, 128);

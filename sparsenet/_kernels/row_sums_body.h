@@ -39,9 +39,9 @@ static void N(sum_sparse_rows)(const uint32_t *indices, const void *terms, int64
         const STORE *weights = (const STORE *)((const char *)table + indices[k] * row_bytes);
         const INDEX *blocks = (const INDEX *)connections + indices[k] * n_blocks;
         const F(wide) term = ((const F(wide) *)terms)[k];
-        if (k + 2 * ROWS_AHEAD < n) {
-            __builtin_prefetch((const char *)table + indices[k + 2 * ROWS_AHEAD] * row_bytes);
-            __builtin_prefetch((const INDEX *)connections + indices[k + 2 * ROWS_AHEAD] * n_blocks);
+        if (k + ROWS_AHEAD < n) {
+            __builtin_prefetch((const char *)table + indices[k + ROWS_AHEAD] * row_bytes);
+            __builtin_prefetch((const INDEX *)connections + indices[k + ROWS_AHEAD] * n_blocks);
         }
         if (height == 1) N(add_row)(weights, term, blocks, fan_out, 1, sums);
         else N(add_row)(weights, term, blocks, fan_out, SN_BLOCK_HEIGHT, sums);
