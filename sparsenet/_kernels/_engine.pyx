@@ -11,6 +11,7 @@ from sparsenet._kernels._features cimport (
     Features,
     FeatureScratch,
     PlannedBatch,
+    Progress,
     release,
 )
 from sparsenet._kernels._input cimport Input, address, input_of
@@ -222,7 +223,9 @@ cdef class Engine:
         f.n_units = layer.n_out
         f.height = layer.height
         f.connections = address(layer.connections)
-        f.wide = layer.connections is not None and layer.connections.dtype == np.uint32
+        if layer.connections is not None:
+            f.wide = layer.connections.dtype == np.uint32
+            f.connections_bytes = layer.connections.strides[0]
         f.state.values = <float*>address(layer.state)
         f.state.planes = layer.state.shape[1]
         f.state.stride = layer.stride
@@ -391,8 +394,8 @@ cdef class Engine:
         # Ctrl-C waits for the steps that are planned.
         run.features.window = max(1, <int64_t>min(
             <double>WINDOW, PLANNED / max(entries, 1.0), SIGNAL_WORK / run.work))
-        run.features.done = <uint32_t*>arena.take(self.features.n_features * 4)
-        run.features.place = <uint32_t*>arena.take(self.features.n_features * 4)
+        run.features.progress = <Progress*>arena.take(
+            self.features.n_features * sizeof(Progress))
         run.features.delta_bytes = units * self.net.ops.row_size
         run.features.deltas = <char*>arena.take(
             run.batch_size * run.features.delta_bytes + 512)

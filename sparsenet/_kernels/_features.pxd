@@ -20,8 +20,9 @@ cdef struct Features:
     int64_t n_features
     int64_t n_units
     int64_t height           # units of a block
-    const void *connections  # [n_features][fan_out / height] blocks; NULL: all units
+    const void *connections  # [n_features] rows of blocks; NULL: all units
     int wide                 # connections are uint32
+    int64_t connections_bytes   # of a row
     sn_feature_state state
     char *table              # [n_features] rows as the forward product reads them
     int64_t row_bytes
@@ -40,6 +41,11 @@ cdef struct FeatureRange:    # neighbouring features
     int64_t begin
     int64_t end
     PlannedBatch *batches    # [window]
+
+cdef struct Progress:        # of a feature in a pass
+    uint32_t done            # steps that it has had, or will have had when it has
+                             # learned from the last batch that it is planned for
+    uint32_t place           # its number in that batch
 
 cdef struct FeatureScratch:  # of one thread
     uint32_t *indices        # one row of X, or the features of a chunk
@@ -65,11 +71,8 @@ cdef struct FeatureRun:      # a pass over the training rows
     const Features *features
     int64_t n_ranges
     FeatureRange *ranges
-    int64_t window           # batches that are planned ahead
-    # [n_features] Steps of this pass that a feature has had, or will have had when it
-    # has learned from the last batch for which it is planned; and its number there.
-    uint32_t *done
-    uint32_t *place
+    int64_t window           # batches that are planned at a time
+    Progress *progress       # [n_features]
     const float *rates       # [step][n_cohorts] learning rates of this pass
     const float *inv_weight  # [step]
     char *deltas             # [batch] rows, as encode_row makes them

@@ -36,14 +36,16 @@ cdef int64_t ROWS_AHEAD = 16
 cdef extern from *:
     """
     #include <string.h>
-    /* To L2: L1 is full of what sums and updates read meanwhile. */
-    static void sn_prefetch(const void *p, long bytes)
+    /* To L2: L1 is full of what sums and updates read meanwhile. The empty statement
+     * keeps GCC from dropping calls of functions that only prefetch. */
+    static inline void sn_prefetch(const void *p, long bytes)
     {
-        for (long i = 0; i < bytes; i += 64)
+        __asm__ volatile("");
+        for (long i = -((long)p & 63); i < bytes; i += 64)
             __builtin_prefetch((const char *)p + i, 0, 2);
     }
     /* A few cache lines: a call of memcpy takes longer. */
-    static void sn_copy(void *to, const void *from, long bytes)
+    static inline void sn_copy(void *to, const void *from, long bytes)
     {
         long i = 0;
         for (; i + 32 <= bytes; i += 32)
@@ -215,10 +217,12 @@ cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
     cdef FeatureRange *part = &run.ranges[r]
     cdef PlannedBatch *batch = &part.batches[step % run.window]
     cdef PlannedBatch *before
+    cdef Progress *progress
     cdef Input rows_of_x = of[0]  # a copy, which no store in the loops can change
     cdef const Input *x = &rows_of_x
     cdef int64_t n_features = part.end - part.begin
     cdef int64_t b, k, begin, end, n_entries = 0, n_touched = 0, n_late = 0, feature, i
+    cdef int64_t ahead
     cdef uint32_t offset = 0, count, place
     cdef bint go_on = s.last_batch == step and s.last_range == r - 1
     for b in range(n_rows):
@@ -226,8 +230,9 @@ cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
         # A row's indices ascend: where it left the range before, it enters this one.
         begin = s.last[b] if go_on else lower_bound(x, row_begin(x, rows[b]), end,
                                                     part.begin)
-        if go_on and b + ROWS_AHEAD < n_rows:
-            prefetch_entries(x, s.last[b + ROWS_AHEAD], 32)
+        if not go_on and b + ROWS_AHEAD < n_rows:
+            ahead = row_begin(x, rows[b + ROWS_AHEAD])
+            prefetch_entries(x, ahead, row_begin(x, rows[b + ROWS_AHEAD] + 1) - ahead)
         k = begin
         while k < end:
             feature = index_at(x, k) - part.begin
@@ -272,15 +277,16 @@ cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
         feature += part.begin
         batch.touched[i] = <uint32_t>feature
         batch.until[i] = 0
-        if run.done[feature] > learned:
-            before = &part.batches[(run.done[feature] - 1) % run.window]
-            before.until[run.place[feature]] = <uint32_t>step
-        elif run.done[feature] < step:
+        progress = &run.progress[feature]
+        if progress.done > learned:
+            before = &part.batches[(progress.done - 1) % run.window]
+            before.until[progress.place] = <uint32_t>step
+        elif progress.done < step:
             s.touched[n_late] = <uint32_t>feature
-            s.n_steps[n_late] = <uint32_t>step - run.done[feature]
+            s.n_steps[n_late] = <uint32_t>step - progress.done
             n_late += 1
-        run.done[feature] = <uint32_t>step + 1
-        run.place[feature] = <uint32_t>i
+        progress.done = <uint32_t>step + 1
+        progress.place = <uint32_t>i
     catch_up(run, ops, optimizer, n_late, step, s)
 
 
@@ -299,7 +305,7 @@ cdef void learn(FeatureRun *run, const sn_format_kernels *ops,
     cdef uint32_t number
     for i in range(batch.n_touched):
         if batch.until[i] == 0:
-            batch.until[i] = run.done[batch.touched[i]] = <uint32_t>end
+            batch.until[i] = run.progress[batch.touched[i]].done = <uint32_t>end
         s.n_steps[i] = batch.until[i] - <uint32_t>step
     sort_by_steps(batch.n_touched, s)
     for i in range(min(ahead, batch.n_touched)):
@@ -329,7 +335,7 @@ cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
     cdef int64_t begin = batch.offsets[i], n_terms = batch.offsets[i + 1] - begin, k
     cdef const uint32_t *samples = batch.samples + begin
     cdef const void *terms = <const char*>batch.values + begin * ops.term_size
-    cdef int64_t feature = batch.touched[i], n_blocks = f.state.fan_out // f.height
+    cdef int64_t feature = batch.touched[i]
     cdef int64_t n_out = f.n_units if dense else f.state.fan_out
     cdef float factor = 1
     if f.scale != NULL:
@@ -343,8 +349,7 @@ cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
     else:
         ops.sum_at_connections[f.wide](
             samples, terms, n_terms, run.deltas, run.delta_bytes,
-            <const char*>f.connections + feature * n_blocks * (4 if f.wide else 2),
-            f.state.fan_out, f.height, out)
+            connections_of(f, feature), f.state.fan_out, f.height, out)
     if factor != 1:
         for k in range(n_out):
             out[k] *= factor
@@ -357,9 +362,9 @@ cdef void settle(FeatureRun *run, const sn_format_kernels *ops,
     cdef FeatureRange *part = &run.ranges[r]
     cdef int64_t feature, n_late = 0
     for feature in range(part.begin, part.end):
-        if run.done[feature] < end:
+        if run.progress[feature].done < end:
             s.touched[n_late] = <uint32_t>feature
-            s.n_steps[n_late] = <uint32_t>end - run.done[feature]
+            s.n_steps[n_late] = <uint32_t>end - run.progress[feature].done
             n_late += 1
     catch_up(run, ops, optimizer, n_late, end, s)
 
@@ -408,9 +413,16 @@ cdef void catch_up(FeatureRun *run, const sn_format_kernels *ops,
         chunk += n
 
 
+cdef inline const char *connections_of(const Features *f,
+                                       int64_t feature) noexcept nogil:
+    return <const char*>f.connections + feature * f.connections_bytes
+
+
 cdef inline void prefetch(const Features *f, int64_t feature) noexcept nogil:
     cdef int64_t size = f.state.planes * f.state.stride
     sn_prefetch(f.state.values + feature * size, size * sizeof(float))
+    if f.connections != NULL:
+        sn_prefetch(connections_of(f, feature), f.connections_bytes)
 
 
 cdef void write_table(const Features *f, const sn_format_kernels *ops,

@@ -378,13 +378,15 @@ cdef void encode_blocks(const Net *net, int l, int64_t begin,
 cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
     """At most n_steps optimizer steps: two parallel regions each.
 
-    Where rows are sparse, a third comes between: features learn from this batch, and a
-    later one is planned.
+    Where rows are sparse, there are two more: a later batch is planned, and features
+    learn from this one.
     """
     cdef int64_t batch, known, end, p, t, r, _step
-    cdef bint sparse = run.net.features != NULL, more
+    cdef bint sparse = run.net.features != NULL
     cdef uint64_t seed
     for _step in range(n_steps):
+        # Features that no planned batch holds go to the end, if it was in sight.
+        end = run.n_weighed if run.weighed == run.n_rows else run.steps_here + 1
         while run.n_weighed < run.steps_here + run.features.window:
             if not weigh_batch(run):
                 break
@@ -405,14 +407,9 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
         batch = batch_at(run, run.start)
         run_panels(run, batch, seed)
         if sparse:
-            # Features that no planned batch holds: to the end, if it is in sight.
-            end = run.steps_here + 1
-            if run.weighed == run.n_rows:
-                end = run.n_weighed
-            more = weigh_batch(run)
             for r in prange(run.features.n_ranges, schedule="static",
                             num_threads=run.row_threads):
-                update_range(run, end, more, r, &run.scratch[threadid()], seed)
+                update_range(run, end, r, &run.scratch[threadid()], seed)
         # Neighbouring rows to one thread: in the transpose their weights share
         # cache lines.
         for t in prange(run.n_tasks, schedule="static", num_threads=run.row_threads):
@@ -475,11 +472,11 @@ cdef void set_rates(Run *run, float *rates) noexcept nogil:
 
 
 cdef void plan_batch(Run *run, int64_t first_row, int64_t step) noexcept nogil:
-    """Plan a step ahead of all that have been taken, but for those planned before."""
+    """Make the features of a step, whose batch begins at that row, ready for it."""
     cdef int64_t r
     for r in prange(run.features.n_ranges, schedule="static",
                     num_threads=run.row_threads):
-        plan_range(run, first_row, step, run.steps_here, r, &run.scratch[threadid()])
+        plan_range(run, first_row, step, r, &run.scratch[threadid()])
 
 
 cdef void run_panels(Run *run, int64_t batch, uint64_t seed) noexcept nogil:
@@ -535,27 +532,23 @@ cdef void update_task(Run *run, const Task *task, int64_t batch, Scratch *s,
     kernels.leave(&state)
 
 
-cdef void plan_range(Run *run, int64_t first_row, int64_t step, int64_t learned,
-                     int64_t r, Scratch *s) noexcept nogil:
-    """Make a range of features ready for a step, whose batch begins at that row."""
+cdef void plan_range(Run *run, int64_t first_row, int64_t step, int64_t r,
+                     Scratch *s) noexcept nogil:
     cdef sn_thread_state state
     kernels.enter(&state)
     plan(&run.features, run.net.ops, &run.step, &run.x, run.order + first_row,
-         batch_at(run, first_row), step, learned, r, &s.features)
+         batch_at(run, first_row), step, run.steps_here, r, &s.features)
     kernels.leave(&state)
 
 
-cdef void update_range(Run *run, int64_t end, bint more, int64_t r, Scratch *s,
+cdef void update_range(Run *run, int64_t end, int64_t r, Scratch *s,
                        uint64_t seed) noexcept nogil:
-    cdef int64_t last = run.n_weighed - 1
     cdef sn_thread_state state
     kernels.enter(&state)
     # A seed that no layer of region 2 has.
     learn(&run.features, run.net.ops, &run.step, run.steps_here, end, r,
           mix(seed, ~<uint64_t>run.net.n_layers), &s.features)
     kernels.leave(&state)
-    if more:
-        plan_range(run, run.first_row[last], last, run.steps_here + 1, r, s)
 
 
 cdef void settle_features(Run *run) noexcept nogil:

@@ -41,7 +41,9 @@ static void N(sum_sparse_rows)(const uint32_t *indices, const void *terms, int64
         const F(wide) term = ((const F(wide) *)terms)[k];
         if (k + ROWS_AHEAD < n) {
             __builtin_prefetch((const char *)table + indices[k + ROWS_AHEAD] * row_bytes);
-            __builtin_prefetch((const INDEX *)connections + indices[k + ROWS_AHEAD] * n_blocks);
+            const INDEX *ahead = (const INDEX *)connections + indices[k + ROWS_AHEAD] * n_blocks;
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + n_blocks - 1);
         }
         if (height == 1) N(add_row)(weights, term, blocks, fan_out, 1, sums);
         else N(add_row)(weights, term, blocks, fan_out, SN_BLOCK_HEIGHT, sums);
