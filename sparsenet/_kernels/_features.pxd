@@ -43,9 +43,9 @@ cdef struct FeatureRange:    # neighbouring features
     PlannedBatch *batches    # [window]
 
 cdef struct Progress:        # of a feature in a pass
-    uint32_t done            # steps that it has had, or will have had when it has
-                             # learned from the last batch that it is planned for
-    uint32_t place           # its number in that batch
+    # Steps that it has had, or will have had after the last one it is planned for.
+    uint32_t done
+    uint32_t place           # its number in that step's batch
 
 cdef struct FeatureScratch:  # of one thread
     uint32_t *indices        # one row of X, or the features of a chunk
