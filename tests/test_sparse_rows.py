@@ -117,6 +117,16 @@ def test_weighted_epochs_equal_the_reference(solver):
     assert_same_parameters(network, twin)
 
 
+@each_density
+def test_a_decay_that_float32_rounds_to_one(density):
+    network = network_of_rows(density=density)
+    X, y = sparse_rows(100)
+    almost = Optimizer("adam", 0.01, beta_2=1 - 1e-12)
+    train(network, X, y, batch_size=13, alpha=0.01, optimizer=almost)
+    for coef in network.coefs:
+        assert np.isfinite(coef.data).all() and np.abs(coef.data).max() < 10
+
+
 def some_rows_are_empty(X):
     X[::3] = 0
     X[26:39] = 0  # a whole batch

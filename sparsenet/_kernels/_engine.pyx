@@ -84,6 +84,8 @@ cdef extern from *:
 
 #: Elements that must follow each weight array: kernels read whole vectors.
 PADDING = 64
+# Largest number of float32 below 1: kernels divide by 1 - beta.
+BELOW_ONE = 1 - 2.0**-24
 HAS_OPENMP = bool(SN_OPENMP)
 
 ACTIVATIONS = {
@@ -457,8 +459,8 @@ cdef class Engine:
         run.step.solver = SOLVERS[optimizer.solver]
         run.step.nesterov = optimizer.nesterovs_momentum
         run.step.momentum = optimizer.momentum
-        run.step.beta_1 = optimizer.beta_1
-        run.step.beta_2 = optimizer.beta_2
+        run.step.beta_1 = min(optimizer.beta_1, BELOW_ONE)
+        run.step.beta_2 = min(optimizer.beta_2, BELOW_ONE)
         run.step.epsilon = optimizer.epsilon
         run.step.alpha = alpha
         run.step.n_cohorts = births.shape[0]

@@ -124,7 +124,9 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
     cdef int l
     cdef bint last
     cdef float *z
-    if net.features == NULL:
+    if net.features == NULL and net.precision == SN_FLOAT32:  # its own storage
+        pack(x, rows, n, <float*>panel.activations[0])
+    elif net.features == NULL:
         pack(x, rows, n, s.z)
         ops.encode(s.z, net.layers[0].n_in, net.layers[0].input_offset,
                    panel.activations[0], panel.input_scale)
