@@ -131,7 +131,7 @@ INLINE vf gather(const float *table, const uint16_t *index)
 #elif VECTOR_BYTES == 32
     return (vf)_mm256_i32gather_ps(table, _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)index)), 4);
 #else
-    vf v;
+    vf v = {0};
     for (int i = 0; i < WIDTH; i++) v[i] = table[index[i]];
     return v;
 #endif
