@@ -115,9 +115,10 @@ def test_advance(isa, optimizer, alpha, fan_out, stride, with_gradient):
 @each_isa
 @pytest.mark.parametrize("alpha", [0, 0.1])
 @pytest.mark.parametrize("with_gradient", [False, True])
-def test_advance_at_the_rates_of_cohorts(isa, alpha, with_gradient):
+@pytest.mark.parametrize("n_cohorts", [5, 33, 70])
+def test_advance_at_the_rates_of_cohorts(isa, alpha, with_gradient, n_cohorts):
     rng = np.random.default_rng(0)
-    fan_out, stride, n_cohorts = 20, 32, 5
+    fan_out, stride = 20, 32
     optimizer = OPTIMIZERS["adam"]
     state = random_state(fan_out, stride, rng)
     begin, end = random_ranges(rng)

@@ -308,13 +308,15 @@ def test_update(kernels, optimizer, n):
 
 
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 100])
-def test_update_at_the_rates_of_cohorts(kernels, n):
+@pytest.mark.parametrize("n_cohorts", [2, 16, 17, 64, 65, 1 << 16])
+def test_update_at_the_rates_of_cohorts(kernels, n, n_cohorts):
     rng = np.random.default_rng(n)
     arrays = rng.standard_normal((4, n)).astype(np.float32)
     arrays[3] **= 2
-    rates = rng.uniform(0.001, 0.1, 70_000).astype(np.float32)[: 1 << 16]
+    rates = rng.uniform(0.001, 0.1, n_cohorts).astype(np.float32)
     cohort = np.zeros(n + LANES, np.uint16)
-    cohort[:n] = rng.choice([0, 1, 2, 65535], n)
+    cohort[:n] = rng.integers(0, n_cohorts, n)
+    cohort[n - 1] = n_cohorts - 1
     parameter, gradient, first, second = arrays.copy()
     adam = OPTIMIZERS["adam"]
     kernels.update(adam, 0.3, 1 / 64, parameter, gradient, first, second, cohort, rates)

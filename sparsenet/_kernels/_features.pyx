@@ -14,7 +14,7 @@ Features are cut into ranges, which threads share. A range finds its part of a
 batch by itself, in the order of the samples, so no sum depends on the threads.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -423,6 +423,9 @@ cdef inline void prefetch(const Features *f, int64_t feature) noexcept nogil:
     sn_prefetch(f.state.values + feature * size, size * sizeof(float))
     if f.connections != NULL:
         sn_prefetch(connections_of(f, feature), f.connections_bytes)
+    if f.state.cohort != NULL:
+        sn_prefetch(f.state.cohort + feature * f.state.fan_out,
+                    f.state.fan_out * sizeof(uint16_t))
 
 
 cdef void write_table(const Features *f, const sn_format_kernels *ops,

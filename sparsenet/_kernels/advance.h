@@ -35,7 +35,7 @@ INLINE void scale_moments(const sn_optimizer *o, vf *m, vf *v, const int back)
 INLINE void drift(const sn_optimizer *o, const int adam, const int cohorts, const float *rates, const float *inv_weight,
                   const drift_constants *c, int64_t step, drifting *a)
 {
-    const vf rate = rates_of(rates + step * o->n_cohorts, cohorts ? a->cohort : 0, 0);
+    const vf rate = rates_of(rates + step * o->n_cohorts, o->n_cohorts, cohorts ? a->cohort : 0);
     if (!adam) {
         step_vector(o, 0, rate, inv_weight[step], splat(0.0f), &a->w, &a->m, &a->v);
         return;

@@ -234,10 +234,10 @@ INLINE void step_vector(const sn_optimizer *o, const int adam, vf learning_rate,
     }
 }
 
-/* Learning rates of WIDTH parameters: those of their cohorts, or the first where all are of one. */
-INLINE vf rates_of(const float *learning_rate, const uint16_t *cohort, int64_t i)
+/* Learning rates [n_cohorts] of a step -> those of WIDTH parameters, of one cohort if `cohort` is NULL. */
+INLINE vf rates_of(const float *rates, int64_t n_cohorts, const uint16_t *cohort)
 {
-    return cohort ? gather(learning_rate, cohort + i) : splat(learning_rate[0]);
+    return cohort ? look_up(rates, n_cohorts, cohort) : splat(rates[0]);
 }
 
 INLINE void update_by(const sn_optimizer *o, const int adam, const uint16_t *cohort, int64_t n, float *parameter,
@@ -245,7 +245,7 @@ INLINE void update_by(const sn_optimizer *o, const int adam, const uint16_t *coh
 {
     for (int64_t i = 0; i < n; i += WIDTH) {
         const int64_t left = n - i;
-        const vf learning_rate = rates_of(o->learning_rate, cohort, i);
+        const vf learning_rate = rates_of(o->learning_rate, o->n_cohorts, cohort ? cohort + i : 0);
         vf w = load_partial(parameter + i, left), m = load_partial(first + i, left), v = {0};
         if (adam) v = load_partial(second + i, left);
         step_vector(o, adam, learning_rate, o->inv_weight, load_partial(gradient + i, left), &w, &m, &v);
