@@ -6,13 +6,12 @@ from libc.string cimport memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels._features cimport (
-    CHUNK,
     FeatureRange,
     Features,
-    FeatureScratch,
     PlannedBatch,
     Progress,
     release,
+    take_scratch,
 )
 from sparsenet._kernels._input cimport Input, address, input_of
 from sparsenet._kernels._matrix cimport matrix_of, pays
@@ -332,35 +331,6 @@ cdef class Engine:
             s[t].pointers = <const void**>arena.take(4 * n_panels * sizeof(void*))
         return s
 
-    cdef int take_feature_scratch(self, Arena arena, FeatureScratch *s,
-                                  int64_t n_terms, int64_t batch,
-                                  int64_t largest_range) except -1:
-        """Memory of a thread; `largest_range` is 0 for a prediction."""
-        cdef int64_t stride = self.features.state.stride
-        cdef int64_t chunk = max(<int64_t>CHUNK, stride) + 2 * SN_LANES
-        cdef int64_t n_features = max(<int64_t>1, CHUNK // stride)
-        n_terms = max(n_terms, batch) + 2 * SN_LANES
-        s.indices = <uint32_t*>arena.take(n_terms * 4)
-        s.values = <float*>arena.take(n_terms * 4)
-        s.terms = arena.take(n_terms * 4)
-        s.rows = <float*>arena.take((SN_LANES * self.features.n_units + 128) * 4)
-        if largest_range == 0:
-            return 0
-        s.counts = <uint32_t*>arena.take(largest_range * 4)
-        s.touched = <uint32_t*>arena.take((largest_range + 1) * 4)
-        s.n_steps = <uint32_t*>arena.take(largest_range * 4)
-        s.sorted = <uint32_t*>arena.take(largest_range * 4)
-        s.first = <int64_t*>arena.take(batch * 8)
-        s.last = <int64_t*>arena.take(batch * 8)
-        s.last_range = s.last_batch = -1
-        s.features = <uint32_t*>arena.take(n_features * 4)
-        s.begin = <uint32_t*>arena.take(n_features * 4)
-        s.end = <uint32_t*>arena.take(n_features * 4)
-        s.gradient = <float*>arena.take(chunk * 4)
-        s.weights = <float*>arena.take(chunk * 4)
-        s.stored = arena.take(chunk * 4)
-        return 0
-
     cdef int64_t take_ranges(self, Arena arena, Run *run, X, int n_threads) except -1:
         """Cut the features into ranges of about the same work; returns the largest."""
         cdef int64_t n = max(MIN_RANGES, RANGES_PER_THREAD * n_threads)
@@ -405,8 +375,8 @@ cdef class Engine:
         largest = self.take_ranges(arena, run, X, n_threads)
         longest = int(np.diff(X.indptr).max())
         for t in range(n_threads):
-            self.take_feature_scratch(arena, &run.scratch[t].features, longest,
-                                      run.batch_size, largest)
+            take_scratch(arena, &self.features, &run.scratch[t].features, longest,
+                         run.batch_size, largest)
         return 0
 
     cdef int cut_into_tasks(self) except -1:
@@ -620,7 +590,7 @@ cdef class Engine:
         if self.net.features != NULL:
             longest = int(np.diff(X.indptr).max())
             for t in range(n_threads):
-                self.take_feature_scratch(arena, &scratch[t].features, longest, 0, 0)
+                take_scratch(arena, &self.features, &scratch[t].features, longest, 0, 0)
         with nogil:
             predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads,
                            &out[0, 0])

@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from sparsenet._kernels._input cimport Input
+from sparsenet._kernels._memory cimport Arena
 from sparsenet._kernels.kernels cimport (
     sn_feature_state,
     sn_format_kernels,
@@ -80,6 +81,8 @@ cdef struct FeatureRun:      # a pass over the training rows
     float *delta_scale       # [batch]
     int out_of_memory
 
+cdef int take_scratch(Arena arena, const Features *f, FeatureScratch *s,
+                      int64_t n_terms, int64_t batch, int64_t largest_range) except -1
 cdef void release(PlannedBatch *batch) noexcept nogil
 cdef void sum_features(const Features *f, const sn_format_kernels *ops,
                        const Input *x, const int64_t *rows, int n,

@@ -20,6 +20,7 @@ from libc.string cimport memcpy, memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels._input cimport Input
+from sparsenet._kernels._memory cimport Arena
 from sparsenet._kernels._random cimport mix
 from sparsenet._kernels.kernels cimport (
     SN_LANES,
@@ -55,6 +56,63 @@ cdef extern from *:
     """
     void sn_prefetch(const void *p, long n_bytes) noexcept nogil
     void sn_copy(void *to, const void *source, long n_bytes) noexcept nogil
+
+
+# Memory ----------------------------------------------------------------------------
+
+cdef int take_scratch(Arena arena, const Features *f, FeatureScratch *s,
+                      int64_t n_terms, int64_t batch, int64_t largest_range) except -1:
+    """Memory of a thread; `largest_range` is 0 for a prediction."""
+    cdef int64_t stride = f.state.stride
+    cdef int64_t chunk = max(<int64_t>CHUNK, stride) + 2 * SN_LANES
+    cdef int64_t n_features = max(<int64_t>1, CHUNK // stride)
+    n_terms = max(n_terms, batch) + 2 * SN_LANES
+    s.indices = <uint32_t*>arena.take(n_terms * 4)
+    s.values = <float*>arena.take(n_terms * 4)
+    s.terms = arena.take(n_terms * 4)
+    s.rows = <float*>arena.take((SN_LANES * f.n_units + 128) * 4)
+    if largest_range == 0:
+        return 0
+    s.counts = <uint32_t*>arena.take(largest_range * 4)
+    s.touched = <uint32_t*>arena.take((largest_range + 1) * 4)
+    s.n_steps = <uint32_t*>arena.take(largest_range * 4)
+    s.sorted = <uint32_t*>arena.take(largest_range * 4)
+    s.first = <int64_t*>arena.take(batch * 8)
+    s.last = <int64_t*>arena.take(batch * 8)
+    s.last_range = s.last_batch = -1
+    s.features = <uint32_t*>arena.take(n_features * 4)
+    s.begin = <uint32_t*>arena.take(n_features * 4)
+    s.end = <uint32_t*>arena.take(n_features * 4)
+    s.gradient = <float*>arena.take(chunk * 4)
+    s.weights = <float*>arena.take(chunk * 4)
+    s.stored = arena.take(chunk * 4)
+    return 0
+
+
+cdef int reserve(PlannedBatch *batch, int64_t n_entries) noexcept nogil:
+    """Make room for a batch's non-zeros; 0 where there is none."""
+    if n_entries <= batch.capacity:
+        return 1
+    release(batch)
+    cdef int64_t n = n_entries + n_entries // 2
+    batch.touched = <uint32_t*>malloc(n * sizeof(uint32_t))
+    batch.offsets = <uint32_t*>malloc((n + 1) * sizeof(uint32_t))
+    batch.until = <uint32_t*>malloc(n * sizeof(uint32_t))
+    batch.samples = <uint32_t*>malloc(n * sizeof(uint32_t))
+    # Padded: terms are made from whole vectors of values.
+    batch.values = <float*>malloc((n + SN_LANES) * sizeof(float))
+    batch.capacity = n
+    return (batch.touched != NULL and batch.offsets != NULL and batch.until != NULL
+            and batch.samples != NULL and batch.values != NULL)
+
+
+cdef void release(PlannedBatch *batch) noexcept nogil:
+    free(batch.touched)
+    free(batch.offsets)
+    free(batch.until)
+    free(batch.samples)
+    free(batch.values)
+    memset(batch, 0, sizeof(PlannedBatch))
 
 
 # Rows of X -------------------------------------------------------------------------
@@ -177,32 +235,6 @@ cdef void keep_rows(const FeatureRun *run, const sn_format_kernels *ops,
         run.delta_scale[sample] = ops.encode_row(
             s.rows + lane * n_units, n_units, 1, mix(seed, lane),
             run.deltas + sample * run.delta_bytes)
-
-
-cdef int reserve(PlannedBatch *batch, int64_t n_entries) noexcept nogil:
-    """Make room for a batch's non-zeros; 0 where there is none."""
-    if n_entries <= batch.capacity:
-        return 1
-    release(batch)
-    cdef int64_t n = n_entries + n_entries // 2
-    batch.touched = <uint32_t*>malloc(n * sizeof(uint32_t))
-    batch.offsets = <uint32_t*>malloc((n + 1) * sizeof(uint32_t))
-    batch.until = <uint32_t*>malloc(n * sizeof(uint32_t))
-    batch.samples = <uint32_t*>malloc(n * sizeof(uint32_t))
-    # Padded: terms are made from whole vectors of values.
-    batch.values = <float*>malloc((n + SN_LANES) * sizeof(float))
-    batch.capacity = n
-    return (batch.touched != NULL and batch.offsets != NULL and batch.until != NULL
-            and batch.samples != NULL and batch.values != NULL)
-
-
-cdef void release(PlannedBatch *batch) noexcept nogil:
-    free(batch.touched)
-    free(batch.offsets)
-    free(batch.until)
-    free(batch.samples)
-    free(batch.values)
-    memset(batch, 0, sizeof(PlannedBatch))
 
 
 cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
