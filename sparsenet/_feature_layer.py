@@ -42,7 +42,7 @@ class FeatureLayer:
         The blocks of units that each feature reaches, ascending; None: all units.
     state : float32 array of shape (n_in, n_planes, stride)
         Plane 0 holds the weights, the others the optimizer's moments, where it has
-        started. What is behind a plane's first `fan_out` values has no meaning.
+        started. What is behind a plane's first `fan_out` values is zero.
     table : array of shape (n_in, stride)
         The weights in the number format, as the forward product reads them. For
         float32 it is `state` itself.

@@ -117,6 +117,20 @@ def test_weighted_epochs_equal_the_reference(solver):
     assert_same_parameters(network, twin)
 
 
+@pytest.mark.parametrize("batch_size", [350, 700])
+def test_batches_too_large_to_be_planned_far_ahead(batch_size):
+    """Of 650,000 non-zeros the engine plans one, of half as many three."""
+    rng = np.random.default_rng(0)
+    dense = rng.uniform(0.1, 1, (2100, 930)).astype(np.float32)
+    dense[700:1400, ::2] = 0  # half of the features are absent for a while
+    dense[1400:, 0] = 0
+    y = rng.integers(0, 3, 2100).astype(np.int32)
+    network = network_of_rows((930, 20, 3), (0.3, 1.0), activation="tanh")
+    X = sparse.csr_array(dense)
+    twin = epochs_of_both(X, y, network=network, batch_size=batch_size)
+    assert_same_parameters(network, twin)
+
+
 @each_density
 def test_a_decay_that_float32_rounds_to_one(density):
     network = network_of_rows(density=density)

@@ -49,7 +49,7 @@ cdef struct Progress:        # of a feature in a pass
     uint32_t place           # its number in that step's batch
 
 cdef struct FeatureScratch:  # of one thread
-    uint32_t *indices        # one row of X, or the features of a chunk
+    uint32_t *indices        # of one row of X, where they are stored in 64 bits
     float *values
     void *terms
     float *rows              # [64][n_units]
