@@ -358,10 +358,10 @@ cdef class Engine:
             largest = max(largest, part.end - part.begin)
         return largest
 
-    cdef int start_features(self, Arena arena, Run *run, X, int n_threads) except -1:
-        """Memory of a pass over sparse rows, but for the threads'."""
+    cdef int start_features(self, Arena arena, Run *run, X, double entries,
+                            int n_threads) except -1:
+        """Memory of a pass over sparse rows, `entries` of X in a batch."""
         cdef int64_t units = (self.features.n_units + 63) // 64 * 64
-        cdef double entries = run.batch_size * (X.nnz / X.shape[0])  # of a batch
         run.features.features = &self.features
         # Ctrl-C waits for the steps that are planned.
         run.features.window = max(1, <int64_t>min(
@@ -519,6 +519,7 @@ cdef class Engine:
                    int n_threads, bint by_gradient=False) except -1:
         """Take the rows and the memory of a run; returns the threads worth using."""
         cdef int64_t n_panels
+        cdef double entries = 0
         run.net = &self.net
         run.x = input_of(X)
         run.targets = address(y)
@@ -541,7 +542,7 @@ cdef class Engine:
         run.panels = self.panels(arena, n_panels, True, by_gradient)
         run.scratch = self.scratches(arena, n_threads, n_panels)
         if self.net.features != NULL:
-            self.start_features(arena, run, X, n_threads)
+            self.start_features(arena, run, X, entries, n_threads)
         return n_threads
 
     cdef int finish(self, Run *run) except -1:

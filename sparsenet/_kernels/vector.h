@@ -123,8 +123,8 @@ INLINE vi widen_signed(const void *p) { return __builtin_convertvector(*(const v
 INLINE void store_bytes(void *p, vi v) { *(vi8 *)p = __builtin_convertvector(v, vi8); }
 #endif
 
-/* table[index[lane]] of a table of n values. On 64 bytes 16 values are looked up in a register at a time: a step of Adam took
- * 65 cycles more by gathering (Zen 4), which is for long tables. */
+/* table[index[lane]] of a table of n values. On 64 bytes 16 values are looked up in a register at a time: a replayed step
+ * of Adam takes 3.7 ns a vector for 16 values and 5.2 for 64, by gathering 7.7 (Zen 4). */
 INLINE vf look_up(const float *table, int64_t n, const uint16_t *index)
 {
 #if VECTOR_BYTES == 64
