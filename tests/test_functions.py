@@ -25,9 +25,13 @@ def kernels(request):
     return Kernels(request.param, "float32")
 
 
-def activate(kernels, activation, z, bias=NO_BIAS, row_scale=None, lane_scale=None):
+def activate(
+    kernels, activation, z, bias=NO_BIAS, row_scale=None, lane_scale=None, lanes=LANES
+):
     z = np.array(z, np.float32, order="C")
-    kernels.activate(ACTIVATIONS.index(activation), z, bias, row_scale, lane_scale)
+    kernels.activate(
+        ACTIVATIONS.index(activation), z, bias, row_scale, lane_scale, lanes
+    )
     return z
 
 
@@ -136,6 +140,15 @@ def test_activate(kernels, activation, scaled, n_rows):
     argument = np.abs(reference.activate("identity", *map(np.abs, exact)))
     bound = UNIT_ROUNDOFF * (3 * argument + 8 * np.abs(expected))
     assert np.all(np.abs(actual - expected) <= bound)
+
+
+@each_activation
+@pytest.mark.parametrize("lanes", [1, 31, 32, 33, 63])
+def test_activate_few_lanes(kernels, activation, lanes):
+    z = np.random.default_rng(0).normal(0, 3, (5, LANES))
+    few = activate(kernels, activation, z, lanes=lanes)
+    all_lanes = activate(kernels, activation, z)
+    np.testing.assert_array_equal(few[:, :lanes], all_lanes[:, :lanes])
 
 
 @each_activation

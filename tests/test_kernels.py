@@ -57,10 +57,10 @@ def bits_of(array):
 # --- activations -------------------------------------------------------------------
 
 
-def encode(kernels, precision, z, offset=0):
+def encode(kernels, precision, z, offset=0, lanes=LANES):
     x = np.zeros(z.shape, reference.STORED[precision])
     scale = np.full(LANES, np.nan, np.float32)
-    kernels.encode(np.ascontiguousarray(z), offset, x, scale)
+    kernels.encode(np.ascontiguousarray(z), offset, x, scale, lanes)
     return x, scale
 
 
@@ -132,6 +132,34 @@ def test_encode_and_decode_int8(isa, offset):
     np.testing.assert_array_equal(back, reference.decode(x, "int8", offset, scale))
     # Half a step is the most that rounding loses, and float32's share of 127 steps.
     assert np.all(np.abs(back - z) <= (0.5 + 254 * UNIT_ROUNDOFF) * scale)
+
+
+@each_isa
+@each_format
+@pytest.mark.parametrize("lanes", [1, 31, 32, 33, 63])
+def test_encode_few_lanes(isa, precision, offset, lanes):
+    z = np.abs(random_floats((7, LANES), np.random.default_rng(0)))
+    kernels = Kernels(isa, precision)
+    few, all_lanes = (encode(kernels, precision, z, offset, n) for n in (lanes, LANES))
+    np.testing.assert_array_equal(few[0][:, :lanes], all_lanes[0][:, :lanes])
+    np.testing.assert_array_equal(few[1][:lanes], all_lanes[1][:lanes])
+
+
+@each_isa
+@each_format
+def test_first_lane(isa, precision, offset):
+    """Of a sample: float32, or bits of bfloat16, or 16 bits without the offset."""
+    stored = random_stored((9, LANES), precision, np.random.default_rng(0), offset)
+    kernels = Kernels(isa, precision)
+    lane = kernels.first_lane(stored, offset)
+    expected = values(stored, precision, offset)[:, 0]
+    if precision == "int8":
+        lane = lane.astype(np.uint16).view(np.int16)
+    elif kernels.weight_group == 2:
+        lane = (lane << 16).view(np.float32)
+    else:
+        lane = lane.view(np.float32)
+    np.testing.assert_array_equal(lane, expected)
 
 
 # --- deltas ------------------------------------------------------------------------

@@ -252,9 +252,9 @@ cdef class Engine:
         return n
 
     cdef int64_t tile_bytes(self):
-        """Of the samples that `tile_samples` makes."""
+        """Of the samples that `tile_samples` makes, or of one sample's values."""
         cdef const sn_format_kernels *ops = self.net.ops
-        cdef int64_t size = ops.tile_columns * SN_LANES * 4
+        cdef int64_t size = max(ops.tile_columns * SN_LANES, self.widest()) * 4
         cdef int l
         for l in range(self.net.n_layers):
             if self.net.layers[l].forward.by_strips or (
@@ -272,6 +272,7 @@ cdef class Engine:
 
     cdef Panel *panels(self, Arena arena, int64_t n, bint training,
                        bint by_gradient=False) except NULL:
+        """Memory of n panels; a prediction reads nothing that it has not written."""
         cdef Panel *panels = <Panel*>arena.take(n * sizeof(Panel))
         cdef const sn_format_kernels *ops = self.net.ops
         cdef int n_layers = self.net.n_layers
@@ -293,7 +294,7 @@ cdef class Engine:
                 if l == 0 and training and self.net.features != NULL:
                     rows = 0
                 panels[p].activations[l] = arena.take(
-                    rows * SN_LANES * ops.activation_size)
+                    rows * SN_LANES * ops.activation_size, training)
                 if training:
                     panels[p].deltas[l] = arena.take(
                         padded(self.net.layers[l].n_out) * SN_LANES * ops.delta_size)
@@ -313,7 +314,7 @@ cdef class Engine:
         if self.net.ops.sddmm_strips[0] != NULL:
             prepared_rows = 2 * SN_STRIP_PAIR  # twice: deltas are rearranged
         for t in range(n_threads):
-            s[t].z = <float*>arena.take(widest * SN_LANES * 4)
+            s[t].z = <float*>arena.take(widest * SN_LANES * 4, training)
             s[t].tile = arena.take(self.tile_bytes())
             if not training:
                 continue

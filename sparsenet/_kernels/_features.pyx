@@ -476,7 +476,8 @@ cdef void write_table(const Features *f, const sn_format_kernels *ops,
     for i in range(n):
         sn_copy(s.weights + i * stride, f.state.values + features[i] * size,
                 stride * sizeof(float))
-    ops.encode(s.weights, (n * stride + SN_LANES - 1) // SN_LANES, 0, s.stored, NULL)
+    ops.encode(s.weights, (n * stride + SN_LANES - 1) // SN_LANES, 0, SN_LANES,
+               s.stored, NULL)
     for i in range(n):
         sn_copy(f.table + features[i] * f.row_bytes,
                 <char*>s.stored + i * f.row_bytes, f.row_bytes)

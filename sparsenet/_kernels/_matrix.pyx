@@ -44,5 +44,8 @@ cdef sn_matrix matrix_of(int layout, indptr, indices, weights, int64_t n_columns
     m.indptr = <const int64_t*>address(indptr)
     m.indices = address(indices)
     m.by_strips = layout != SN_DENSE and pays(&m, ops.spmm_strip_percent[layout])
+    # AMX multiplies panels, and nothing interleaves a lane.
+    m.lane_alone = not m.by_strips and layout != SN_BLOCK_COLUMNS and (
+        layout != SN_DENSE or ops.sddmm_strips[0] == NULL)
     m.weights = <void*>address(weights)
     return m

@@ -3,4 +3,4 @@ cdef class Arena:
     cdef int n_pieces
     cdef int capacity
 
-    cdef void *take(self, size_t size) except NULL
+    cdef void *take(self, size_t size, bint zeroed=*) except NULL

@@ -81,15 +81,16 @@ cdef class Kernels:
         cdef int _i
         cdef int64_t tile
         cdef bint tiled = self.ops.tile_columns > 0 and layout == "dense"
-        m.tile_columns = tile_columns or self.ops.tile_columns or m.n_columns
-        if self.weight_tile:
-            m.tile_columns = (m.tile_columns + 63) // 64 * 64
         m.by_strips = by_strips
-        samples = [self.tile_samples(x, offset) if by_strips else x]
+        m.lane_alone = m.lane_alone and lanes == 1 and not by_strips
+        make = self.first_lane if m.lane_alone else self.tile_samples
+        samples = [make(x, offset) if by_strips or m.lane_alone else x]
         if tiled:
+            m.tile_columns = tile_columns or self.ops.tile_columns
+            if self.weight_tile:
+                m.tile_columns = (m.tile_columns + 63) // 64 * 64
             m.n_tiles = (m.n_columns + m.tile_columns - 1) // m.tile_columns
-            samples = [self.tile_samples(x[tile * m.tile_columns:][:m.tile_columns],
-                                         offset)
+            samples = [make(x[tile * m.tile_columns:][:m.tile_columns], offset)
                        for tile in range(m.n_tiles)]
         pointers = np.array([part.ctypes.data for part in samples], np.uintp)
         cdef const void *const *px = <const void *const *>address(pointers)
@@ -110,6 +111,12 @@ cdef class Kernels:
         samples = aligned((len(x) + 64, SN_LANES), np.float32)
         self.ops.tile_samples(address(x), len(x), offset, <void*>address(samples))
         return samples
+
+    def first_lane(self, x, int offset):
+        """The first sample of some columns as a product of one lane reads it."""
+        lane = aligned(len(x), np.uint32)
+        self.ops.first_lane(address(x), len(x), offset, <void*>address(lane))
+        return lane
 
     def sddmm(self, indptr, indices, int64_t height, deltas, panels, factor,
               correction, gradient, int repeat=1, int64_t n_samples=-1):
@@ -190,9 +197,9 @@ cdef class Kernels:
                         &m, block, d + strip * stride, x, n_samples, f + row, c + row,
                         g + m.indptr[block] * m.height)
 
-    def encode(self, z, int offset, x, scale):
-        self.ops.encode(<const float*>address(z), len(z), offset, <void*>address(x),
-                        <float*>address(scale))
+    def encode(self, z, int offset, x, scale, int lanes=SN_LANES):
+        self.ops.encode(<const float*>address(z), len(z), offset, lanes,
+                        <void*>address(x), <float*>address(scale))
 
     def decode(self, x, int offset, scale, z):
         self.ops.decode(address(x), len(x), offset, <const float*>address(scale),
@@ -268,15 +275,12 @@ cdef class Kernels:
                         &rows[0] if len(rows) else NULL, len(rows),
                         <float*>address(z))
 
-    def activate(self, int activation, z, bias, row_scale, lane_scale):
-        cdef const float *rows = NULL
-        cdef const float *lanes = NULL
-        if row_scale is not None:
-            rows = <const float*>address(row_scale)
-        if lane_scale is not None:
-            lanes = <const float*>address(lane_scale)
+    def activate(self, int activation, z, bias, row_scale, lane_scale,
+                 int lanes=SN_LANES):
         self.table.activate(activation, <float*>address(z), len(z),
-                            <const float*>address(bias), rows, lanes)
+                            <const float*>address(bias),
+                            <const float*>address(row_scale),
+                            <const float*>address(lane_scale), lanes)
 
     def chain(self, int activation, z, a, lane_scale):
         self.table.chain(activation, <float*>address(z), <const float*>address(a),

@@ -54,32 +54,36 @@ cdef inline float *scale_of(const Net *net, float *scale) noexcept nogil:
 
 
 cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile,
-                                const void *stored, int offset,
+                                const void *stored, int offset, int lanes,
                                 Scratch *s) noexcept nogil:
     """What spmm reads: stored samples, or what it wants of a tile of columns."""
     cdef int64_t first = tile * m.tile_columns
+    cdef int64_t n = min(m.tile_columns, m.n_columns - first)
     cdef const char *samples = <const char*>stored
     samples += first * SN_LANES * net.ops.activation_size
-    if net.ops.tile_samples == NULL or not (m.layout == SN_DENSE or m.by_strips):
+    if lanes == 1 and m.lane_alone:
+        net.ops.first_lane(samples, n, offset, s.tile)
+    elif net.ops.tile_samples == NULL or not (m.layout == SN_DENSE or m.by_strips):
         return samples
-    net.ops.tile_samples(samples, min(m.tile_columns, m.n_columns - first), offset,
-                         s.tile)
+    else:
+        net.ops.tile_samples(samples, n, offset, s.tile)
     return s.tile
 
 
 cdef void finish_rows(const Net *net, Panel *panel, int l, float *sums, int64_t row,
                       int64_t n_rows, const float *row_scale,
-                      const float *lane_scale) noexcept nogil:
+                      const float *lane_scale, int lanes) noexcept nogil:
     """Bias, activation and 16-bit storage of some rows whose sums are complete."""
     cdef CLayer *layer = &net.layers[l]
     cdef bint last = l == net.n_layers - 1
     kernels.activate(
         SN_IDENTITY if last else layer.activation, sums, n_rows,
-        layer.bias + row, NULL if row_scale == NULL else row_scale + row, lane_scale)
+        layer.bias + row, NULL if row_scale == NULL else row_scale + row, lane_scale,
+        lanes)
     # int8 needs the whole panel first, for its scales.
     if not last and (net.precision == SN_FLOAT16 or net.precision == SN_BFLOAT16):
         net.ops.encode(
-            sums, n_rows, 0,
+            sums, n_rows, 0, lanes,
             <char*>panel.activations[l + 1] + row * SN_LANES * net.ops.activation_size,
             NULL)
 
@@ -101,7 +105,7 @@ cdef void multiply(const Net *net, Panel *panel, int l, int lanes, float *z,
     cdef float *sums
     for tile in range(n_tiles):
         x = operand(net, &layer.forward, tile, panel.activations[l],
-                    layer.input_offset, s)
+                    layer.input_offset, lanes, s)
         for part in range((layer.forward.n_blocks + step - 1) // step):
             block = part * step
             end = min(block + step, layer.forward.n_blocks)
@@ -113,7 +117,7 @@ cdef void multiply(const Net *net, Panel *panel, int l, int lanes, float *z,
             if tile == n_tiles - 1:
                 finish_rows(net, panel, l, sums, row, rows,
                             scale_of(net, layer.row_scale),
-                            scale_of(net, panel.input_scale + l * SN_LANES))
+                            scale_of(net, panel.input_scale + l * SN_LANES), lanes)
 
 
 cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
@@ -128,7 +132,7 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
         pack(x, rows, n, <float*>panel.activations[0])
     elif net.features == NULL:
         pack(x, rows, n, s.z)
-        ops.encode(s.z, net.layers[0].n_in, net.layers[0].input_offset,
+        ops.encode(s.z, net.layers[0].n_in, net.layers[0].input_offset, n,
                    panel.activations[0], panel.input_scale)
     for l in range(net.n_layers):
         layer = &net.layers[l]
@@ -141,11 +145,11 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
             z = <float*>panel.activations[l + 1]
         if l == 0 and net.features != NULL:
             sum_features(net.features, ops, x, rows, n, &s.features, z)
-            finish_rows(net, panel, 0, z, 0, layer.n_out, NULL, NULL)
+            finish_rows(net, panel, 0, z, 0, layer.n_out, NULL, NULL, n)
         else:
             multiply(net, panel, l, n, z, s)
         if not last and net.precision == SN_INT8:
-            ops.encode(z, layer.n_out, net.layers[l + 1].input_offset,
+            ops.encode(z, layer.n_out, net.layers[l + 1].input_offset, n,
                        panel.activations[l + 1],
                        panel.input_scale + (l + 1) * SN_LANES)
 
@@ -190,7 +194,7 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
         for tile in range(n_tiles):
             x = operand(net, &layer.transpose, tile,
                         <void*>s.operand if quantized else panel.deltas[l],
-                        offset, s)
+                        offset, lanes, s)
             for part in range((layer.transpose.n_blocks + step - 1) // step):
                 block = part * step
                 end = min(block + step, layer.transpose.n_blocks)

@@ -5,10 +5,18 @@
  */
 #define PAIR (2 * WIDTH)
 
-static void F(encode)(const float *z, int64_t n_rows, int offset, void *x, float *scale)
+INLINE void F(encode_lanes)(const float *z, int64_t n_rows, const int lanes, STORE *x)
+{
+    for (int64_t r = 0; r < n_rows; r++)
+        UNROLL for (int i = 0; i < lanes; i += PAIR)
+            F(store_pair)(x + r * SN_LANES + i, load(z + r * SN_LANES + i), load(z + r * SN_LANES + i + WIDTH));
+}
+
+static void F(encode)(const float *z, int64_t n_rows, int offset, int lanes, void *x, float *scale)
 {
     (void)offset, (void)scale;
-    for (int64_t i = 0; i < n_rows * SN_LANES; i += PAIR) F(store_pair)((STORE *)x + i, load(z + i), load(z + i + WIDTH));
+    if (lanes <= SN_LANES / 2) F(encode_lanes)(z, n_rows, SN_LANES / 2, x);
+    else F(encode_lanes)(z, n_rows, SN_LANES, x);
 }
 
 static void F(decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z)

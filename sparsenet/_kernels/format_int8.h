@@ -10,16 +10,16 @@ INLINE float inverse_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
 /* Quantise n_rows x 64 values per lane; row_scale multiplies rows first (NULL: ones). `packed`: the bytes of a sample
  * in the four rows of a block lie side by side. */
 INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scale, int offset, const int stochastic,
-                           const int packed, uint64_t seed, uint8_t *x, float *scale)
+                           const int packed, uint64_t seed, const int vectors, uint8_t *x, float *scale)
 {
     vf largest[VECTORS], inverse[VECTORS];
-    UNROLL for (int v = 0; v < VECTORS; v++) largest[v] = splat(0.0f);
+    UNROLL for (int v = 0; v < vectors; v++) largest[v] = splat(0.0f);
     for (int64_t r = 0; r < n_rows; r++) {
         const float factor = row_scale ? row_scale[r] : 1.0f;
-        UNROLL for (int v = 0; v < VECTORS; v++)
+        UNROLL for (int v = 0; v < vectors; v++)
             largest[v] = vmax(vabs(load(z + r * SN_LANES + v * WIDTH) * factor), largest[v]);
     }
-    for (int v = 0; v < VECTORS; v++) {
+    for (int v = 0; v < vectors; v++) {
         store(scale + v * WIDTH, largest[v] * (1.0f / 127.0f));
         for (int i = 0; i < WIDTH; i++) inverse[v][i] = inverse_or_zero(scale[v * WIDTH + i]) * (stochastic ? SHRINK : 1.0f);
     }
@@ -30,7 +30,7 @@ INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scal
             const int64_t r = first + h;
             if (r == n_rows) break;
             const float factor = row_scale ? row_scale[r] : 1.0f;
-            UNROLL for (int v = 0; v < VECTORS; v++)
+            UNROLL for (int v = 0; v < vectors; v++)
             {
                 const vf y = load(z + r * SN_LANES + v * WIDTH) * factor * inverse[v];
                 const vi q = offset + (stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)r, v)) : round_to_int(y));
@@ -39,13 +39,14 @@ INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scal
             }
         }
         if (packed)
-            UNROLL for (int v = 0; v < VECTORS; v++) memcpy(x + first * SN_LANES + v * VECTOR_BYTES, &four[v], VECTOR_BYTES);
+            UNROLL for (int v = 0; v < vectors; v++) memcpy(x + first * SN_LANES + v * VECTOR_BYTES, &four[v], VECTOR_BYTES);
     }
 }
 
-static void F(encode)(const float *z, int64_t n_rows, int offset, void *x, float *scale)
+static void F(encode)(const float *z, int64_t n_rows, int offset, int lanes, void *x, float *scale)
 {
-    quantize_lanes(z, n_rows, NULL, offset, 0, 0, 0, x, scale);
+    if (lanes <= SN_LANES / 2) quantize_lanes(z, n_rows, NULL, offset, 0, 0, 0, VECTORS / 2, x, scale);
+    else quantize_lanes(z, n_rows, NULL, offset, 0, 0, 0, VECTORS, x, scale);
 }
 
 static void F(decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z)
@@ -60,8 +61,8 @@ static void F(encode_deltas)(const float *z, int64_t n_rows, const float *row_sc
                              void *operand, float *scale)
 {
     if (kept != z) memcpy(kept, z, n_rows * SN_LANES * sizeof(float));
-    if (operand && packed && GROUP == SN_BLOCK_HEIGHT) quantize_lanes(z, n_rows, row_scale, 128, 1, 1, seed, operand, scale);
-    else if (operand) quantize_lanes(z, n_rows, row_scale, 128, 1, 0, seed, operand, scale);
+    if (operand && packed && GROUP == SN_BLOCK_HEIGHT) quantize_lanes(z, n_rows, row_scale, 128, 1, 1, seed, VECTORS, operand, scale);
+    else if (operand) quantize_lanes(z, n_rows, row_scale, 128, 1, 0, seed, VECTORS, operand, scale);
 }
 
 static float F(prepare)(const void *const *kept, int64_t n_panels, const float *const *delta_scale,

@@ -71,12 +71,12 @@ INLINE vf apply_activation(const int activation, vf z)
     }
 }
 
-INLINE void activate_rows(const int activation, float *z, int64_t n_rows, const float *bias, const float *row_scale,
-                          const float *lane_scale)
+INLINE void activate_rows(const int activation, const int vectors, float *z, int64_t n_rows, const float *bias,
+                          const float *row_scale, const float *lane_scale)
 {
     for (int64_t r = 0; r < n_rows; r++) {
         const float scale = row_scale ? row_scale[r] : 1.0f;
-        UNROLL for (int v = 0; v < VECTORS; v++)
+        UNROLL for (int v = 0; v < vectors; v++)
         {
             vf y = load(z + r * SN_LANES + v * WIDTH);
             if (lane_scale) y = y * (load(lane_scale + v * WIDTH) * scale);
@@ -124,14 +124,18 @@ static void pack(const void *x, int double_precision, int64_t n_features, const 
 }
 
 static void activate(int activation, float *z, int64_t n_rows, const float *bias, const float *row_scale,
-                     const float *lane_scale)
+                     const float *lane_scale, int lanes)
 {
-    switch (activation) { /* one loop per activation: no branch inside */
-    case SN_LOGISTIC: activate_rows(SN_LOGISTIC, z, n_rows, bias, row_scale, lane_scale); break;
-    case SN_TANH: activate_rows(SN_TANH, z, n_rows, bias, row_scale, lane_scale); break;
-    case SN_RELU: activate_rows(SN_RELU, z, n_rows, bias, row_scale, lane_scale); break;
-    default: activate_rows(SN_IDENTITY, z, n_rows, bias, row_scale, lane_scale);
+#define ACTIVATE(activation) /* one loop each: no branch inside */                                                \
+    if (lanes <= SN_LANES / 2) activate_rows(activation, VECTORS / 2, z, n_rows, bias, row_scale, lane_scale);    \
+    else activate_rows(activation, VECTORS, z, n_rows, bias, row_scale, lane_scale)
+    switch (activation) {
+    case SN_LOGISTIC: ACTIVATE(SN_LOGISTIC); break;
+    case SN_TANH: ACTIVATE(SN_TANH); break;
+    case SN_RELU: ACTIVATE(SN_RELU); break;
+    default: ACTIVATE(SN_IDENTITY);
     }
+#undef ACTIVATE
 }
 
 static void chain(int activation, float *z, const float *a, int64_t n_rows, const float *lane_scale)

@@ -52,6 +52,7 @@ typedef struct {
     int64_t n_tiles;
     int64_t tile_columns;
     int by_strips;          /* not SN_DENSE: written out as strips while it is multiplied; x is tile_samples of all columns */
+    int lane_alone;         /* spmm of one lane reads first_lane of the columns of a tile */
 } sn_matrix;
 
 /* One step of the optimizer. Weights that came into being at the same step are a cohort: Adam corrects the bias of
@@ -99,6 +100,8 @@ typedef struct {
     /* The samples of n columns as a tile of a dense layer, or a matrix `by_strips`, reads them: fp32, or for strips the
      * size that they are stored in, n rounded up to the columns of a register. NULL: as they are stored. */
     void (*tile_samples)(const void *x, int64_t n, int offset, void *samples);
+    /* The first lane of n columns as spmm of one lane reads them, for a matrix with `lane_alone`: 4 bytes each. */
+    void (*first_lane)(const void *x, int64_t n, int offset, void *lane);
 
     /* Turn a panel of n columns, which has room for whole 64 of them: how the gradient of all columns reads it. */
     void (*turn)(const void *x, int64_t n, void *turned);
@@ -119,9 +122,9 @@ typedef struct {
     int strip_percent[2];
     int spmm_strip_percent[3]; /* the same for spmm, sn_matrix.by_strips (rows, blocks, block columns) */
 
-    /* Store n_rows x 64 fp32 values as activations. int8 fills scale[64] (per sample), and its bytes are at most
-     * 127 + offset; others leave both alone. */
-    void (*encode)(const float *z, int64_t n_rows, int offset, void *x, float *scale);
+    /* Store n_rows x 64 fp32 values as activations, or at least `lanes` of each row. int8 fills scale[64] (per sample),
+     * and its bytes are at most 127 + offset; others leave both alone. */
+    void (*encode)(const float *z, int64_t n_rows, int offset, int lanes, void *x, float *scale);
     void (*decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z);
 
     /* Keep n_rows x 64 fp32 deltas for the weight gradient (in place, kept == z, where they stay fp32). They are
@@ -182,9 +185,10 @@ typedef struct {
     /* Gather n rows of n_features values (fp32, or fp64), convert and transpose them into z[n_features][64]; the other
      * lanes become zero. */
     void (*pack)(const void *x, int double_precision, int64_t n_features, const int64_t *rows, int n, float *z);
-    /* z = activation(z * row_scale[row] * lane_scale[lane] + bias[row]); NULL scales are ones. */
+    /* z = activation(z * row_scale[row] * lane_scale[lane] + bias[row]), for at least `lanes` lanes; NULL scales are
+     * ones. */
     void (*activate)(int activation, float *z, int64_t n_rows, const float *bias, const float *row_scale,
-                     const float *lane_scale);
+                     const float *lane_scale, int lanes);
     /* z *= lane_scale[lane] * activation'(.), the derivative computed from the activations a. */
     void (*chain)(int activation, float *z, const float *a, int64_t n_rows, const float *lane_scale);
     /* Logits in, output activations out (softmax over the n_outputs rows of each lane, or per element). */

@@ -40,6 +40,7 @@ cdef extern from "kernels.h" nogil:
         int64_t n_tiles
         int64_t tile_columns
         int by_strips
+        int lane_alone
 
     ctypedef struct sn_optimizer:
         int solver
@@ -75,6 +76,8 @@ cdef extern from "kernels.h" nogil:
                       float *out) noexcept nogil
         void (*tile_samples)(const void *x, int64_t n, int offset,
                              void *samples) noexcept nogil
+        void (*first_lane)(const void *x, int64_t n, int offset,
+                           void *lane) noexcept nogil
         void (*turn)(const void *x, int64_t n, void *turned) noexcept nogil
         void (**sddmm)(const void *indices, int64_t n, int64_t height,
                        const void *deltas, const void *const *x,
@@ -87,8 +90,8 @@ cdef extern from "kernels.h" nogil:
                               float *gradient) noexcept nogil
         int *strip_percent
         int *spmm_strip_percent
-        void (*encode)(const float *z, int64_t n_rows, int offset, void *x,
-                       float *scale) noexcept nogil
+        void (*encode)(const float *z, int64_t n_rows, int offset, int lanes,
+                       void *x, float *scale) noexcept nogil
         void (*decode)(const void *x, int64_t n_rows, int offset,
                        const float *scale, float *z) noexcept nogil
         void (*encode_deltas)(const float *z, int64_t n_rows,
@@ -132,7 +135,7 @@ cdef extern from "kernels.h" nogil:
                      const int64_t *rows, int n, float *z) noexcept nogil
         void (*activate)(int activation, float *z, int64_t n_rows,
                          const float *bias, const float *row_scale,
-                         const float *lane_scale) noexcept nogil
+                         const float *lane_scale, int lanes) noexcept nogil
         void (*chain)(int activation, float *z, const float *a, int64_t n_rows,
                       const float *lane_scale) noexcept nogil
         void (*output)(int loss, float *z, int64_t n_outputs) noexcept nogil

@@ -49,6 +49,9 @@
 #define WIDE_BUFFER (WIDE_CHUNK + 2 * WIDTH)
 #define MAX_JOINT 4
 #define MAX_TILE 8
+/* Rows or blocks that are multiplied side by side with one sample: as many multiply-adds as hide the latency of one. */
+#define LANES_AT_ONCE 4
+#define LANE_SETS(layout) ((layout) == SN_ROWS ? SETS_ONE : 1)
 /* Registers for deltas during the weight gradient. The compiler unrolls its loop over chunks of them as a whole, for
  * which 16 registers are too few (fp32 blocks with AVX2: 570 us against 380). */
 #if VECTOR_BYTES == 64
@@ -162,7 +165,7 @@ typedef void sddmm_strips(const sn_matrix *m, int64_t block, void *deltas, const
 #define FORMAT_TABLE(name, activation, delta, operand, weight)                                                      \
     {activation, delta, operand, weight, name##_weight_group, name##_tile_columns, name##_turned_size,            \
      sizeof(name##_wide), sizeof(name##_row), {name##_spmm_u16, name##_spmm_u32},                                   \
-     (tile_samples *)name##_tile_samples, name##_turn, {name##_sddmm_u16, name##_sddmm_u32},                                     \
+     (tile_samples *)name##_tile_samples, name##_first_lane, name##_turn, {name##_sddmm_u16, name##_sddmm_u32},                                     \
      {(sddmm_strips *)name##_sddmm_strips_u16, (sddmm_strips *)name##_sddmm_strips_u32},                                \
      {name##_strip_percent_rows, name##_strip_percent_blocks},                                                      \
      {name##_spmm_percent_rows, name##_spmm_percent_blocks, name##_spmm_percent_columns}, name##_encode, name##_decode, \

@@ -59,6 +59,24 @@ INLINE void F(finish)(vf *acc, const vf *share, const int tiled, const int packe
     }
 }
 
+/* One sample's products (one_lane_body.h). */
+typedef uint32_t F(lane);
+typedef v4f F(lane_acc);
+INLINE v4f F(lane_step)(v4f acc, const int height, const uint32_t *x, const uint16_t *w)
+{
+    int32_t pair;
+    memcpy(&pair, w, sizeof pair);
+    const __m128i weights = height == 1 ? _mm_cvtsi32_si128(pair) : _mm_loadu_si128((const __m128i *)w);
+    return (v4f)_mm_dpbf16_ps((__m128)acc, (__m128bh)_mm_set1_epi32((int32_t)(x[0] | x[1] << 16)), (__m128bh)weights);
+}
+INLINE float F(lane_sum)(v4f acc, const int row) { return acc[row]; }
+INLINE v4f F(lane_resume)(const float *out) { return (void)out, (v4f){0}; }
+static void F(first_lane)(const void *x, int64_t n, int offset, void *lane)
+{
+    (void)offset;
+    for (int64_t k = 0; k < n; k++) ((uint32_t *)lane)[k] = ((const uint16_t *)x)[k * SN_LANES];
+}
+
 INLINE __m512i F(load_piece)(const uint16_t *d) { return _mm512_loadu_si512(d); }
 INLINE __m512i F(load_x)(const uint16_t *x) { return _mm512_loadu_si512(x); }
 INLINE vf F(gradient_of)(vf sums, vi correction) { return (void)correction, sums; }

@@ -120,6 +120,18 @@ INLINE void F(finish)(vi *acc, const vi *share, const int tiled, const int packe
     }
 }
 
+/* One sample's products (one_lane_body.h): four of its values, without their offset, as 16 bits each. */
+typedef int32_t F(lane_acc) __attribute__((vector_size(32)));
+INLINE F(lane_acc) F(lane_step)(F(lane_acc) acc, const int height, const uint32_t *x, const int8_t *w)
+{
+    int32_t four;
+    memcpy(&four, w, sizeof four);
+    const int64_t samples = (x[0] | x[1] << 16) | (int64_t)(x[2] | x[3] << 16) << 32;
+    const __m128i weights = height == 1 ? _mm_cvtsi32_si128(four) : _mm_loadu_si128((const __m128i *)w);
+    return acc + (F(lane_acc))_mm256_madd_epi16(_mm256_set1_epi64x(samples), _mm256_cvtepi8_epi16(weights));
+}
+INLINE int32_t F(lane_total)(F(lane_acc) acc, const int row) { return acc[2 * row] + acc[2 * row + 1]; }
+
 INLINE vi F(load_piece)(const int8_t *d) { return load_int(d); }
 INLINE vi F(load_x)(const uint8_t *x) { return load_int(x); }
 INLINE vi F(dot)(vi acc, vi x, vi d) { return byte_dot(acc, x, d); }
@@ -144,6 +156,14 @@ INLINE const int32_t *F(widen)(const int8_t *w, int64_t n, int32_t *buffer)
     for (int64_t i = 0; i < n; i++) buffer[i] = w[i];
     return buffer;
 }
+typedef int32_t F(lane_acc) __attribute__((vector_size(16)));
+INLINE F(lane_acc) F(lane_step)(F(lane_acc) acc, const int height, const uint32_t *x, const int32_t *w)
+{
+    F(lane_acc) weights = {*w};
+    if (height > 1) memcpy(&weights, w, sizeof weights);
+    return acc + (int16_t)*x * weights;
+}
+INLINE int32_t F(lane_total)(F(lane_acc) acc, const int row) { return acc[row]; }
 INLINE vi F(load_x)(const uint8_t *x) { return widen_unsigned(x); }
 INLINE vi F(load_piece)(const int8_t *d) { return widen_signed(d); }
 INLINE void F(shares)(vi *share, const int first, const int joint, const void *w, int64_t n, int64_t height, int offset)
@@ -170,6 +190,14 @@ INLINE vi F(dot)(vi acc, vi x, vi d) { return acc + x * d; }
 INLINE vf F(turned_lanes)(const uint8_t *x, int v) { return (vf)widen_unsigned(x + v); }
 INLINE vi F(outer)(vi acc, vf x, const int8_t *delta) { return acc + (vi)x * *delta; }
 #endif
+
+typedef uint32_t F(lane);
+INLINE float F(lane_sum)(F(lane_acc) acc, const int row) { return (float)F(lane_total)(acc, row); }
+INLINE F(lane_acc) F(lane_resume)(const float *out) { return (void)out, (F(lane_acc)){0}; }
+static void F(first_lane)(const void *x, int64_t n, int offset, void *lane)
+{
+    for (int64_t k = 0; k < n; k++) ((uint32_t *)lane)[k] = (uint16_t)(((const uint8_t *)x)[k * SN_LANES] - offset);
+}
 
 INLINE void F(resume)(vi *acc, const int tile, const float *out) { (void)acc, (void)tile, (void)out; }
 typedef int8_t F(weight);

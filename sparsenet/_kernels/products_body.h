@@ -112,9 +112,15 @@ DEFINE_SPMM(dense, SN_DENSE)
 #endif
 #undef DEFINE_SPMM
 
+#include "one_lane_body.h"
+
 static void N(spmm)(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x, int offset,
                     int lanes, float *out)
 {
+    if (lanes == 1 && m->lane_alone) {
+        N(spmm_lane)(m, column_tile, begin, end, x, out);
+        return;
+    }
 #if STRIPS
     if (m->by_strips) N(spmm_by_strips)(m, begin, end, x, lanes, out);
     else if (m->layout == SN_DENSE) F(spmm_strips)(m, column_tile, begin, end, x, lanes, out);

@@ -13,6 +13,8 @@ typedef float vf __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t vi __attribute__((vector_size(VECTOR_BYTES)));
 typedef uint32_t vu __attribute__((vector_size(VECTOR_BYTES)));
 typedef int64_t vl __attribute__((vector_size(VECTOR_BYTES)));
+typedef float v4f __attribute__((vector_size(16)));
+typedef v4f v4f_unaligned __attribute__((aligned(1), may_alias));
 typedef vf vf_unaligned __attribute__((aligned(1), may_alias));
 typedef vi vi_unaligned __attribute__((aligned(1), may_alias));
 typedef uint16_t vu16 __attribute__((vector_size(VECTOR_BYTES / 2)));
@@ -31,6 +33,7 @@ INLINE vf splat(float x) { return x - (vf){0}; }
 INLINE vi splat_int(int32_t x) { return x - (vi){0}; }
 INLINE vu splat_uint(uint32_t x) { return x - (vu){0}; }
 INLINE vf load(const float *p) { return *(const vf_unaligned *)p; }
+INLINE v4f load_four(const float *p) { return *(const v4f_unaligned *)p; }
 INLINE void store(float *p, vf v) { *(vf_unaligned *)p = v; }
 INLINE vi load_int(const void *p) { return *(const vi_unaligned *)p; }
 /* The first n of WIDTH values; zeros beyond them. */
@@ -81,7 +84,9 @@ INLINE vf vsqrt(vf a) { return (vf)_mm512_sqrt_ps((__m512)a); }
 INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 INLINE vf vsqrt(vf a) { return (vf)_mm256_sqrt_ps((__m256)a); }
 #endif
+INLINE v4f fma_four(v4f a, v4f b, v4f c) { return (v4f)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c); }
 #else
+INLINE v4f fma_four(v4f a, v4f b, v4f c) { return a * b + c; }
 INLINE vf fma_(vf a, vf b, vf c) { return a * b + c; }
 INLINE vf vsqrt(vf a)
 {
