@@ -31,6 +31,10 @@ from sparsenet._kernels.kernels cimport (
 
 cdef const sn_kernels *kernels = kernels_in_use()
 
+# Numbers of the rows of a panel.
+cdef int64_t[SN_LANES] LANES
+for _lane in range(SN_LANES):
+    LANES[_lane] = _lane
 # Rows of X whose entries are fetched ahead while a batch is sorted.
 cdef int64_t ROWS_AHEAD = 16
 
@@ -144,6 +148,17 @@ cdef inline void prefetch_entries(const Input *x, int64_t k,
     sn_prefetch(<const char*>x.data + k * value_size, n * value_size)
 
 
+cdef inline void prefetch_weights(const Features *f, const Input *x, int64_t begin,
+                                  int64_t end, int64_t n_bytes) noexcept nogil:
+    """Those of some entries of X, and their connections."""
+    cdef int64_t k
+    for k in range(begin, end):
+        sn_prefetch(f.table + index_at(x, k) * f.row_bytes, n_bytes)
+        if f.connections != NULL:
+            sn_prefetch(<const char*>f.connections
+                        + index_at(x, k) * f.connections_bytes, f.connections_bytes)
+
+
 cdef inline const uint32_t *row_indices(const Input *x, int64_t begin, int64_t n,
                                         FeatureScratch *s) noexcept nogil:
     cdef int64_t k
@@ -190,9 +205,14 @@ cdef void sum_features(const Features *f, const sn_format_kernels *ops,
     cdef float *out
     cdef const uint32_t *indices
     for lane in range(n):
+        if lane + 2 < n:
+            begin = row_begin(x, rows[lane + 2])
+            prefetch_entries(x, begin, row_begin(x, rows[lane + 2] + 1) - begin)
         if lane + 1 < n:
             begin = row_begin(x, rows[lane + 1])
-            prefetch_entries(x, begin, row_begin(x, rows[lane + 1] + 1) - begin)
+            prefetch_weights(f, x, begin,
+                             min(row_begin(x, rows[lane + 1] + 1), begin + ROWS_AHEAD),
+                             f.state.fan_out * ops.weight_size)
         begin = row_begin(x, rows[lane])
         n_terms = row_begin(x, rows[lane] + 1) - begin
         indices = row_indices(x, begin, n_terms, s)
@@ -212,10 +232,7 @@ cdef void sum_features(const Features *f, const sn_format_kernels *ops,
         if factor != 1:
             for unit in range(f.n_units):
                 out[unit] *= factor
-    for unit in range(f.n_units):
-        for lane in range(n):
-            z[unit * SN_LANES + lane] = s.rows[lane * f.n_units + unit]
-        memset(z + unit * SN_LANES + n, 0, (SN_LANES - n) * sizeof(float))
+    kernels.pack(s.rows, 0, f.n_units, LANES, n, z)
 
 
 # Backward --------------------------------------------------------------------------

@@ -6,9 +6,10 @@
  *   F(lane_resume)  a sum to go on with, where there are tiles
  */
 
-INLINE void N(lane_steps)(F(lane_acc) *acc, const int layout, const F(lane) *x, const INDEX *indices, int64_t k, const F(wide) *w)
+INLINE void N(lane_steps)(F(lane_acc) *acc, const int layout, const F(lane) *x, const INDEX *indices, int k, const F(wide) *w)
 {
-    UNROLL for (int set = 0; set < LANE_SETS(layout); set++)
+    const int sets = LANE_SETS(layout);
+    UNROLL for (int set = 0; set < sets; set++)
     {
         F(lane) samples[GROUP];
         UNROLL for (int g = 0; g < GROUP; g++)
@@ -18,7 +19,7 @@ INLINE void N(lane_steps)(F(lane_acc) *acc, const int layout, const F(lane) *x, 
 }
 
 /* The last, partly filled group: stored column by column, completed with zero weights. */
-INLINE F(lane_acc) N(lane_rest)(F(lane_acc) acc, const int layout, const F(lane) *x, const INDEX *indices, int64_t k, int64_t n,
+INLINE F(lane_acc) N(lane_rest)(F(lane_acc) acc, const int layout, const F(lane) *x, const INDEX *indices, int k, int n,
                                 const F(wide) *w)
 {
     const int height = HEIGHT(layout);
@@ -26,7 +27,7 @@ INLINE F(lane_acc) N(lane_rest)(F(lane_acc) acc, const int layout, const F(lane)
     F(wide) last[SN_BLOCK_HEIGHT * GROUP];
     UNROLL for (int g = 0; g < GROUP; g++)
     {
-        const int64_t column = k + g < n ? k + g : k;
+        const int column = k + g < n ? k + g : k;
         samples[g] = layout == SN_DENSE ? x[column] : x[indices[column]];
         UNROLL for (int h = 0; h < height; h++) last[h * GROUP + g] = k + g < n ? w[(k + g) * height + h] : 0;
     }
@@ -37,46 +38,46 @@ INLINE F(lane_acc) N(lane_rest)(F(lane_acc) acc, const int layout, const F(lane)
 INLINE void N(spmm_lanes)(const sn_matrix *m, const int layout, int64_t column_tile, int64_t first, const int count,
                           const F(lane) *x, float *out)
 {
-    const int height = HEIGHT(layout), unit = LANE_SETS(layout) * GROUP, most = WIDE_CHUNK / height;
+    const int height = HEIGHT(layout), sets = LANE_SETS(layout), unit = sets * GROUP, most = WIDE_CHUNK / height;
     const int64_t before = layout == SN_DENSE ? column_tile * m->tile_columns : 0;
-    F(lane_acc) acc[LANES_AT_ONCE][LANE_SETS(layout)];
+    F(lane_acc) acc[LANES_AT_ONCE][SETS_ONE];
     int64_t longest = 0;
     UNROLL for (int r = 0; r < count; r++)
     {
         int64_t n = m->indptr[first + r + 1] - m->indptr[first + r] - before;
         if (layout == SN_DENSE && n > m->tile_columns) n = m->tile_columns;
         longest = n > longest ? n : longest;
-        UNROLL for (int set = 0; set < LANE_SETS(layout); set++) acc[r][set] = (F(lane_acc)){0};
+        UNROLL for (int set = 0; set < sets; set++) acc[r][set] = (F(lane_acc)){0};
         if (layout == SN_DENSE && column_tile > 0) acc[r][0] = F(lane_resume)(out + r * height * SN_LANES);
     }
     for (int64_t done = 0; done < longest; done += most) {
         const INDEX *indices[LANES_AT_ONCE];
         const F(wide) *w[LANES_AT_ONCE];
         F(wide) buffer[LANES_AT_ONCE][WIDE_BUFFER];
-        int64_t n[LANES_AT_ONCE], shared = most;
+        int n[LANES_AT_ONCE], shared = most;
         UNROLL for (int r = 0; r < count; r++)
         {
             const int64_t begin = m->indptr[first + r] + before + done;
             int64_t left = layout == SN_DENSE ? longest - done : m->indptr[first + r + 1] - begin;
             left = left > 0 ? left : 0;
-            n[r] = left < most ? left : most;
+            n[r] = left < most ? (int)left : most;
             indices[r] = (const INDEX *)m->indices + (layout == SN_DENSE ? 0 : begin);
             w[r] = n[r] > 0 ? F(widen)((const F(weight) *)m->weights + begin * height, n[r] * height, buffer[r]) : buffer[r];
             shared = n[r] / unit * unit < shared ? n[r] / unit * unit : shared;
         }
         const F(lane) *samples = layout == SN_DENSE ? x + done : x;
-        for (int64_t k = 0; k < shared; k += unit)
+        for (int k = 0; k < shared; k += unit)
             UNROLL for (int r = 0; r < count; r++) N(lane_steps)(acc[r], layout, samples, indices[r], k, w[r]);
         UNROLL for (int r = 0; r < count; r++)
         {
-            int64_t k = shared;
+            int k = shared;
             for (; k + unit <= n[r]; k += unit) N(lane_steps)(acc[r], layout, samples, indices[r], k, w[r]);
             for (; k < n[r]; k += GROUP) acc[r][0] = N(lane_rest)(acc[r][0], layout, samples, indices[r], k, n[r], w[r]);
         }
     }
     UNROLL for (int r = 0; r < count; r++)
     {
-        if (LANE_SETS(layout) == 2) acc[r][0] += acc[r][LANE_SETS(layout) - 1];
+        if (sets == 2) acc[r][0] += acc[r][sets - 1];
         UNROLL for (int h = 0; h < height; h++)
         {
             float *row = out + (r * height + h) * SN_LANES;

@@ -40,17 +40,20 @@ INLINE void F(step)(vf *acc, const int tiled, const int packed, const int joint,
     UNROLL for (int v = 0; v < tile; v += 2)
     {
         vf a, b;
+        const int both = v + 1 < tile; /* odd tiles: only where order_pair does nothing */
         if (tiled) {
             a = load((const float *)rows[0] + v * WIDTH);
-            b = load((const float *)rows[0] + (v + 1) * WIDTH);
-        } else {
+            b = load((const float *)rows[0] + (v + both) * WIDTH);
+        } else if (both) {
             F(load_pair)((const STORE *)rows[0] + v * WIDTH, &a, &b);
+        } else {
+            a = b = F(load_vector)((const STORE *)rows[0] + v * WIDTH);
         }
         UNROLL for (int j = 0; j < joint; j++)
         {
             const vf weight = splat(w[j]);
             acc[j * tile + v] = fma_(weight, a, acc[j * tile + v]);
-            acc[j * tile + v + 1] = fma_(weight, b, acc[j * tile + v + 1]);
+            if (both) acc[j * tile + v + 1] = fma_(weight, b, acc[j * tile + v + 1]);
         }
     }
 }
@@ -65,8 +68,10 @@ INLINE void F(finish)(vf *acc, const vf *share, const int tiled, const int packe
     (void)share, (void)packed;
     UNROLL for (int v = 0; v < tile; v += 2)
     {
-        if (!tiled) F(order_pair)(acc + v, acc + v + 1);
-        store(out + v * WIDTH, acc[v]), store(out + (v + 1) * WIDTH, acc[v + 1]);
+        const int both = v + 1 < tile;
+        if (!tiled && both) F(order_pair)(acc + v, acc + v + 1);
+        store(out + v * WIDTH, acc[v]);
+        if (both) store(out + (v + 1) * WIDTH, acc[v + 1]);
     }
 }
 

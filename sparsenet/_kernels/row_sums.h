@@ -21,7 +21,7 @@ INLINE void F(sum_tile)(const uint32_t *indices, const F(wide) *terms, int64_t n
                 if (!encoded && k + g + ROWS_AHEAD < n) {
                     const char *ahead = table + indices[k + g + ROWS_AHEAD] * row_bytes;
                     UNROLL for (int line = 0; line < tile * WIDTH * (int)sizeof(STORE); line += 64)
-                        __builtin_prefetch(ahead + line, 0, 2);
+                        __builtin_prefetch(ahead + line);
                 }
             }
             F(step)(acc, wide_row, 0, 1, tile, rows, terms + k, 128);
@@ -49,7 +49,9 @@ static void F(sum_rows)(const uint32_t *indices, const void *terms, int64_t n, c
     (encoded ? F(sum_tile)(indices, terms, n, rows, row_bytes, 1, tile, out + unit)                            \
              : F(sum_tile)(indices, terms, n, rows, row_bytes, 0, tile, out + unit),                           \
      unit += tile * WIDTH)
-        if (vectors > 4 && ROW_TILE > 4)
+        if (vectors == 7 && GROUP == 1 && SPLIT_LANES == 1) /* 100 units, the default: a line less of eight */
+            SUM_TILE(7);
+        else if (vectors > 4 && ROW_TILE > 4)
             SUM_TILE(ROW_TILE);
         else if (vectors > 2 || GROUP == 4)
             SUM_TILE(4);
