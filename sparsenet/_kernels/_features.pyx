@@ -35,8 +35,8 @@ cdef const sn_kernels *kernels = kernels_in_use()
 cdef int64_t[SN_LANES] LANES
 for _lane in range(SN_LANES):
     LANES[_lane] = _lane
-# Rows of X whose entries are fetched ahead while a batch is sorted.
-cdef int64_t ROWS_AHEAD = 16
+# Rows of X, entries or features whose memory is fetched so many early.
+cdef int64_t AHEAD = 16
 
 cdef extern from *:
     """
@@ -211,7 +211,7 @@ cdef void sum_features(const Features *f, const sn_format_kernels *ops,
         if lane + 1 < n:
             begin = row_begin(x, rows[lane + 1])
             prefetch_weights(f, x, begin,
-                             min(row_begin(x, rows[lane + 1] + 1), begin + ROWS_AHEAD),
+                             min(row_begin(x, rows[lane + 1] + 1), begin + AHEAD),
                              f.state.fan_out * ops.weight_size)
         begin = row_begin(x, rows[lane])
         n_terms = row_begin(x, rows[lane] + 1) - begin
@@ -279,9 +279,9 @@ cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
         # A row's indices ascend: where it left the range before, it enters this one.
         begin = s.last[b] if go_on else lower_bound(x, row_begin(x, rows[b]), end,
                                                     part.begin)
-        if not go_on and b + ROWS_AHEAD < n_rows:
-            ahead = row_begin(x, rows[b + ROWS_AHEAD])
-            prefetch_entries(x, ahead, row_begin(x, rows[b + ROWS_AHEAD] + 1) - ahead)
+        if not go_on and b + AHEAD < n_rows:
+            ahead = row_begin(x, rows[b + AHEAD])
+            prefetch_entries(x, ahead, row_begin(x, rows[b + AHEAD] + 1) - ahead)
         k = begin
         while k < end:
             feature = index_at(x, k) - part.begin
@@ -321,6 +321,8 @@ cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
         if run.features.scale == NULL:
             ops.encode_terms(batch.values, n_entries, 0, 0, batch.values)
     for i in range(n_touched):
+        if i + AHEAD < n_touched:
+            sn_prefetch(&run.progress[part.begin + s.touched[i + AHEAD]], 1)
         feature = s.touched[i]
         s.counts[feature] = 0
         feature += part.begin
