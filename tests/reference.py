@@ -83,8 +83,9 @@ def quantize(values, scale, bits=None):
         inverse = inverse * np.float32(1 - 2.0**-20)
     scaled = values * inverse
     if bits is not None:
-        u = (bits.astype(np.float32) + np.float32(0.5)) * np.float32(2.0**-16)
-        scaled = scaled + (u - np.float32(0.5))
+        # u is centred in its interval: (bits + 1/2) / 2^16, less the 1/2 of rounding.
+        scaled = scaled + np.float32(2.0**-17 - 0.5)
+        scaled = scaled + bits.astype(np.float32) * np.float32(2.0**-16)
     return np.rint(scaled).astype(np.int64)
 
 

@@ -105,8 +105,11 @@ def hard_to_round(precision):
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_encode_rounds_to_nearest_even(isa, precision):
     z = hard_to_round(precision)
-    x, _ = encode(Kernels(isa, precision), precision, z)
+    kernels = Kernels(isa, precision)
+    x, _ = encode(kernels, precision, z)
     nan = np.isnan(z)
+    if kernels.weight_group == 2:  # the instruction takes denormals for zeros
+        z = np.where(np.abs(z) < np.finfo(np.float32).tiny, np.copysign(0, z), z)
     expected = reference.to_bits(z, precision)
     np.testing.assert_array_equal(x[~nan], expected[~nan])
     assert np.isnan(reference.from_bits(x, precision)[nan]).all()

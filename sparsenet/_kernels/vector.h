@@ -295,9 +295,8 @@ INLINE vi random_bits(uint64_t seed, uint32_t row, int vector)
     return (vi)(vector < HALF ? x >> 16 : x & 0xffff);
 }
 /* floor(x + u), u uniform in (0, 1): unbiased. u has 16 bits and is centred in its interval, so that x + u - 1/2 is
- * exact for |x| <= 127 and never reaches +-127.5, which would round to a value that is not a signed byte's. */
+ * exact for |x| near 127 and never reaches +-127.5, which would round to a value that is not a signed byte's. */
 INLINE vi round_stochastically(vf x, vi bits)
 {
-    const vf u = (to_float(bits) + 0.5f) * 0x1p-16f;
-    return round_to_int(x + (u - 0.5f));
+    return round_to_int(fma_(to_float(bits), splat(0x1p-16f), x + (0x1p-17f - 0.5f)));
 }
