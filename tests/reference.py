@@ -48,6 +48,12 @@ def to_bits(values, precision):
     return (rounded.view(np.uint32) >> 16).astype(np.uint16)
 
 
+def without_denormals(values):
+    """The same with zeros for denormals, as bfloat16's instructions take them."""
+    tiny = np.abs(values) < np.finfo(np.float32).tiny
+    return np.where(tiny, np.copysign(np.float32(0), values), values)
+
+
 def from_bits(stored, precision):
     """Values of stored bits of a float format, as float32."""
     if precision == "float16":

@@ -45,8 +45,11 @@ def test_to_stored_rounds_as_the_twin_and_the_kernels_do(precision):
     for isa in available_isas():
         z = np.resize(values, (len(values) // LANES, LANES))
         x = np.empty(z.shape, stored.dtype)
-        Kernels(isa, precision).encode(z, 0, x, np.zeros(LANES, np.float32))
-        np.testing.assert_array_equal(x.ravel(), stored[: x.size])
+        kernels = Kernels(isa, precision)
+        kernels.encode(z, 0, x, np.zeros(LANES, np.float32))
+        if kernels.weight_group == 2:
+            z = reference.without_denormals(z)
+        np.testing.assert_array_equal(x, to_stored(z, precision))
 
 
 @pytest.mark.parametrize("precision", SIXTEEN_BITS)
