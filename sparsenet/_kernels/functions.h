@@ -100,12 +100,16 @@ INLINE void pack_real(const void *x, const int double_precision, int64_t n_featu
 {
     const int64_t size = double_precision ? sizeof(double) : sizeof(float);
     for (int lane = 0; lane < SN_LANES; lane += WIDTH) {
-        /* Rows are anywhere in memory, but each is one stream for the processor to prefetch. */
-        for (int r = lane; r < lane + WIDTH && r < n; r++)
+        const int next = lane + WIDTH < n ? n - lane - WIDTH : 0;
+        /* Rows are anywhere in memory: the first ones are fetched as streams, the next ones beside those before. */
+        for (int r = 0; lane == 0 && r < WIDTH && r < n; r++)
             for (int64_t byte = 0; byte < n_features * size; byte += 64)
                 __builtin_prefetch((const char *)x + rows[r] * n_features * size + byte);
         for (int64_t feature = 0; feature < n_features; feature += WIDTH) {
             const int64_t left = n_features - feature;
+            for (int r = 0; r < WIDTH && r < next; r++)
+                for (int64_t byte = 0; byte < WIDTH * size; byte += 64)
+                    __builtin_prefetch((const char *)x + (rows[lane + WIDTH + r] * n_features + feature) * size + byte, 0, 2);
             vf v[WIDTH];
             UNROLL for (int r = 0; r < WIDTH; r++)
                 v[r] = lane + r < n ? load_real((const char *)x + rows[lane + r] * n_features * size, double_precision, feature, left)
