@@ -20,11 +20,12 @@ from test_products import each_index
 
 from sparsenet._kernels._single import Kernels
 
-# Around the vectors (16), their tiles (64, 128) and what two tiles leave over.
-N_UNITS = (1, 7, 16, 63, 64, 65, 100, 129, 200)
+# Around the vectors (16), their tiles (64, 128) and what two tiles leave over; 7 vectors
+# of 4, 8 and 16.
+N_UNITS = (1, 7, 16, 28, 52, 63, 64, 65, 100, 129, 200)
 #: With the height of the blocks of units.
 FAN_OUTS = [*((n, 1) for n in N_UNITS), (4, 4), (12, 4), (16, 4), (36, 4), (100, 4)]
-# Around the groups in which terms are summed (2, 4) and the rows fetched early (8).
+# Around the groups in which terms are summed (2, 4) and the rows fetched early (16).
 N_TERMS = (0, 1, 2, 3, 4, 5, 17)
 N_ROWS = 20
 # So many units that the last ones need all bits of their index.

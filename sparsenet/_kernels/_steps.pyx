@@ -126,7 +126,6 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer
     cdef int l
-    cdef bint last
     cdef float *z
     if net.features == NULL and net.precision == SN_FLOAT32:  # its own storage
         pack(x, rows, n, <float*>panel.activations[0])
@@ -136,19 +135,18 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
                    panel.activations[0], panel.input_scale)
     for l in range(net.n_layers):
         layer = &net.layers[l]
-        last = l == net.n_layers - 1
         if panel.turned != NULL and panel.turned[l] != NULL:
             ops.turn(panel.activations[l], layer.n_in, panel.turned[l])
         # fp32 results are their own storage.
         z = s.z
-        if net.precision == SN_FLOAT32 and not last:
+        if net.precision == SN_FLOAT32 and l < net.n_layers - 1:
             z = <float*>panel.activations[l + 1]
         if l == 0 and net.features != NULL:
             sum_features(net.features, ops, x, rows, n, &s.features, z)
             finish_rows(net, panel, 0, z, 0, layer.n_out, NULL, NULL, n)
         else:
             multiply(net, panel, l, n, z, s)
-        if not last and net.precision == SN_INT8:
+        if net.precision == SN_INT8 and l < net.n_layers - 1:
             ops.encode(z, layer.n_out, net.layers[l + 1].input_offset, n,
                        panel.activations[l + 1],
                        panel.input_scale + (l + 1) * SN_LANES)

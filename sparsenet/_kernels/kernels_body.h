@@ -91,6 +91,7 @@ INLINE void F(order_pair)(vf *a, vf *b) { (void)a, (void)b; }
 INLINE void F(store_pair)(float *x, vf a, vf b) { store(x, a), store(x + WIDTH, b); }
 #define STORES_MASTER 1
 #include "product_parts_float.h"
+#include "one_lane.h"
 #include "dense.h"
 #define BODY "products_body.h"
 #include "both_indices.h"
@@ -107,6 +108,7 @@ INLINE void F(store_pair)(float *x, vf a, vf b) { store(x, a), store(x + WIDTH, 
 #include "float16.h"
 #define STORES_MASTER 0
 #include "product_parts_float.h"
+#include "one_lane.h"
 #include "dense.h"
 #define BODY "products_body.h"
 #include "both_indices.h"
@@ -127,6 +129,7 @@ INLINE void F(store_pair)(float *x, vf a, vf b) { store(x, a), store(x + WIDTH, 
 #else
 #include "product_parts_float.h"
 #endif
+#include "one_lane.h"
 #include "dense.h"
 #define BODY "products_body.h"
 #include "both_indices.h"
@@ -150,6 +153,7 @@ INLINE void F(store_pair)(float *x, vf a, vf b) { store(x, a), store(x + WIDTH, 
 #define STRIPS ISA_AMX
 #define STRIP_PARTS "strip_parts_int8.h"
 #include "product_parts_int8.h"
+#include "one_lane.h"
 #include "dense.h"
 #define BODY "products_body.h"
 #include "both_indices.h"

@@ -1,6 +1,7 @@
 /* The forward product of one sample, for all formats and index types. Its values lie side by side in L1 (F(lane) each);
  * a panel's vectors of them would come from L2, half a panel at 4 cycles a column. Each row sums its columns in the order
  * in which spmm_tile sums a lane, so to the same bits. The format's parts:
+ *   F(lane_value)   a stored value as it lies there
  *   F(lane_step)    acc += weights of GROUP columns, of one row or the four of a block, * their samples
  *   F(lane_sum)     a row's sum as fp32
  *   F(lane_resume)  a sum to go on with, where there are tiles

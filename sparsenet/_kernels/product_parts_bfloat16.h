@@ -71,11 +71,7 @@ INLINE v4f F(lane_step)(v4f acc, const int height, const uint32_t *x, const uint
 }
 INLINE float F(lane_sum)(v4f acc, const int row) { return acc[row]; }
 INLINE v4f F(lane_resume)(const float *out) { return (void)out, (v4f){0}; }
-static void F(first_lane)(const void *x, int64_t n, int offset, void *lane)
-{
-    (void)offset;
-    for (int64_t k = 0; k < n; k++) ((uint32_t *)lane)[k] = ((const uint16_t *)x)[k * SN_LANES];
-}
+INLINE uint32_t F(lane_value)(const uint16_t *x, int offset) { return (void)offset, *x; }
 
 INLINE __m512i F(load_piece)(const uint16_t *d) { return _mm512_loadu_si512(d); }
 INLINE __m512i F(load_x)(const uint16_t *x) { return _mm512_loadu_si512(x); }

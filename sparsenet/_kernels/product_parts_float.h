@@ -84,11 +84,7 @@ INLINE v4f F(lane_step)(v4f acc, const int height, const float *x, const float *
 }
 INLINE float F(lane_sum)(v4f acc, const int row) { return acc[row]; }
 INLINE v4f F(lane_resume)(const float *out) { return (v4f){out[0], out[SN_LANES], out[2 * SN_LANES], out[3 * SN_LANES]}; }
-static void F(first_lane)(const void *x, int64_t n, int offset, void *lane)
-{
-    (void)offset;
-    for (int64_t k = 0; k < n; k++) ((float *)lane)[k] = F(load_vector)((const STORE *)x + k * SN_LANES)[0];
-}
+INLINE float F(lane_value)(const STORE *x, int offset) { return (void)offset, F(load_vector)(x)[0]; }
 
 INLINE F(piece) F(load_piece)(const float *d) { return (F(piece)){load(d), load(d + WIDTH)}; }
 INLINE F(piece) F(load_x)(const STORE *x)

@@ -194,10 +194,7 @@ INLINE vi F(outer)(vi acc, vf x, const int8_t *delta) { return acc + (vi)x * *de
 typedef uint32_t F(lane);
 INLINE float F(lane_sum)(F(lane_acc) acc, const int row) { return (float)F(lane_total)(acc, row); }
 INLINE F(lane_acc) F(lane_resume)(const float *out) { return (void)out, (F(lane_acc)){0}; }
-static void F(first_lane)(const void *x, int64_t n, int offset, void *lane)
-{
-    for (int64_t k = 0; k < n; k++) ((uint32_t *)lane)[k] = (uint16_t)(((const uint8_t *)x)[k * SN_LANES] - offset);
-}
+INLINE uint32_t F(lane_value)(const uint8_t *x, int offset) { return (uint16_t)(*x - offset); }
 
 INLINE void F(resume)(vi *acc, const int tile, const float *out) { (void)acc, (void)tile, (void)out; }
 typedef int8_t F(weight);

@@ -6,7 +6,7 @@ INLINE int64_t N(unit_of)(const INDEX *blocks, int64_t i, const int height)
 }
 
 /* Products are made by vectors, and added one by one: those of the last vector from its end on, behind a single jump that a
- * fan-out always takes to the same place (7.5 ns a row of 10 connections in pieces of 8, 4, 2 and 1, and 4 so). */
+ * fan-out always takes to the same place (5.8 ns a row of 10 connections; in pieces of 8, 4, 2 and 1, 7.5). */
 INLINE void N(add_row)(const STORE *weights, const F(wide) term, const INDEX *blocks, int64_t fan_out, const int height,
                        F(sum) *sums)
 {
@@ -18,6 +18,7 @@ INLINE void N(add_row)(const STORE *weights, const F(wide) term, const INDEX *bl
         F(multiply)(weights + i, term, products);
         UNROLL for (int j = 0; j < WIDTH; j++) ADD(j)
     }
+    if (i == fan_out) return;
     F(multiply)(weights + i, term, products);
     switch (fan_out - i) {
 #if WIDTH == 16
