@@ -20,8 +20,8 @@ from test_products import each_index
 
 from sparsenet._kernels._single import Kernels
 
-# Around the vectors (16), their tiles (64, 128) and what two tiles leave over; 7 vectors
-# of 4, 8 and 16.
+# Around the vectors (16), their tiles (64, 128) and what two tiles leave over; and 7
+# vectors of 4, 8 and 16.
 N_UNITS = (1, 7, 16, 28, 52, 63, 64, 65, 100, 129, 200)
 #: With the height of the blocks of units.
 FAN_OUTS = [*((n, 1) for n in N_UNITS), (4, 4), (12, 4), (16, 4), (36, 4), (100, 4)]
