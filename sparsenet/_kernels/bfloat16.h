@@ -15,6 +15,14 @@ INLINE void F(load_pair)(const uint16_t *x, vf *a, vf *b)
     *b = (vf)(pairs & 0xffff0000u);
 }
 
+/* The even or the odd values of a pair. The mask is read each time: block_gradients_body.h has no register for it. */
+INLINE vf F(load_part)(const uint16_t *x, const int part)
+{
+    static const uint32_t mask[16] __attribute__((aligned(64))) = {[0 ... 15] = 0xffff0000u};
+    const vu pairs = (vu)load_int(x);
+    return (vf)(part == 0 ? pairs << 16 : pairs & *(const volatile vu *)mask);
+}
+
 INLINE void F(order_pair)(vf *a, vf *b)
 {
     const vf even = *a, odd = *b;

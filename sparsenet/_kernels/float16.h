@@ -50,6 +50,7 @@ INLINE void store_half(uint16_t *x, vf v)
 
 #define SPLIT_LANES 1
 INLINE vf F(load_vector)(const uint16_t *x) { return load_half(x); }
+INLINE vf F(load_part)(const uint16_t *x, const int part) { return (void)part, load_half(x); }
 INLINE void F(load_pair)(const uint16_t *x, vf *a, vf *b) { *a = load_half(x), *b = load_half(x + WIDTH); }
 INLINE void F(order_pair)(vf *a, vf *b) { (void)a, (void)b; }
 INLINE void F(store_pair)(uint16_t *x, vf a, vf b) { store_half(x, a), store_half(x + WIDTH, b); }

@@ -9,6 +9,8 @@
 #undef DOT_WEIGHTS
 #undef DOT_SAMPLES
 #undef DOT_LANES
+#undef PARTS
+#undef PART_LANES
 #undef LANE_SAMPLES
 #undef SPLIT_LANES
 #undef DELTA_EXPONENT

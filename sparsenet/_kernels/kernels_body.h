@@ -52,14 +52,13 @@
 /* Rows or blocks that are multiplied side by side with one sample: as many multiply-adds as hide the latency of one. */
 #define LANES_AT_ONCE 4
 #define LANE_SETS(layout) ((layout) == SN_ROWS ? SETS_ONE : 1)
-/* Registers for deltas during the weight gradient. The compiler unrolls its loop over chunks of them as a whole, for
- * which 16 registers are too few (fp32 blocks with AVX2: 570 us against 380). */
+/* Registers for deltas during the weight gradient; and if not 0, how many columns of a block share a delta from L1. */
 #if VECTOR_BYTES == 64
 #define DELTA_VECTORS 8
-#define UNROLL_CHUNKS
+#define COLUMNS_AT_ONCE 0
 #else
 #define DELTA_VECTORS 4
-#define UNROLL_CHUNKS _Pragma("GCC unroll 4")
+#define COLUMNS_AT_ONCE 3
 #endif
 
 /* Where the weight of column k and row h of a block lies: whole groups of columns are stored row by row, so
@@ -86,6 +85,7 @@ INLINE int64_t group_position(int64_t k, int64_t h, int64_t n, int64_t height, i
 #define STRIPS 0
 #define SPLIT_LANES 1
 INLINE vf F(load_vector)(const float *x) { return load(x); }
+INLINE vf F(load_part)(const float *x, const int part) { return (void)part, load(x); }
 INLINE void F(load_pair)(const float *x, vf *a, vf *b) { *a = load(x), *b = load(x + WIDTH); }
 INLINE void F(order_pair)(vf *a, vf *b) { (void)a, (void)b; }
 INLINE void F(store_pair)(float *x, vf a, vf b) { store(x, a), store(x + WIDTH, b); }

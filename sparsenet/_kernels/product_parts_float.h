@@ -94,6 +94,12 @@ INLINE F(piece) F(load_x)(const STORE *x)
     return p;
 }
 INLINE vf F(dot)(vf acc, F(piece) x, F(piece) d) { return fma_(x.b, d.b, fma_(x.a, d.a, acc)); }
+/* A vector of samples, or the even or the odd ones of a vector of pairs. */
+#define PARTS (SPLIT_LANES > 1 ? 2 : 1)
+#define PART_LANES WIDTH
+typedef vf F(part);
+INLINE vf F(load_delta)(const float *d) { return load(d); }
+INLINE vf F(dot_part)(vf acc, vf x, vf d) { return fma_(x, d, acc); }
 INLINE vf F(gradient_of)(vf sums, vi correction) { return (void)correction, sums; }
 #define LANE_SAMPLES 1
 INLINE vf F(turned_lanes)(const STORE *x, int v) /* in the order that load_pair leaves, as the deltas are */

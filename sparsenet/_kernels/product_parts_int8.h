@@ -202,3 +202,11 @@ typedef vi F(acc);
 typedef vi F(dot_acc);
 typedef int8_t F(operand);
 INLINE vf F(gradient_of)(vi sums, vi correction) { return to_float(sums - correction); }
+
+/* block_gradients_body.h takes whole pieces. */
+#define PARTS 1
+#define PART_LANES DOT_LANES
+typedef F(piece) F(part);
+INLINE vi F(load_part)(const uint8_t *x, const int part) { return (void)part, F(load_x)(x); }
+INLINE vi F(load_delta)(const int8_t *d) { return F(load_piece)(d); }
+INLINE vi F(dot_part)(vi acc, vi x, vi delta) { return F(dot)(acc, x, delta); }

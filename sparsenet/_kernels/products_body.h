@@ -154,7 +154,7 @@ INLINE F(dot_acc) N(sddmm_group)(const INDEX *index, int64_t n, const int height
     {
         F(dot_acc) acc[WIDTH];
         UNROLL for (int i = 0; i < dots; i++) acc[i] = (F(dot_acc)){0};
-        UNROLL_CHUNKS for (int begin = 0; begin < pieces; begin += chunk)
+        for (int begin = 0; begin < pieces; begin += chunk)
         {
             if (chunk < pieces) {
                 /* Find the columns anew: kept over the chunks, their offsets would spill out of the registers. */
@@ -239,10 +239,14 @@ INLINE void N(sddmm_layout)(const INDEX *index, int64_t n, const int height, con
         const INDEX *index, int64_t n, const F(operand) *deltas, const void *const *x, int64_t n_samples,            \
         const float *factor, const int32_t *correction, const float *const *ahead, float *gradient)                  \
     {                                                                                                                \
-        N(sddmm_layout)(index, n, height, deltas, x, n_samples, factor, correction, ahead, gradient);                       \
+        N(sddmm_layout)(index, n, height, deltas, x, n_samples, factor, correction, ahead, gradient);                \
     }
 DEFINE_SDDMM(rows, 1)
+#if COLUMNS_AT_ONCE
+#include "block_gradients_body.h"
+#else
 DEFINE_SDDMM(blocks, SN_BLOCK_HEIGHT)
+#endif
 #undef DEFINE_SDDMM
 
 static void N(sddmm)(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
