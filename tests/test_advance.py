@@ -181,6 +181,36 @@ def test_advance_stops_where_parameters_have_settled(isa, optimizer, alpha):
 
 
 @each_isa
+@each_optimizer
+@pytest.mark.parametrize("alpha", [0, 0.01])
+@pytest.mark.parametrize("with_gradient", [False, True])
+def test_what_becomes_of_a_feature_depends_on_no_other(
+    isa, optimizer, alpha, with_gradient
+):
+    # Threads share the features, so those beside one go with their number.
+    rng = np.random.default_rng(2)
+    n, n_steps, fan_out = 11, 700, 20
+    state = random_state(fan_out, 32, rng, n) * np.float32(1e-3)
+    begin = rng.integers(0, 3, n).astype(np.uint32)
+    # Some have settled long before the end, each at a time of its own.
+    end = begin + rng.choice([1, 2, 40, 500, n_steps - 3], n).astype(np.uint32)
+    state[::3, 1] *= np.float32(1e-6)
+    gradient = rng.normal(size=(n, 32)).astype(np.float32) if with_gradient else None
+    steps = random_steps(optimizer, n_steps, rng)
+    kernels = Kernels(isa, "float32")
+    together = run(
+        *(kernels, optimizer, alpha, steps, state, fan_out, (begin, end), gradient)
+    )
+    for i in range(n):
+        at = slice(i, i + 1)
+        alone = run(
+            *(kernels, optimizer, alpha, steps, state[at], fan_out),
+            *((begin[at], end[at]), gradient if gradient is None else gradient[at]),
+        )
+        np.testing.assert_array_equal(alone[0], together[i])
+
+
+@each_isa
 def test_advance_does_not_stop_where_little_is_not_settled(isa):
     # Adam with a strong L2 leaves a tiny weight again: its steps do not shrink.
     kernels, n_steps = Kernels(isa, "float32"), 64

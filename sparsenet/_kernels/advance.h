@@ -1,168 +1,177 @@
 /* The optimizer's steps of parameters that are stored by feature, in place: kernels.h, `advance`. */
 
 /* Vectors that take their steps side by side: a step takes 70 cycles until the next can begin. */
-#define ABREAST (VECTOR_BYTES == 64 ? 8 : 4)
+#define ABREAST (VECTOR_BYTES == 64 ? 7 : 4)
+/* Vectors whose places are looked up at a time, so that the steps themselves have no branch. */
+#define PLACES (16 * ABREAST)
 /* What is left of a parameter's drift does not matter below this: float32 rounds a weight of 0.01 by more. */
 #define SETTLED 0x1p-33f
 
+/* A vector of parameters and the steps that it takes: one with a gradient, or none, then n_steps from number `begin` on. */
 typedef struct {
-    float *w_at; /* where the vector's weights lie */
+    float *w;
+    const float *gradient;
     const uint16_t *cohort;
-    int64_t lanes;
+    int64_t lanes; /* of parameters */
     int64_t begin, n_steps;
-    vf w, m, v;
-} drifting;
+} place;
 
-/* Steps without a gradient take Adam's moments divided by what multiplies gradients in them: M = m / (1 - beta_1) and
- * V = v / (1 - beta_2). Then learning_rate m / (sqrt(v) + epsilon) = learning_rate M / (unit sqrt(V) + epsilon'). */
 typedef struct {
-    float unit, epsilon;
+    vf w, m, v;
+} parameters;
+
+/* Steps without a gradient take Adam's moments times what leaves the fewest operations: M = unit m / (1 - beta_1) and
+ * V = unit^2 v / (1 - beta_2), for which L2's gradient is unit alpha w, and
+ * learning_rate m / (sqrt(v) + epsilon) = learning_rate / unit M / (sqrt(V) + epsilon / (1 - beta_1)). */
+typedef struct {
+    float unit, epsilon, of_m, of_v;
 } drift_constants;
 
 INLINE drift_constants constants_of(const sn_optimizer *o)
 {
-    return (drift_constants){__builtin_sqrtf(1.0f - o->beta_2) / (1.0f - o->beta_1), o->epsilon / (1.0f - o->beta_1)};
-}
-
-INLINE void scale_moments(const sn_optimizer *o, vf *m, vf *v, const int back)
-{
-    const float first = 1.0f - o->beta_1, second = 1.0f - o->beta_2;
-    *m *= back ? first : 1.0f / first;
-    *v *= back ? second : 1.0f / second;
+    const float first = 1.0f - o->beta_1, unit = __builtin_sqrtf(1.0f - o->beta_2) / first;
+    return (drift_constants){unit, o->epsilon / first, unit / first, 1.0f / (first * first)};
 }
 
 /* A step without a gradient. */
-INLINE void drift(const sn_optimizer *o, const int adam, const int cohorts, const float *rates, const float *inv_weight,
-                  const drift_constants *c, int64_t step, drifting *a)
+INLINE void drift(const sn_optimizer *o, const int adam, vf rate, float inv_weight, const drift_constants *c, parameters *p)
 {
-    const vf rate = rates_of(rates + step * o->n_cohorts, o->n_cohorts, cohorts ? a->cohort : 0);
     if (!adam) {
-        step_vector(o, 0, rate, inv_weight[step], splat(0.0f), &a->w, &a->m, &a->v);
+        step_vector(o, 0, rate, inv_weight, splat(0.0f), &p->w, &p->m, &p->v);
         return;
     }
-    const vf g = a->w * (o->alpha * inv_weight[step]);
-    a->m = fma_(splat(o->beta_1), a->m, g);
-    a->v = fma_(g, g, o->beta_2 * a->v);
-    a->w -= rate * a->m * reciprocal(fma_(splat(c->unit), vsqrt(a->v), splat(c->epsilon)));
+    const vf g = p->w * (o->alpha * inv_weight * c->unit);
+    p->m = fma_(splat(o->beta_1), p->m, g);
+    p->v = fma_(g, g, o->beta_2 * p->v);
+    p->w -= rate * (1.0f / c->unit) * p->m * reciprocal(vsqrt(p->v) + c->epsilon);
 }
 
 /* Whether nothing is left that would move the parameters further. */
 INLINE int has_settled(const sn_optimizer *o, const int adam, const int cohorts, const float *rates, const float *inv_weight,
-                       int64_t step, const drifting *a)
+                       const drift_constants *c, int64_t step, const parameters *p)
 {
     const float decay = adam ? o->beta_1 : o->momentum;
     float largest = rates[step * o->n_cohorts];
-    for (int64_t c = 1; cohorts && c < o->n_cohorts; c++)
-        largest = rates[step * o->n_cohorts + c] > largest ? rates[step * o->n_cohorts + c] : largest;
+    for (int64_t i = 1; cohorts && i < o->n_cohorts; i++)
+        largest = rates[step * o->n_cohorts + i] > largest ? rates[step * o->n_cohorts + i] : largest;
     /* What L2 moves a weight by in one step, at most, relative to the weight. */
     const float pull = o->alpha * inv_weight[step] * largest / (adam ? o->epsilon : 1.0f);
     if (!(pull < 1.0f)) return 0;
     /* At most so much is left in the moments, whatever v becomes; and in L2, the weight itself. */
-    const float left = adam ? decay * largest / o->epsilon : decay / (1.0f - decay);
-    vi settled = vabs(a->m * left) < SETTLED; /* NaN is not */
-    if (o->alpha > 0.0f) settled &= vabs(a->w) < SETTLED;
+    const float left = adam ? decay * largest / (c->unit * o->epsilon) : decay / (1.0f - decay);
+    vi settled = vabs(p->m * left) < SETTLED; /* NaN is not */
+    if (o->alpha > 0.0f) settled &= vabs(p->w) < SETTLED;
     return max_lanes(select_float(settled, splat(0.0f), splat(1.0f))) == 0.0f;
 }
 
 INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohorts, const float *rates,
-                            const float *inv_weight, drifting *a)
+                          const float *inv_weight, const place *at, parameters *p)
 {
     const float decay = adam ? o->beta_1 : o->momentum;
-    int64_t longest = a[0].n_steps, shortest = longest, step = 0;
-    UNROLL for (int j = 1; j < ABREAST; j++)
+    int64_t n_steps[ABREAST], longest = 0, together = at[0].n_steps;
+    UNROLL for (int j = 0; j < ABREAST; j++)
     {
-        longest = a[j].n_steps > longest ? a[j].n_steps : longest;
-        shortest = a[j].n_steps < shortest ? a[j].n_steps : shortest;
+        n_steps[j] = at[j].n_steps;
+        longest = n_steps[j] > longest ? n_steps[j] : longest;
+        together = n_steps[j] < together ? n_steps[j] : together;
+        together = at[j].begin == at[0].begin ? together : 0;
     }
     if (longest == 0) return;
     const drift_constants c = constants_of(o);
+    /* A vector without steps keeps its bits, whatever those beside it do. */
     UNROLL for (int j = 0; j < ABREAST; j++)
-        if (adam) scale_moments(o, &a[j].m, &a[j].v, 0);
-    for (; step < longest; step++) {
-        int settled = step % 32 == 31;
-        UNROLL for (int j = 0; j < ABREAST; j++)
-            if (settled && step < a[j].n_steps)
-                settled = has_settled(o, adam, cohorts, rates, inv_weight, a[j].begin + step, a + j);
-        if (settled) break;
-        if (step < shortest) {
+        if (adam && at[j].n_steps > 0) p[j].m *= c.of_m, p[j].v *= c.of_v;
+    for (int64_t step = 0; step < longest; step++) {
+        if (step % 32 == 31) { /* what is left of those that have settled, at once */
+            longest = 0;
             UNROLL for (int j = 0; j < ABREAST; j++)
-                drift(o, adam, cohorts, rates, inv_weight, &c, a[j].begin + step, a + j);
+            {
+                if (step < n_steps[j] && has_settled(o, adam, cohorts, rates, inv_weight, &c, at[j].begin + step, p + j)) {
+                    p[j].m *= __builtin_powf(decay, (float)(n_steps[j] - step));
+                    if (adam) p[j].v *= __builtin_powf(o->beta_2, (float)(n_steps[j] - step));
+                    n_steps[j] = step;
+                    together = together < step ? together : step;
+                }
+                longest = n_steps[j] > longest ? n_steps[j] : longest;
+            }
+        }
+#define DRIFT(j, number)                                                                                         \
+    drift(o, adam, rates_of(rates + (number) * o->n_cohorts, o->n_cohorts, cohorts ? at[j].cohort : 0), inv_weight[number], \
+          &c, p + j)
+        if (step < together) { /* the same step of all of them, with one learning rate and decay */
+            UNROLL for (int j = 0; j < ABREAST; j++) DRIFT(j, at[0].begin + step);
         } else {
             UNROLL for (int j = 0; j < ABREAST; j++)
-                if (step < a[j].n_steps)
-                    drift(o, adam, cohorts, rates, inv_weight, &c, a[j].begin + step, a + j);
+                if (step < n_steps[j]) DRIFT(j, at[j].begin + step);
         }
+#undef DRIFT
     }
     UNROLL for (int j = 0; j < ABREAST; j++)
-    {
-        if (adam) scale_moments(o, &a[j].m, &a[j].v, 1);
-        if (step < a[j].n_steps) {
-            a[j].m *= __builtin_powf(decay, (float)(a[j].n_steps - step));
-            if (adam) a[j].v *= __builtin_powf(o->beta_2, (float)(a[j].n_steps - step));
-        }
-    }
+        if (adam && at[j].n_steps > 0) p[j].m *= 1.0f / c.of_m, p[j].v *= 1.0f / c.of_v;
 }
 
-/* Steps begin[i] + taken to end[i] - 1, without a gradient. */
-INLINE void drift_by(const sn_optimizer *o, const int adam, const int cohorts, const sn_feature_state *f,
-                     const float *rates, const float *inv_weight, int64_t n, const uint32_t *features,
-                     const uint32_t *begin, const uint32_t *end, int64_t taken)
+/* All steps of ABREAST vectors, of which n are stored. `whole`: what is behind the last parameter is zero, and stays so. */
+INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int cohorts, const int learn, const int whole,
+                            int64_t stride, const float *rates, const float *inv_weight, const place *at, int64_t n)
 {
-    /* Whole vectors where there is room for them: what is behind the last parameter is zero and stays so. */
-    const int64_t lanes = f->stride % WIDTH ? f->fan_out : f->stride;
-    for (int64_t i = 0, lane = 0; i < n;) {
-        drifting a[ABREAST];
-        int n_vectors = 0;
-        UNROLL for (int j = 0; j < ABREAST; j++)
-        {
-            while (i < n && begin[i] + taken >= end[i]) i++;
-            if (i >= n) { /* nothing is left to do beside the others */
-                a[j] = a[0];
-                a[j].n_steps = 0;
-                continue;
-            }
-            a[j].w_at = f->values + (int64_t)features[i] * f->planes * f->stride + lane;
-            a[j].cohort = cohorts ? f->cohort + features[i] * f->fan_out + lane : 0;
-            a[j].lanes = lanes - lane;
-            a[j].begin = begin[i] + taken, a[j].n_steps = end[i] - a[j].begin;
-            a[j].w = load_partial(a[j].w_at, a[j].lanes);
-            a[j].m = load_partial(a[j].w_at + f->stride, a[j].lanes);
-            a[j].v = adam ? load_partial(a[j].w_at + 2 * f->stride, a[j].lanes) : splat(0.0f);
-            lane += WIDTH;
-            if (lane >= lanes) lane = 0, i++;
-            n_vectors++;
-        }
-        if (n_vectors == 0) return;
-        drift_abreast(o, adam, cohorts, rates, inv_weight, a);
-        UNROLL for (int j = 0; j < ABREAST; j++)
-        {
-            if (j >= n_vectors) break;
-            store_partial(a[j].w_at, a[j].w, a[j].lanes);
-            store_partial(a[j].w_at + f->stride, a[j].m, a[j].lanes);
-            if (adam) store_partial(a[j].w_at + 2 * f->stride, a[j].v, a[j].lanes);
-        }
+    parameters p[ABREAST];
+    UNROLL for (int j = 0; j < ABREAST; j++)
+    {
+        const int64_t lanes = whole ? WIDTH : at[j].lanes, number = at[j].begin - 1;
+        p[j].w = load_partial(at[j].w, lanes);
+        p[j].m = load_partial(at[j].w + stride, lanes);
+        p[j].v = adam ? load_partial(at[j].w + 2 * stride, lanes) : splat(0.0f);
+        if (learn)
+            step_vector(o, adam, rates_of(rates + number * o->n_cohorts, o->n_cohorts, cohorts ? at[j].cohort : 0),
+                        inv_weight[number], load_partial(at[j].gradient, at[j].lanes), &p[j].w, &p[j].m, &p[j].v);
+    }
+    drift_abreast(o, adam, cohorts, rates, inv_weight, at, p);
+    UNROLL for (int j = 0; j < ABREAST; j++)
+    {
+        const int64_t lanes = whole ? WIDTH : at[j].lanes;
+        if (j >= n) break;
+        store_partial(at[j].w, p[j].w, lanes);
+        store_partial(at[j].w + stride, p[j].m, lanes);
+        if (adam) store_partial(at[j].w + 2 * stride, p[j].v, lanes);
     }
 }
 
-INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts, const sn_feature_state *f,
+INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts, const int whole, const sn_feature_state *f,
                        const float *rates, const float *inv_weight, int64_t n, const uint32_t *features,
                        const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
-    sn_optimizer step = *o;
-    for (int64_t i = 0; gradient && i < n; i++) {
-        float *w = f->values + (int64_t)features[i] * f->planes * f->stride;
-        step.learning_rate = rates + begin[i] * o->n_cohorts;
-        step.inv_weight = inv_weight[begin[i]];
-        update_by(&step, adam, cohorts ? f->cohort + features[i] * f->fan_out : 0, f->fan_out, w, gradient + i * f->stride,
-                  w + f->stride, w + 2 * f->stride);
+    place at[PLACES + ABREAST];
+    for (int64_t i = 0, lane = 0; i < n;) {
+        int64_t n_places = 0;
+        for (; i < n && n_places < PLACES; n_places++) {
+            place *next = at + n_places;
+            next->w = f->values + (int64_t)features[i] * f->planes * f->stride + lane;
+            next->gradient = gradient + i * f->stride + lane;
+            next->cohort = cohorts ? f->cohort + features[i] * f->fan_out + lane : 0;
+            next->lanes = f->fan_out - lane;
+            next->begin = begin[i] + (gradient != 0);
+            next->n_steps = end[i] - next->begin;
+            lane += WIDTH;
+            if (lane >= f->fan_out) lane = 0, i++;
+        }
+        for (int64_t k = n_places; k % ABREAST; k++) at[k] = at[0], at[k].n_steps = 0;
+        for (int64_t k = 0; k < n_places; k += ABREAST) {
+            if (gradient) advance_abreast(o, adam, cohorts, 1, whole, f->stride, rates, inv_weight, at + k, n_places - k);
+            else advance_abreast(o, adam, cohorts, 0, whole, f->stride, rates, inv_weight, at + k, n_places - k);
+        }
     }
-    drift_by(o, adam, cohorts, f, rates, inv_weight, n, features, begin, end, gradient != 0);
 }
 
 static void advance(const sn_optimizer *o, const sn_feature_state *f, const float *rates, const float *inv_weight, int64_t n,
                     const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
-    if (o->solver != SN_ADAM) advance_by(o, 0, 0, f, rates, inv_weight, n, features, begin, end, gradient);
-    else if (f->cohort && o->n_cohorts > 1) advance_by(o, 1, 1, f, rates, inv_weight, n, features, begin, end, gradient);
-    else advance_by(o, 1, 0, f, rates, inv_weight, n, features, begin, end, gradient);
+    const int whole = f->stride % WIDTH == 0, cohorts = f->cohort && o->n_cohorts > 1;
+#define ADVANCE(adam, cohorts, whole) \
+    advance_by(o, adam, cohorts, whole, f, rates, inv_weight, n, features, begin, end, gradient)
+    if (o->solver != SN_ADAM) ADVANCE(0, 0, 0);
+    else if (cohorts && whole) ADVANCE(1, 1, 1);
+    else if (cohorts) ADVANCE(1, 1, 0);
+    else if (whole) ADVANCE(1, 0, 1);
+    else ADVANCE(1, 0, 0);
+#undef ADVANCE
 }
