@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_array, issparse
 from sklearn.base import BaseEstimator, is_regressor
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state, column_or_1d, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sparsenet import _topology, _training, _validation
@@ -18,6 +18,8 @@ OUT_ACTIVATIONS = {
     "poisson": "exp",
 }
 LOSSES = {activation: loss for loss, activation in OUT_ACTIVATIONS.items()}
+# So many values of the output layer are kept while classes are predicted: 64 MB.
+OUTPUTS_AT_ONCE = 2**24
 
 
 class BaseSparseMLP(BaseEstimator):
@@ -25,7 +27,8 @@ class BaseSparseMLP(BaseEstimator):
 
     A subclass defines ``_encode_target(y, resume, incremental, classes)``, which
     checks y and returns it as `Network.train_epoch` takes it, the loss, the number of
-    outputs and the classes to stratify by, and ``_score_output(y, output,
+    outputs and the classes to stratify by, ``_decide(output)``, which turns what the
+    network puts out into what is predicted of such y, and ``_score_decided(y, decided,
     sample_weight)``.
     """
 
@@ -195,7 +198,7 @@ class BaseSparseMLP(BaseEstimator):
         fan-ins before and after training.
         """
         resume = hasattr(self, "_network") and (incremental or self.warm_start)
-        _validation.check_sparse(self, X)
+        X = _validation.check_sparse(self, X)
         X, y = validate_data(
             self,
             X,
@@ -206,6 +209,7 @@ class BaseSparseMLP(BaseEstimator):
             **_validation.INPUT,
         )
         X = self._canonical(X)
+        _validation.check_range(self, X)
         if resume and self._network.sparse_rows and not issparse(X):
             X = csr_array(X)
             _validation.check_row_lengths(self, X)
@@ -215,7 +219,9 @@ class BaseSparseMLP(BaseEstimator):
         y, loss, n_outputs, strata = self._encode_target(
             y, resume, incremental, classes
         )
-        data = _training.TrainingSet(X, y, sample_weight, self._score_output, strata)
+        data = _training.TrainingSet(
+            X, y, sample_weight, self._decide, self._score_decided, strata
+        )
         structure = {
             "hidden_layer_sizes": _validation.hidden_layer_sizes(self),
             "activation": self.activation,
@@ -283,25 +289,45 @@ class BaseSparseMLP(BaseEstimator):
 
     def _output(self, X):
         """Return what the network puts out for X, of shape (n_samples, n_outputs)."""
+        X = self._check_rows(X)
+        return self._network_output(X).astype(X.dtype, copy=False)
+
+    def _decisions(self, X):
+        """Return what is predicted for X, without keeping the output of all rows."""
+        X = self._check_rows(X)
+        at_once = max(_training.CHUNK, OUTPUTS_AT_ONCE // self.n_outputs_)
+        if X.shape[0] <= at_once:
+            return self._decide(self._network_output(X))
+        chunks = gen_batches(X.shape[0], at_once)
+        return np.concatenate(
+            [self._decide(self._network_output(X[rows])) for rows in chunks]
+        )
+
+    def _check_rows(self, X):
         check_is_fitted(self)
-        _validation.check_sparse(self, X)
+        X = _validation.check_sparse(self, X)
         X = self._canonical(validate_data(self, X, reset=False, **_validation.INPUT))
         if self._network.sparse_rows and not issparse(X):
             _validation.check_row_lengths(self, X)
+        return X
+
+    def _network_output(self, X):
         output = self._network.predict(X, effective_n_threads(self.n_threads))
         if np.isnan(output).any():
             raise ValueError(
                 f"{type(self).__name__}: X has values too large for this network; its "
                 "output is not a number. Scale the features, as for training"
             )
-        return output.astype(X.dtype, copy=False)
+        return output
 
     def _canonical(self, X):
         """Sort sparse rows and add up entries given more than once, in a copy."""
         if not issparse(X):
             return X
-        # Without the flags that SciPy keeps: arrays may have been put in their place.
-        X = csr_array((X.data, X.indices, X.indptr), shape=X.shape)
+        # Without the flags that SciPy keeps: arrays may have been put in their place,
+        # also such as have gaps, which kernels do not know.
+        arrays = map(np.ascontiguousarray, (X.data, X.indices, X.indptr))
+        X = csr_array(tuple(arrays), shape=X.shape)
         if not X.has_canonical_format:
             X = X.copy()
             X.sum_duplicates()

@@ -174,7 +174,7 @@ class TopologyDisplay:
             )
         importance = np.asarray(abs(weights).sum(axis=1)).ravel()
         if X is not None:
-            check_sparse(estimator, X)
+            X = check_sparse(estimator, X)
             X = validate_data(estimator, X, reset=False, **INPUT)
             if issparse(X):
                 importance *= np.sqrt(mean_variance_axis(X, axis=0)[1])

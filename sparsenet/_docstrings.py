@@ -201,10 +201,11 @@ X may be dense or sparse. float32 and float64 are taken as they are, other types
 float64, and predictions have the type of X. A network that is first fitted on sparse X
 stores its first layer feature by feature: a training step then costs, there, what the
 non-zeros of its batch cost, with the result of steps that update all features. Each
-feature has the same number of connections, and a unit has as many inputs as `density`
-says on average. CSR is taken as it is where its rows are sorted and free of duplicates,
-and copied once where not. Dense X is made sparse for such a network, and sparse X
-dense, 64 rows at a time, for one first fitted on dense X.
+feature has the same number of connections, the whole number (of blocks; at least one)
+with which a unit has, on average, most nearly as many inputs as `density` says. CSR is
+taken as it is where its rows are sorted and free of duplicates, and copied once where
+not. Dense X is made sparse for such a network, and sparse X dense, 64 rows at a time,
+for one first fitted on dense X.
 
 Loss, regularization and schedules are scikit-learn's. The initial weights are bounded
 by the number of connections that a unit has, not by the width of the layer before.

@@ -105,10 +105,10 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
             The most probable class; in multi-label classification, 1 for each label
             that is more probable than not.
         """
-        output = self._output(X)
+        decided = self._decisions(X)
         if self.out_activation_ == "softmax":
-            return self.classes_[output.argmax(axis=1)]
-        positive = (output > 0.5).astype(np.int64)
+            return self.classes_[decided]
+        positive = decided.astype(np.int64)
         return positive if self.n_outputs_ > 1 else self.classes_[positive[:, 0]]
 
     def predict_proba(self, X):
@@ -205,11 +205,15 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
     def _is_multilabel(self):
         return self.out_activation_ == "logistic" and self.n_outputs_ > 1
 
-    def _score_output(self, y, output, sample_weight):
+    def _decide(self, output):
         if self.out_activation_ == "softmax":
-            correct = output.argmax(axis=1) == y
-        else:
-            correct = ((output > 0.5) == y).all(axis=1)
+            return output.argmax(axis=1)
+        return output > 0.5
+
+    def _score_decided(self, y, decided, sample_weight):
+        correct = decided == y
+        if correct.ndim == 2:
+            correct = correct.all(axis=1)
         return np.average(correct, weights=sample_weight)
 
 
@@ -397,8 +401,11 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
             )
         return y, self.loss, y.shape[1], None
 
-    def _score_output(self, y, output, sample_weight):
-        return r2_score(y, output, sample_weight=sample_weight)
+    def _decide(self, output):
+        return output
+
+    def _score_decided(self, y, decided, sample_weight):
+        return r2_score(y, decided, sample_weight=sample_weight)
 
 
 def _as_float32(y):

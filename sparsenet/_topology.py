@@ -100,11 +100,12 @@ def fan_ins(density, layer_sizes, distribution="erdos_renyi"):
 
 
 def average_fan_out(fan_in, n_in, n_out, height=1):
-    """Fan-out of n_in features with which n_out units have that fan-in, or more.
+    """Fan-out of n_in features with which n_out units have nearly that fan-in.
 
-    A multiple of the `height` of blocks.
+    The nearest multiple of the `height` of blocks that leaves no unit without inputs.
     """
-    return -(-fan_in * n_out // (n_in * height)) * height
+    whole = n_in * height
+    return max(-(-n_out // whole), (2 * fan_in * n_out + whole) // (2 * whole)) * height
 
 
 def block_height(n_out, block_size):

@@ -36,9 +36,11 @@ class TrainingSet:
         As `Network.train_epoch` takes it.
     sample_weight : ndarray of shape (n_samples,) or None
         float32.
+    decide : callable
+        ``decide(output)`` turns what the network puts out for some rows into what is
+        predicted of y.
     score : callable
-        ``score(y, output, sample_weight)`` rates what the network puts out for some
-        rows; higher is better.
+        ``score(y, decided, sample_weight)`` rates that; higher is better.
     classes : ndarray of shape (n_samples,) or None
         Classes whose shares the validation rows keep.
     """
@@ -46,6 +48,7 @@ class TrainingSet:
     X: object
     y: np.ndarray
     sample_weight: np.ndarray | None
+    decide: Callable
     score: Callable
     classes: np.ndarray | None = None
     rows: np.ndarray = field(init=False)
@@ -86,14 +89,14 @@ class TrainingSet:
 
     def rate(self, network, rows, n_threads):
         """Score the network on some rows."""
-        chunks = (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
-        output = np.concatenate(
-            [network.predict(self.X[chunk], n_threads) for chunk in chunks]
-        )
-        if not np.isfinite(output).all():
-            raise _divergence("the predictions are")
+        decided = []
+        for start in range(0, len(rows), CHUNK):
+            output = network.predict(self.X[rows[start : start + CHUNK]], n_threads)
+            if not np.isfinite(output).all():
+                raise _divergence("the predictions are")
+            decided.append(self.decide(output))
         weights = None if self.sample_weight is None else self.sample_weight[rows]
-        return float(self.score(self.y[rows], output, weights))
+        return float(self.score(self.y[rows], np.concatenate(decided), weights))
 
 
 @dataclass

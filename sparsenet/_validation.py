@@ -294,21 +294,63 @@ def check_sparse(estimator, X):
     estimator : object
         Named by the message.
     X : object
-        Anything; only CSR and CSC are looked at.
+        Anything; only sparse arrays and matrices are looked at, and never changed.
+
+    Returns
+    -------
+    object
+        X. Formats that do not store columns by number become CSR.
 
     Raises
     ------
     ValueError
         A column or row number is negative or too large, or pointers decrease.
     """
-    if issparse(X) and X.format in ("csr", "csc"):
-        try:
-            X.check_format(full_check=True)
-        except ValueError as error:
+    if not issparse(X):
+        return X
+    if X.format not in ("csr", "csc", "bsr", "coo"):
+        X = X.tocsr()
+    try:
+        if X.format == "coo":
+            for numbers, size in zip((X.row, X.col), X.shape, strict=True):
+                if len(numbers) and not 0 <= numbers.min() <= numbers.max() < size:
+                    raise ValueError("row and column numbers must be within its shape")
+        else:
+            # In another object: the check drops what lies behind the last entry.
+            arrays = type(X)((X.data, X.indices, X.indptr), shape=X.shape)
+            arrays.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(
+            f"{type(estimator).__name__}: X is not a valid {X.format.upper()} "
+            f"matrix of shape {X.shape}: {error}"
+        ) from error
+    return X
+
+
+def check_range(estimator, X):
+    """Refuse X with numbers that float32 does not have.
+
+    Parameters
+    ----------
+    estimator : object
+        Named by the message.
+    X : ndarray or CSR matrix
+        Of finite numbers.
+
+    Raises
+    ------
+    ValueError
+        A number is larger than 3.4e38 in magnitude.
+    """
+    values = X.data if issparse(X) else X
+    if values.dtype == np.float64 and values.size:
+        largest = max(values.max(), -values.min())
+        if largest > np.finfo(np.float32).max:
             raise ValueError(
-                f"{type(estimator).__name__}: X is not a valid {X.format.upper()} "
-                f"matrix of shape {X.shape}: {error}"
-            ) from error
+                f"{type(estimator).__name__}: X has a value of magnitude "
+                f"{largest:.3g}; allowed: at most 3.4e+38, the largest float32. Scale "
+                "the features, for example with StandardScaler"
+            )
 
 
 def check_row_lengths(estimator, X):

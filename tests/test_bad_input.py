@@ -291,8 +291,8 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(X_bad, y_bad, weight):
 def test_training_that_diverges_says_so_and_leaves_the_estimator_as_it_was(
     estimator, y, method
 ):
-    # Far beyond float32: the first loss is not finite.
-    huge = X * 1e60
+    # float32 has such numbers, but not their sums: the first loss is not finite.
+    huge = X * (1e38 / np.abs(X).max())
     fresh = small(estimator)
     with pytest.raises(ValueError, match=r"StandardScaler"):
         fresh.fit(huge, y)
@@ -408,6 +408,89 @@ def test_unsorted_and_repeated_entries_are_those_of_canonical_X(
     ):
         assert np.shares_memory(array, now)
         np.testing.assert_array_equal(now, copy)
+
+
+@pytest.mark.parametrize("gaps", ["data", "indices", "indptr"])
+def test_arrays_with_gaps_are_read_like_others(gaps):
+    X = sparse.random_array((70, 30), density=0.2, format="csr", rng=0)
+    y = np.arange(70.0)
+    arrays = {name: getattr(X, name) for name in ("data", "indices", "indptr")}
+    other = 7 * arrays[gaps] if gaps == "data" else np.zeros_like(arrays[gaps])
+    arrays[gaps] = np.column_stack([arrays[gaps], other])[:, 0]
+    assert not arrays[gaps].flags.c_contiguous
+    apart = X.copy()
+    for name, array in arrays.items():
+        setattr(apart, name, array)
+    expected, actual = (small(SparseMLPRegressor).fit(rows, y) for rows in (X, apart))
+    np.testing.assert_array_equal(actual.predict(apart), expected.predict(X))
+    # The same value everywhere may lie in one place.
+    ones = sparse.csr_array(
+        (np.broadcast_to(1.0, X.nnz), X.indices, X.indptr), shape=X.shape
+    )
+    np.testing.assert_array_equal(
+        expected.predict(ones), expected.predict((X != 0).astype(float))
+    )
+
+
+def with_index(X, form, number):
+    """X in some format, a column number (of a block, in BSR) replaced."""
+    X = X.asformat(form, copy=True)
+    if form == "lil":
+        X.rows[3] = [number]
+        X.data[3] = [1.0]
+    elif form == "coo":
+        X.col[3] = number
+    else:
+        X.indices[3] = number
+    return X
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "bsr", "coo", "lil"])
+@pytest.mark.parametrize("number", [-1, 70, 10**8])
+def test_numbers_out_of_range_are_refused_in_every_format(form, number):
+    X = sparse.csr_matrix(np.random.default_rng(0).random((64, 40)))
+    y = np.arange(64.0)
+    bad = with_index(X, form, number)
+    message = r"X is not a valid \w+ matrix of shape \(64, 40\)"
+    fitted = small(SparseMLPRegressor).fit(X, y)
+    fresh = small(SparseMLPRegressor)
+    for call in (lambda: fresh.fit(bad, y), lambda: fitted.predict(bad)):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert not hasattr(fresh, "coefs_")
+
+
+@pytest.mark.parametrize("as_given", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("value", [1e39, -1e39])
+def test_numbers_beyond_float32_are_refused_before_training(as_given, value):
+    X, y = np.eye(5), np.arange(5.0)
+    fitted = small(SparseMLPRegressor).fit(as_given(X), y)
+    expected = fitted.predict(as_given(X))
+    X_bad = X.copy()
+    X_bad[2, 2] = value
+    for call in (small(SparseMLPRegressor).fit, fitted.partial_fit):
+        with pytest.raises(ValueError, match=r"X has a value of magnitude 1e\+39"):
+            call(as_given(X_bad), y)
+    np.testing.assert_array_equal(fitted.predict(as_given(X)), expected)
+    fitted.fit(as_given(X.astype(np.float32)), y)
+
+
+def test_a_row_number_out_of_range_is_refused():
+    X = sparse.random_array((64, 40), density=0.2, format="coo", rng=0)
+    X.row[3] = 64
+    with pytest.raises(ValueError, match="not a valid COO matrix"):
+        small(SparseMLPRegressor).fit(X, np.arange(64.0))
+
+
+def test_entries_behind_the_last_row_stay():
+    X = sparse.random_array((64, 40), density=0.2, format="csr", rng=0)
+    expected = X.toarray()
+    X.data, X.indices = (np.append(a, a[:9]) for a in (X.data, X.indices))
+    model = small(SparseMLPRegressor).fit(X, np.arange(64.0))
+    assert len(X.data) == len(X.indices) == X.nnz + 9
+    np.testing.assert_array_equal(
+        model.predict(X), model.predict(sparse.csr_array(expected))
+    )
 
 
 def test_int8_refuses_a_row_too_long_for_its_sums():

@@ -122,3 +122,27 @@ def test_rows_without_non_zeros_teach_the_biases(hidden):
     model.fit(X_empty, y)
     shares = model.predict_proba(X_empty)[0]
     np.testing.assert_allclose(shares, [1 / 2, 1 / 3, 1 / 6], atol=0.02)
+
+
+@pytest.mark.parametrize("n_classes", [2, 5, "labels"])
+@pytest.mark.parametrize("as_given", [np.asarray, sparse.csr_array])
+def test_classes_of_many_rows_are_predicted_some_at_a_time(
+    monkeypatch, n_classes, as_given
+):
+    rng = np.random.default_rng(0)
+    X = as_given(rng.random((300, 8)) * (rng.random((300, 8)) > 0.5))
+    if n_classes == "labels":
+        y = rng.integers(0, 2, (300, 3))
+    else:
+        y = np.array(list("abcde"))[rng.integers(0, n_classes, 300)]
+    model = SparseMLPClassifier((16,), max_iter=3, random_state=0).fit(X, y)
+    expected, seen = model.predict(X), []
+    monkeypatch.setattr("sparsenet._base.OUTPUTS_AT_ONCE", 1)
+    monkeypatch.setattr("sparsenet._training.CHUNK", 70)
+    decide = model._decide
+    monkeypatch.setattr(
+        model, "_decide", lambda output: (seen.append(len(output)), decide(output))[1]
+    )
+    np.testing.assert_array_equal(model.predict(X), expected)
+    assert seen == [70, 70, 70, 70, 20]
+    assert len(np.unique(expected)) > 1

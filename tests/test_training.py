@@ -97,10 +97,14 @@ def parameters(**changes):
     return SimpleNamespace(**defaults | changes)
 
 
+def undecided(output):
+    return output
+
+
 def training_set(n_samples=40, classes=None, sample_weight=None):
     X, y = np.zeros((n_samples, 2)), np.zeros((n_samples, 1), dtype=np.float32)
     return TrainingSet(
-        X, y, sample_weight, lambda y, output, weight: output[0, 0], classes
+        X, y, sample_weight, undecided, lambda y, decided, _: decided[0, 0], classes
     )
 
 
@@ -268,18 +272,23 @@ def test_too_few_rows_to_validate_or_train_on_name_the_parameter(fraction):
 
 
 def test_rows_are_rated_in_chunks_with_their_weights():
-    seen = []
+    seen, decided_of = [], []
 
-    def score(y, output, sample_weight):
-        seen.append((len(y), len(output), sample_weight.sum()))
+    def decide(output):  # a row of it at least, and not all rows
+        decided_of.append(len(output))
+        return output[:, 0] > 0.5
+
+    def score(y, decided, sample_weight):
+        seen.append((len(y), decided.shape, sample_weight.sum()))
         return 0.5
 
     n = 3000
     data = TrainingSet(
-        np.zeros((n, 1)), np.zeros((n, 1)), np.full(n, 2, np.float32), score
+        np.zeros((n, 1)), np.zeros((n, 1)), np.full(n, 2, np.float32), decide, score
     )
     assert data.rate(ScriptedNetwork(outputs=FLAT), np.arange(2500), 1) == 0.5
-    assert seen == [(2500, 2500, 5000)]
+    assert decided_of == [1024, 1024, 452]
+    assert seen == [(2500, (2500,), 5000)]
 
 
 def test_interruption_warns_and_keeps_what_was_learned():
