@@ -58,7 +58,7 @@ INLINE int has_settled(const sn_optimizer *o, const int adam, const int cohorts,
     const float pull = o->alpha * inv_weight[step] * largest / (adam ? o->epsilon : 1.0f);
     if (!(pull < 1.0f)) return 0;
     /* At most so much is left in the moments, whatever v becomes; and in L2, the weight itself. */
-    const float left = adam ? decay * largest / (c->unit * o->epsilon) : decay / (1.0f - decay);
+    const float left = adam ? decay * largest / c->unit / o->epsilon : decay / (1.0f - decay);
     vi settled = vabs(p->m * left) < SETTLED; /* NaN is not */
     if (o->alpha > 0.0f) settled &= vabs(p->w) < SETTLED;
     return max_lanes(select_float(settled, splat(0.0f), splat(1.0f))) == 0.0f;
@@ -140,13 +140,13 @@ INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts,
                        const float *rates, const float *inv_weight, int64_t n, const uint32_t *features,
                        const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
-    place at[PLACES + ABREAST];
+    place at[PLACES];
     for (int64_t i = 0, lane = 0; i < n;) {
         int64_t n_places = 0;
         for (; i < n && n_places < PLACES; n_places++) {
             place *next = at + n_places;
             next->w = f->values + (int64_t)features[i] * f->planes * f->stride + lane;
-            next->gradient = gradient + i * f->stride + lane;
+            next->gradient = gradient ? gradient + i * f->stride + lane : 0;
             next->cohort = cohorts ? f->cohort + features[i] * f->fan_out + lane : 0;
             next->lanes = f->fan_out - lane;
             next->begin = begin[i] + (gradient != 0);

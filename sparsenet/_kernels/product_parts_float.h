@@ -1,5 +1,5 @@
 /* What products_body.h asks of a format whose values widen to fp32 (float32, float16, bfloat16 by shifts).
- * The including file has defined STORE, load_pair and order_pair.
+ * The including file has defined STORE, load_pair, load_part and order_pair.
  *
  * Dense blocks read fp32 samples from a tile of columns that stays in L1: 16-bit samples are widened once a tile,
  * and a row's non-zeros do not fetch 256 bytes each from L2. Sparse rows read stored samples: a row holds about ten

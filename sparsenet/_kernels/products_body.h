@@ -7,6 +7,7 @@
  *   F(finish)   accumulators less that share -> fp32 in the order of the samples
  *   F(widen)    weights as F(step) reads them (16-bit weights become fp32, once a row and not once a vector)
  *   F(dot)      acc += delta * x over DOT_LANES samples, in any order that delta and x share
+ * and for block_gradients_body.h, PARTS vectors of PART_LANES samples: F(load_part), F(load_delta), F(dot_part)
  */
 
 /* Rows first..first + joint of one block against `tile` vectors of the panel. The accumulators stay in
@@ -187,9 +188,9 @@ INLINE void N(sddmm_run)(const INDEX *index, int64_t n, const int height, const 
                          const float *factors, const int32_t *corrections, const float *const *ahead, float *gradient)
 {
     enum { REGISTERS = DELTA_VECTORS * VECTOR_BYTES / sizeof(F(piece)) };
-    const int most = REGISTERS > height ? REGISTERS / height : 1, chunk = most < pieces ? most : pieces;
+    const int most = REGISTERS / height, chunk = most < pieces ? most : pieces;
     const int64_t columns = WIDTH / height;
-    F(piece) delta[SN_BLOCK_HEIGHT > REGISTERS ? SN_BLOCK_HEIGHT : REGISTERS];
+    F(piece) delta[REGISTERS];
     N(load_deltas)(deltas, row_deltas, height, 0, chunk, delta);
 #define SDDMM_GROUP(n) N(sddmm_group)(index + k, n, height, pieces, chunk, deltas, row_deltas, delta, x)
     for (int64_t k = 0; k < n; k += columns, gradient += WIDTH) {
