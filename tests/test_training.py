@@ -274,7 +274,7 @@ def test_too_few_rows_to_validate_or_train_on_name_the_parameter(fraction):
 def test_rows_are_rated_in_chunks_with_their_weights():
     seen, decided_of = [], []
 
-    def decide(output):  # a row of it at least, and not all rows
+    def decide(output):
         decided_of.append(len(output))
         return output[:, 0] > 0.5
 

@@ -38,10 +38,7 @@ static __attribute__((noinline)) void N(sddmm_blocks)(const INDEX *index, int64_
     const int64_t row_deltas = (n_samples + SN_LANES - 1) / SN_LANES * SN_LANES;
     float factors[WIDTH];
     int32_t corrections[WIDTH];
-    for (int i = 0; i < WIDTH; i++) {
-        factors[i] = factor[i % SN_BLOCK_HEIGHT];
-        corrections[i] = correction[i % SN_BLOCK_HEIGHT];
-    }
+    repeat_rows(factor, correction, SN_BLOCK_HEIGHT, factors, corrections);
     for (int64_t k = 0; k < n; k += RUN, gradient += VALUES) {
         F(dot_acc) sums[RUN];
         if (ahead) fetch_ahead(ahead, k * SN_BLOCK_HEIGHT, VALUES);

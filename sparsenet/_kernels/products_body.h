@@ -215,10 +215,7 @@ INLINE void N(sddmm_layout)(const INDEX *index, int64_t n, const int height, con
     const int64_t row_deltas = (n_samples + SN_LANES - 1) / SN_LANES * SN_LANES;
     float factors[WIDTH];
     int32_t corrections[WIDTH];
-    for (int i = 0; i < WIDTH; i++) {
-        factors[i] = factor[i % height];
-        corrections[i] = correction[i % height];
-    }
+    repeat_rows(factor, correction, height, factors, corrections);
     for (int64_t lane = 0; lane < n_samples; lane += 2 * SN_LANES) {
         const int64_t left = (n_samples - lane + DOT_LANES - 1) / DOT_LANES;
 #define SDDMM(pieces)                                                                                                \
