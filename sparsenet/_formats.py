@@ -18,6 +18,10 @@ STORED_DTYPE = {
 }
 
 
+#: Largest number of a weight. From 65,520 on numbers do not round to float16's largest.
+LARGEST = dict.fromkeys(PRECISIONS, float(np.finfo(np.float32).max))
+LARGEST["float16"] = 65504.0
+
 #: int8 products are summed in 32 bits: so many times 255 * 127 fit.
 INT8_MAX_TERMS = 1 << 16
 
@@ -30,14 +34,15 @@ def quantization_scale(largest):
 def to_stored(values, precision, scale=None):
     """Round float32 `values` to the format, to nearest even.
 
-    `scale` (int8 only) broadcasts against `values`.
+    What float16 does not hold becomes NaN. `scale` (int8 only) broadcasts against
+    `values`.
     """
     values = np.asarray(values, np.float32)
     if precision == "float32":
         return values
     if precision == "float16":
-        limit = np.float32(65504)
-        return np.clip(values, -limit, limit).astype(np.float16).view(np.uint16)
+        held = np.where(np.abs(values) < 65520, values, np.float32(np.nan))
+        return held.astype(np.float16).view(np.uint16)
     if precision == "bfloat16":
         bits = values.view(np.uint32)
         rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
@@ -56,3 +61,11 @@ def from_stored(stored, precision, scale=None):
     if precision == "bfloat16":
         return (stored.astype(np.uint32) << 16).view(np.float32)
     return stored.astype(np.float32) * scale
+
+
+def are_finite(values, precision="float32"):
+    """Whether all float32 `values` are finite numbers that the format holds."""
+    # A sum has infinities and NaN in any case, and takes a pass and no memory.
+    if precision != "float16" and np.isfinite(values.sum()):
+        return True
+    return bool(np.max(np.abs(values)) <= LARGEST[precision])

@@ -32,13 +32,15 @@ UNIT_ROUNDOFF = 2.0**-24
 def to_bits(values, precision):
     """Round float32 values to a float format, to nearest even; returns stored bits.
 
-    float16 saturates at its largest finite number, bfloat16 overflows to infinity.
+    What float16 does not hold is not a number, bfloat16 overflows to infinity.
     """
     values = np.asarray(values, np.float32)
     if precision == "float32":
         return values
     if precision == "float16":
-        return np.clip(values, -65504, 65504).astype(np.float16).view(np.uint16)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        return np.where(np.isinf(half), np.float16(np.nan), half).view(np.uint16)
     # 8 significant bits: a multiple of 2^(exponent - 8), or of the smallest denormal.
     finite = np.where(np.isfinite(values), values, 0).astype(np.float64)
     quantum = np.ldexp(1.0, np.maximum(np.frexp(finite)[1], -125) - 8)

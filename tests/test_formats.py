@@ -62,11 +62,11 @@ def test_all_bit_patterns_survive_a_round_trip(precision):
     assert np.isnan(from_stored(to_stored(values[nan], precision), precision)).all()
 
 
-def test_float16_saturates_and_bfloat16_overflows():
-    values = np.array([1e5, -1e5, np.inf, 3.4e38], np.float32)
-    saturated = from_stored(to_stored(values, "float16"), "float16")
-    np.testing.assert_array_equal(saturated, [65504, -65504, 65504, 65504])
-    overflown = from_stored(to_stored(values[2:], "bfloat16"), "bfloat16")
+def test_what_float16_does_not_hold_is_nan_and_bfloat16_overflows():
+    values = np.array([65519.99, -65519.99, 65520, -1e5, np.inf, 3.4e38], np.float32)
+    held = from_stored(to_stored(values, "float16"), "float16")
+    np.testing.assert_array_equal(held, [65504, -65504, *[np.nan] * 4])
+    overflown = from_stored(to_stored(values[4:], "bfloat16"), "bfloat16")
     np.testing.assert_array_equal(overflown, np.inf)
 
 

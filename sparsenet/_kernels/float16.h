@@ -1,21 +1,19 @@
-/* IEEE half precision <-> fp32. Values beyond +-65504 saturate; NaN stays NaN. */
-INLINE vf saturate_half(vf x)
-{
-    x = select_float(x > 65504.0f, splat(65504.0f), x);
-    return select_float(x < -65504.0f, splat(-65504.0f), x);
-}
+/* IEEE half precision <-> fp32. What half precision does not hold (from 65520 on, numbers no longer round to 65504)
+ * becomes NaN: the outputs that depend on it are then NaN, too, and the caller sees it. An infinity could still end as
+ * a zero, behind relu. */
+INLINE vf in_half_range(vf x) { return select_float(vabs(x) < 65520.0f, x, splat(__builtin_nanf(""))); }
 
 #if ISA_F16C && VECTOR_BYTES == 64
 INLINE vf load_half(const uint16_t *x) { return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)x)); }
 INLINE void store_half(uint16_t *x, vf v)
 {
-    _mm256_storeu_si256((__m256i *)x, _mm512_cvtps_ph((__m512)saturate_half(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm256_storeu_si256((__m256i *)x, _mm512_cvtps_ph((__m512)in_half_range(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 #elif ISA_F16C
 INLINE vf load_half(const uint16_t *x) { return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)x)); }
 INLINE void store_half(uint16_t *x, vf v)
 {
-    _mm_storeu_si128((__m128i *)x, _mm256_cvtps_ph((__m256)saturate_half(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm_storeu_si128((__m128i *)x, _mm256_cvtps_ph((__m256)in_half_range(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 #else
 INLINE vf load_half(const uint16_t *x)
@@ -33,7 +31,7 @@ INLINE vf load_half(const uint16_t *x)
 }
 INLINE void store_half(uint16_t *x, vf v)
 {
-    v = saturate_half(v);
+    v = in_half_range(v);
     const vu sign = ((vu)v >> 16) & 0x8000u;
     const vf a = vabs(v);
     /* Adding 2^(exponent + 13) leaves the 10 bits that half keeps at the bottom of the mantissa, rounded to
