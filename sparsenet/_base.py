@@ -1,14 +1,19 @@
 """What the two estimators share: checking, building a network, training, predicting."""
 
+import copy
+
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_regressor
-from sklearn.utils import check_random_state, column_or_1d, gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import column_or_1d, gen_batches
+from sklearn.utils.validation import check_is_fitted
 
 from sparsenet import _topology, _training, _validation
 from sparsenet._connectivity import LayerTopology, Topology
+from sparsenet._formats import LARGEST
+from sparsenet._input import check_dense_row_lengths, in_rows, read_X, read_X_y
 from sparsenet._network import Network
+from sparsenet._state import DAMAGED
 from sparsenet._threads import effective_n_threads
 
 OUT_ACTIVATIONS = {
@@ -152,36 +157,119 @@ class BaseSparseMLP(BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+    def set_pickle(self, *, training_state="auto"):
+        """Choose what pickles of this estimator hold.
+
+        Parameters
+        ----------
+        training_state : bool or 'auto', default='auto'
+            Whether pickles hold what only training needs: the optimizer's state and,
+            with 16 or 8 bits, the weights in float32. With it, a loaded estimator goes
+            on training as this one would, to the same bits, and a pickle takes 8 to 16
+            bytes more for each connection. 'auto': after `partial_fit`, but not after
+            `fit`.
+
+        Returns
+        -------
+        self : object
+            The estimator. The choice also holds after later calls of `fit` and
+            `partial_fit`; `sklearn.base.clone` forgets it.
+
+        Raises
+        ------
+        ValueError
+            `training_state` is something else.
+        """
+        if not isinstance(training_state, bool) and training_state != "auto":
+            raise ValueError(
+                f"{type(self).__name__}: training_state={training_state!r}; allowed: "
+                "True, False or 'auto'"
+            )
+        chosen = self._aside()
+        chosen._pickled_training_state = training_state
+        if hasattr(self, "_network"):
+            chosen._choose_pickle()
+        self.__dict__ = vars(chosen)
+        return self
+
+    def _choose_pickle(self):
+        """Let the network know what pickles are to hold."""
+        training = getattr(self, "_pickled_training_state", "auto")
+        if training == "auto":
+            training = getattr(self, "_trained_in_parts", False)
+        self._network = self._network.with_pickles(training)
+
+    def _aside(self):
+        """Another object with the attributes that this one has now."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        network = state.get("_network")
+        if network is None:
+            return
+        expected = {
+            "n_features_in_": network.layer_sizes[0],
+            "n_outputs_": network.layer_sizes[-1],
+            "n_layers_": len(network.layer_sizes),
+            "out_activation_": OUT_ACTIVATIONS[network.loss],
+        }
+        for name, value in expected.items():
+            if state.get(name) != value:
+                raise ValueError(
+                    f"{DAMAGED}: {name} is {state.get(name)!r}, but {value!r} of its "
+                    "network"
+                )
+
     def _fit(self, X, y, sample_weight, *, incremental=False, classes=None):
-        """Check everything, train, and leave no trace of an attempt that failed."""
+        """Check everything and train, aside of this object, which becomes the result.
+
+        Whatever ends an attempt leaves no trace, and another thread that predicts
+        meanwhile has the model from before.
+        """
         _validation.check_parameters(self)
         if incremental and self.early_stopping:
             raise ValueError(
                 f"{type(self).__name__}: partial_fit does not support "
                 "early_stopping=True"
             )
-        attributes = vars(self).copy()
-        try:
-            data, network, fan_ins = self._prepare(
-                X, y, sample_weight, incremental, classes
-            )
-            history = _training.train(
-                network,
-                data,
-                self,
-                self._history,
-                self._random_state,
-                fan_ins=fan_ins,
-                n_threads=effective_n_threads(self.n_threads),
-                incremental=incremental,
-            )
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(attributes)
-            raise
-        self._network = network
-        self._set_history(history)
+        result = self._aside()
+        data, network, fan_ins = result._prepare(
+            X, y, sample_weight, incremental, classes
+        )
+        history = _training.train(
+            network,
+            data,
+            result,
+            result._history,
+            result._random_state,
+            fan_ins=fan_ins,
+            n_threads=effective_n_threads(self.n_threads),
+            incremental=incremental,
+        )
+        result._network, result._trained_in_parts = network, incremental
+        result._choose_pickle()
+        result._set_history(history)
+        generator = result._random_state
+        drawn = generator.get_state()
+        if isinstance(self.random_state, np.random.RandomState):
+            generator = self.random_state
+        # In one statement, since Ctrl-C comes between two.
+        _, self.__dict__ = generator.set_state(drawn), vars(result)
         return self
+
+    def _own_random_state(self, go_on=False):
+        """A generator for one call, which draws from no other one if it fails."""
+        given = self.random_state
+        if isinstance(given, np.random.RandomState):
+            return copy.deepcopy(given)
+        if go_on:
+            return copy.deepcopy(self._random_state)
+        if given is None:
+            given = np.random.randint(2**32, dtype=np.uint32)
+        return np.random.RandomState(given)
 
     def _set_history(self, history):
         self._history = history
@@ -198,22 +286,18 @@ class BaseSparseMLP(BaseEstimator):
         fan-ins before and after training.
         """
         resume = hasattr(self, "_network") and (incremental or self.warm_start)
-        X = _validation.check_sparse(self, X)
-        X, y = validate_data(
+        X, y = read_X_y(
             self,
             X,
             y,
+            self.precision,
             reset=not resume,
             multi_output=True,
             y_numeric=is_regressor(self),
-            **_validation.INPUT,
         )
-        X = self._canonical(X)
-        _validation.check_range(self, X)
-        if resume and self._network.sparse_rows and not issparse(X):
-            X = csr_array(X)
-            _validation.check_row_lengths(self, X)
-        if y.ndim == 2 and y.shape[1] == 1 and not issparse(y):
+        if resume and self._network.sparse_rows:
+            X = in_rows(self, X, self.precision)
+        if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         sample_weight = _validation.check_sample_weight(sample_weight, X.shape[0])
         y, loss, n_outputs, strata = self._encode_target(
@@ -232,8 +316,7 @@ class BaseSparseMLP(BaseEstimator):
             "loss": loss,
             "n_outputs": n_outputs,
         }
-        if not incremental or not resume:
-            self._random_state = check_random_state(self.random_state)
+        self._random_state = self._own_random_state(go_on=incremental and resume)
         layer_sizes = (X.shape[1], *structure["hidden_layer_sizes"], n_outputs)
         fan_ins = self._fan_ins(layer_sizes)
         if resume:
@@ -249,7 +332,7 @@ class BaseSparseMLP(BaseEstimator):
                 dealt=is_static,
             )
         if resume:
-            return data, self._network, fan_ins
+            return data, self._network.copy(), fan_ins
         self._structure = structure
         self._history = None
         self.n_layers_ = len(layer_sizes)
@@ -295,7 +378,8 @@ class BaseSparseMLP(BaseEstimator):
     def _decisions(self, X):
         """Return what is predicted for X, without keeping the output of all rows."""
         X = self._check_rows(X)
-        at_once = max(_training.CHUNK, OUTPUTS_AT_ONCE // self.n_outputs_)
+        n_outputs = self._network.layer_sizes[-1]
+        at_once = max(_training.CHUNK, OUTPUTS_AT_ONCE // n_outputs)
         if X.shape[0] <= at_once:
             return self._decide(self._network_output(X))
         chunks = gen_batches(X.shape[0], at_once)
@@ -305,31 +389,20 @@ class BaseSparseMLP(BaseEstimator):
 
     def _check_rows(self, X):
         check_is_fitted(self)
-        X = _validation.check_sparse(self, X)
-        X = self._canonical(validate_data(self, X, reset=False, **_validation.INPUT))
-        if self._network.sparse_rows and not issparse(X):
-            _validation.check_row_lengths(self, X)
+        _validation.check_parameter(self, "n_threads")
+        X = read_X(self, X, self._network.precision)
+        if self._network.sparse_rows:
+            check_dense_row_lengths(self, X, self._network.precision)
         return X
 
     def _network_output(self, X):
         output = self._network.predict(X, effective_n_threads(self.n_threads))
-        if np.isnan(output).any():
+        if not np.isfinite(output).all():
+            limit = LARGEST[self._network.precision]
             raise ValueError(
-                f"{type(self).__name__}: X has values too large for this network; its "
-                "output is not a number. Scale the features, as for training"
+                f"{type(self).__name__}: X has values too large for this network, "
+                f"whose precision={self._network.precision!r} holds numbers up to "
+                f"{limit:.6g}; its output is not finite. Scale the features, as for "
+                "training"
             )
         return output
-
-    def _canonical(self, X):
-        """Sort sparse rows and add up entries given more than once, in a copy."""
-        if not issparse(X):
-            return X
-        # Without the flags that SciPy keeps: arrays may have been put in their place,
-        # also such as have gaps, which kernels do not know.
-        arrays = map(np.ascontiguousarray, (X.data, X.indices, X.indptr))
-        X = csr_array(tuple(arrays), shape=X.shape)
-        if not X.has_canonical_format:
-            X = X.copy()
-            X.sum_duplicates()
-        _validation.check_row_lengths(self, X)
-        return X

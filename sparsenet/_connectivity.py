@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from sparsenet._validation import INPUT, check_sparse
+from sparsenet._input import read_X
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,7 @@ class TopologyDisplay:
             )
         importance = np.asarray(abs(weights).sum(axis=1)).ravel()
         if X is not None:
-            X = check_sparse(estimator, X)
-            X = validate_data(estimator, X, reset=False, **INPUT)
+            X = read_X(estimator, X, estimator._network.precision)
             if issparse(X):
                 importance *= np.sqrt(mean_variance_axis(X, axis=0)[1])
             else:

@@ -46,7 +46,7 @@ shuffle : bool, default=True
 random_state : int, RandomState instance or None, default=None
     Draws the connections, the initial weights, the validation samples of early
     stopping and the order of samples. An int makes `fit` reproducible, with any number
-    of threads.
+    of threads. From a RandomState only calls that succeed draw.
 
 tol : float, default=1e-4
     An epoch is an improvement if the training loss falls, or the validation score
@@ -125,16 +125,24 @@ sparse_training : {'static', 'set', 'rigl', 'gradual'}, default='set'
       are those of the denser network at first.
 
 rewire_interval : int, default=100
-    Steps (mini-batches) from one round to the next, >= 1.
+    Steps (mini-batches) from one round to the next, >= 1, counted over all calls. A
+    round that would come after `rewire_until` comes at the beginning of the next call.
+    A first call without any round warns.
 
 rewire_fraction : float, default=0.3
     Share of the connections that are replaced, in (0, 1]. It falls with each round, to
     0 along half a cosine wave. Used only with 'set' and 'rigl'.
 
-rewire_until : float, default=0.75
-    Share of training after which connections stay as they are, in (0, 1]. Training is
-    meant to take `max_iter` epochs, of which `partial_fit` is one; a warm start adds
-    `max_iter` epochs to those before. Steps are counted over all calls.
+rewire_until : float or int, default=0.75
+    When connections begin to stay as they are.
+
+    - a float in (0, 1]: after this share of training. Each call of `fit` is a training
+      of `max_iter` epochs, on a warm start, too. A call of `partial_fit` is an epoch,
+      however many samples it has, of the training that the last call of `fit` began or,
+      without one, the first call of `partial_fit`.
+    - an int >= 1: after so many epochs, counted from the first call on and over all
+      calls. Where `fit` is called with few epochs at a time, this makes a schedule as
+      long as all of them; and where 'gradual' is to be done after many calls.
 
 initial_density : float, default=1.0
     Density of the hidden layers before the first round of 'gradual', in (0, 1]; layers
@@ -142,7 +150,9 @@ initial_density : float, default=1.0
 
 precision : {'float32', 'bfloat16', 'float16', 'int8'}, default='float32'
     Number format of weights, activations and deltas in the forward and backward pass.
-    The optimizer works in float32 in any case.
+    The optimizer works in float32 in any case. 'float16' holds numbers up to 65,504:
+    X with larger ones is refused, and so are models whose weights or activations
+    become larger.
 
 n_threads : int or None, default=None
     Number of OpenMP threads, at most 1024. None follows ``OMP_NUM_THREADS``,
@@ -209,11 +219,16 @@ for one first fitted on dense X.
 
 Loss, regularization and schedules are scikit-learn's. The initial weights are bounded
 by the number of connections that a unit has, not by the width of the layer before.
-Pickles hold the weights in their number format and leave the optimizer's state out.
 
-A call of `fit` or `partial_fit` that raises leaves the estimator as it was, except that
-an optimizer in use starts anew. Ctrl-C ends training with a warning, and what was
-learned stays.""",
+A pickle taken after `fit` holds the weights in their number format; one taken after
+`partial_fit` also what only training needs, the optimizer's state and float32 weights,
+so that a loaded estimator goes on to the same bits. `set_pickle` chooses otherwise.
+`copy.copy` and `copy.deepcopy` always keep everything.
+
+A call of `fit` or `partial_fit` that raises leaves the estimator exactly as it was; it
+trains a copy of the network, which takes the place of the old one at the end. Ctrl-C
+ends training with a warning, and what was learned stays; a second one, while the first
+is handled, gives up the whole call.""",
     "references": """\
 .. [1] Kingma, D. P., & Ba, J. (2015). "Adam: A method for stochastic optimization."
        ICLR. https://arxiv.org/abs/1412.6980

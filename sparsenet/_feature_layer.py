@@ -139,13 +139,13 @@ class FeatureLayer:
         )
         if self.moments is not None:
             n_moments = self.state.shape[1] - 1
-            layer.start_optimizer(n_moments)
+            layer = layer.with_optimizer(n_moments)
             for plane in range(1, n_moments + 1):
                 moments = self.state[:, plane, : self.fan_out]
                 layer.state[:, plane, :fan_out] = np.take_along_axis(moments, kept, 1)
             layer.moments = self.moments
         if self.cohort is not None:
-            layer.start_cohorts()
+            layer = layer.with_cohorts()
             layer.cohort[...] = np.take_along_axis(self.cohort, kept, 1)
         return layer
 
@@ -155,12 +155,8 @@ class FeatureLayer:
         return self.fan_out > average_fan_out(fan_in, self.n_in, self.n_out, height)
 
     def copy(self):
-        """A copy without the optimizer's state."""
-        layer = copy.copy(self)
-        layer.state = self.state[:, :1]
-        if self.precision == "float32":
-            layer.table = layer.state
-        return copy_arrays(layer)
+        """A copy that goes on training as this layer would."""
+        return copy_arrays(self)
 
     def in_format(self, precision):
         """A copy in a number format, without the optimizer's state."""
@@ -182,25 +178,46 @@ class FeatureLayer:
     def n_connections(self):
         return self.n_in * self.fan_out
 
-    def start_optimizer(self, n_moments):
-        """Make room for the optimizer's state, and forget what was there."""
-        weights = self.weights
-        self.state = padded((self.n_in, 1 + n_moments, self.stride), np.float32)
-        self.weights[...] = weights
-        if self.precision == "float32":
-            self.table = self.state
-        self.moments = tuple(
+    @property
+    def n_moments(self):
+        """Moments of a weight that the optimizer keeps; 0: it has not started."""
+        return 0 if self.moments is None else self.state.shape[1] - 1
+
+    def with_optimizer(self, n_moments):
+        """The same layer, whose optimizer starts; it shares all but the weights."""
+        layer = self._with_planes(1 + n_moments)
+        layer.moments = tuple(
             np.zeros(self.n_out if moment < n_moments else 0, np.float32)
             for moment in range(2)
         )
+        return layer
 
-    def stop_optimizer(self):
-        """Forget the optimizer's state."""
-        self.moments = self.cohort = None
+    def without_optimizer(self):
+        """The same layer without the optimizer's state; it shares all arrays or all
+        but the weights.
+        """
+        return self._with_planes(1)
 
-    def start_cohorts(self):
-        """Make room for the weights' cohorts; all weights are of the first one."""
-        self.cohort = padded((self.n_in, self.fan_out), np.uint16)
+    def _with_planes(self, n_planes):
+        """The same layer with room for so many planes, and no optimizer's state."""
+        layer = copy.copy(self)
+        layer.moments = layer.cohort = None
+        if n_planes > 1 or self.state.shape[1] > 1:
+            layer.state = padded((self.n_in, n_planes, self.stride), np.float32)
+            layer.weights[...] = self.weights
+            if self.precision == "float32":
+                layer.table = layer.state
+        return layer
+
+    def with_cohorts(self, number=None):
+        """As `Layer.with_cohorts`."""
+        layer = copy.copy(self)
+        if self.cohort is None:
+            layer.cohort = padded((self.n_in, self.fan_out), np.uint16)
+        elif number is not None:
+            layer.cohort = padded(self.cohort.shape, np.uint16)
+            layer.cohort[...] = number[self.cohort]
+        return layer
 
     def sum_of_squares(self):
         """Of the weights, for the L2 term of the loss."""
@@ -255,8 +272,8 @@ class FeatureLayer:
 
     # Pickling ----------------------------------------------------------------------
 
-    def to_state(self):
-        """Weights in their own format and narrow indices; no optimizer state."""
+    def to_state(self, training=False):
+        """Weights in their own format and narrow indices; `training` as in `Layer`."""
         state = {
             "n_in": self.n_in,
             "n_out": self.n_out,
@@ -270,16 +287,24 @@ class FeatureLayer:
             state["connections"] = self.connections.astype(narrow)
         if self.precision == "int8":
             state["scale"] = self.scale
+        if training:
+            planes = np.ascontiguousarray(self.state[:, :, : self.fan_out])
+            state["training"] = {
+                "weights": None if self.precision == "float32" else planes[:, 0],
+                "planes": planes[:, 1:],
+                "moments": self.moments,
+                "cohort": self.cohort,
+            }
         return state
 
     @classmethod
     def from_state(cls, state):
         """The layer that `to_state` described."""
         n_out, connections = state["n_out"], state["connections"]
+        stored, training = state["by_feature"], state.get("training")
         if connections is not None:
-            n_blocks = n_out * connections.shape[1] // state["by_feature"].shape[1]
-            connections = connections.astype(index_dtype(n_blocks))
-        stored = state["by_feature"]
+            n_blocks = n_out * connections.shape[1] // stored.shape[1]
+            connections = np.array(connections, index_dtype(n_blocks), order="C")
         weights = np.zeros(stored.shape, np.float32)
         layer = cls(
             state["n_in"],
@@ -287,11 +312,22 @@ class FeatureLayer:
             state["precision"],
             connections,
             weights,
-            np.array(state["bias"]),
+            np.array(state["bias"], order="C"),
         )
         if layer.scale is not None:
             layer.scale[:] = state["scale"]
         layer.weights[...] = layer._from_stored(stored)
+        if training is not None:
+            if training["weights"] is not None:
+                layer.weights[...] = training["weights"]
+            if training["moments"] is not None:
+                layer = layer.with_optimizer(training["planes"].shape[1])
+                layer.state[:, 1:, : layer.fan_out] = training["planes"]
+                moments = (np.array(m, order="C") for m in training["moments"])
+                layer.moments = tuple(moments)
+            if training["cohort"] is not None:
+                layer = layer.with_cohorts()
+                layer.cohort[...] = training["cohort"]
         layer._set_stored(stored)
         return layer
 

@@ -27,15 +27,16 @@ def padded(shape, dtype):
 
 
 def copy_arrays(layer):
-    """Copy a layer, without its optimizer's state; arrays that are one stay one."""
+    """Copy a layer with its optimizer's state; arrays that are one stay one."""
     other, copies = copy.copy(layer), {}
-    other.moments = other.cohort = None
     for name, array in vars(other).items():
         if isinstance(array, np.ndarray):
             if id(array) not in copies:
                 copies[id(array)] = padded(array.shape, array.dtype)
                 copies[id(array)][...] = array
             setattr(other, name, copies[id(array)])
+    if layer.moments is not None:
+        other.moments = tuple(moments.copy() for moments in layer.moments)
     return other
 
 
@@ -227,7 +228,7 @@ class Layer:
         return self.fan_in > fan_in
 
     def copy(self):
-        """A copy without the optimizer's state."""
+        """A copy that goes on training as this layer would."""
         return copy_arrays(self)
 
     def in_format(self, precision):
@@ -248,21 +249,40 @@ class Layer:
     def n_connections(self):
         return self.n_out * self.fan_in
 
-    def start_optimizer(self, n_moments):
-        """Make room for the optimizer's state, and forget what was there."""
-        self.moments = tuple(
+    @property
+    def n_moments(self):
+        """Moments of a weight that the optimizer keeps; 0: it has not started."""
+        return 0 if self.moments is None else 1 + (self.moments[1].size > 0)
+
+    def with_optimizer(self, n_moments):
+        """The same layer, whose optimizer starts; it shares all other arrays."""
+        layer = self.without_optimizer()
+        layer.moments = tuple(
             np.zeros(parameter.shape if moment < n_moments else 0, np.float32)
             for parameter in (self.weights, self.bias)
             for moment in range(2)
         )
+        return layer
 
-    def stop_optimizer(self):
-        """Forget the optimizer's state."""
-        self.moments = self.cohort = None
+    def without_optimizer(self):
+        """The same layer without the optimizer's state; it shares all arrays."""
+        layer = copy.copy(self)
+        layer.moments = layer.cohort = None
+        return layer
 
-    def start_cohorts(self):
-        """Make room for the weights' cohorts; all weights are of the first one."""
-        self.cohort = padded(self.weights.shape, np.uint16)
+    def with_cohorts(self, number=None):
+        """The same layer with its weights' cohorts numbered anew, as `number` says.
+
+        Without it, where it has none yet, all weights are of the first one. It shares
+        all other arrays.
+        """
+        layer = copy.copy(self)
+        if self.cohort is None:
+            layer.cohort = padded(self.weights.shape, np.uint16)
+        elif number is not None:
+            layer.cohort = padded(self.cohort.shape, np.uint16)
+            layer.cohort[...] = number[self.cohort]
+        return layer
 
     def sum_of_squares(self):
         """Of the weights, for the L2 term of the loss."""
@@ -388,8 +408,12 @@ class Layer:
 
     # Pickling ----------------------------------------------------------------------
 
-    def to_state(self):
-        """Weights in their own format and 16-bit indices; no optimizer state."""
+    def to_state(self, training=False):
+        """Weights in their own format and 16-bit indices.
+
+        With `training`, also what only training needs: float32 weights and the
+        optimizer's state.
+        """
         stored = self._stored()
         state = {
             "n_in": self.n_in,
@@ -404,23 +428,39 @@ class Layer:
             state["stored"] = np.ascontiguousarray(self._by_output(stored))
         if self.precision == "int8":
             state["row_scale"] = self.row_scale[: self.n_out]
+        if training:
+            state["training"] = {
+                "weights": None if self.precision == "float32" else self.weights,
+                "moments": self.moments,
+                "cohort": self.cohort,
+            }
         return state
 
     @classmethod
     def from_state(cls, state, *, first=False):
         """The layer that `to_state` described."""
         n_in, n_out, precision = state["n_in"], state["n_out"], state["precision"]
-        stored, indices = state["stored"], None
+        stored, indices = np.array(state["stored"], order="C"), None
         if "indices" in state:
-            indices = np.array(state["indices"]).ravel()
+            indices = np.array(state["indices"], order="C").ravel()
             stored = stored.reshape(-1, stored.shape[2])
         else:
             stored = by_block(stored)
         weights = padded(stored.shape, np.float32)
-        bias = np.array(state["bias"])
+        bias = np.array(state["bias"], order="C")
         layer = cls(n_in, n_out, precision, indices, weights, bias, first=first)
         if precision == "int8":
             layer.row_scale[:n_out] = state["row_scale"]
         weights[...] = layer._from_stored(stored)
+        training = state.get("training")
+        if training is not None:
+            if training["weights"] is not None:
+                weights[...] = training["weights"]
+            if training["moments"] is not None:
+                moments = (np.array(m, order="C") for m in training["moments"])
+                layer.moments = tuple(moments)
+            if training["cohort"] is not None:
+                layer.cohort = padded(weights.shape, np.uint16)
+                layer.cohort[...] = training["cohort"]
         layer._set_stored(stored)
         return layer

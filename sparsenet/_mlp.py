@@ -1,13 +1,13 @@
 """Multi-layer perceptrons with sparse weights behind scikit-learn's interface."""
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import type_of_target
 
 from sparsenet._base import BaseSparseMLP
 from sparsenet._docstrings import with_shared_sections
+from sparsenet._state import DAMAGED
 
 # In float32 a sigmoid reaches 0 and 1. No probability is certain, and its logarithm is
 # wanted, so the numbers next to 0 (of full precision) and 1 take their place.
@@ -105,11 +105,12 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
             The most probable class; in multi-label classification, 1 for each label
             that is more probable than not.
         """
-        decided = self._decisions(X)
-        if self.out_activation_ == "softmax":
-            return self.classes_[decided]
+        model = self._aside()  # a fit in another thread may end meanwhile
+        decided = model._decisions(X)
+        if model.out_activation_ == "softmax":
+            return model.classes_[decided]
         positive = decided.astype(np.int64)
-        return positive if self.n_outputs_ > 1 else self.classes_[positive[:, 0]]
+        return positive if model.n_outputs_ > 1 else model.classes_[positive[:, 0]]
 
     def predict_proba(self, X):
         """Predict probabilities.
@@ -124,11 +125,12 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
         probabilities : ndarray of shape (n_samples, n_classes)
             Probability of each class, in the order of `classes_`, never 0.
         """
-        probabilities = np.clip(self._output(X), *PROBABILITY_BOUNDS)
-        if self.out_activation_ == "softmax":
+        model = self._aside()
+        probabilities = np.clip(model._output(X), *PROBABILITY_BOUNDS)
+        if model.out_activation_ == "softmax":
             # Their sum is 1 to the precision of float32; float64 can do better.
             return probabilities / probabilities.sum(axis=1, keepdims=True)
-        if self.n_outputs_ == 1:
+        if model.n_outputs_ == 1:
             return np.hstack([1 - probabilities, probabilities])
         return probabilities
 
@@ -147,6 +149,17 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
         """
         return np.log(self.predict_proba(X))
 
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_network" in state:
+            n_classes = 2 if self.out_activation_ == "logistic" else 1
+            n_classes = self.n_outputs_ if self.n_outputs_ > 1 else n_classes
+            if len(self.classes_) != n_classes:
+                raise ValueError(
+                    f"{DAMAGED}: classes_ has {len(self.classes_)} classes, but its "
+                    f"network {n_classes}"
+                )
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
@@ -154,7 +167,6 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
 
     def _encode_target(self, y, resume, incremental, classes):
         name = type(self).__name__
-        y = y.toarray() if issparse(y) else y
         y_type = type_of_target(y, input_name="y", raise_unknown=True)
         multilabel = y_type == "multilabel-indicator"
         if not multilabel and y_type not in ("binary", "multiclass"):
@@ -380,8 +392,8 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             The predicted values.
         """
-        output = self._output(X)
-        return output if self.n_outputs_ > 1 else output[:, 0]
+        output = self._aside()._output(X)
+        return output if output.shape[1] > 1 else output[:, 0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -390,7 +402,7 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         return tags
 
     def _encode_target(self, y, resume, incremental, classes):
-        y = _as_float32(y.toarray() if issparse(y) else y)
+        y = _as_float32(y)
         name = type(self).__name__
         if not np.isfinite(y).all():
             raise ValueError(f"{name}: y has values too large for float32")

@@ -1,4 +1,10 @@
-"""A multi-layer perceptron's parameters and number format: all that a pickle holds."""
+"""A multi-layer perceptron's parameters and number format: all that a pickle holds.
+
+Training changes a network at any of its lines, where Ctrl-C may come, from one state
+that can go on to the next one: new arrays are made beside the old ones and take their
+place in one statement, and what the engine does between two looks at signals is done
+together with its count.
+"""
 
 import math
 from dataclasses import dataclass
@@ -8,13 +14,15 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from sparsenet._feature_layer import FeatureLayer
+from sparsenet._formats import are_finite
 from sparsenet._kernels._engine import Engine
 from sparsenet._layer import Layer
 from sparsenet._rewiring import Rewiring
-from sparsenet._state import check_state
+from sparsenet._state import DAMAGED, check_state, checksum
 
-#: Raised when the pickled layout changes. Nothing was released with versions 1 and 2.
-STATE_VERSION, READABLE_VERSIONS = 3, (3,)
+#: Raised when the pickled layout changes. Nothing was released with versions 1 and 2;
+#: 3 has no checksum and no state of training.
+STATE_VERSION, READABLE_VERSIONS = 4, (3, 4)
 # How many dense rows are made sparse at a time, where a network predicts sparse ones.
 CHUNK = 1024
 # Cohorts that 16 bits can tell apart.
@@ -70,6 +78,17 @@ class Network:
     random_state : numpy.random.RandomState
         One integer is drawn from it; connections, initial weights and the stochastic
         rounding of int8 follow from that.
+
+    Attributes
+    ----------
+    steps : int64 array of shape (1,)
+        Optimizer steps so far, which the engine counts.
+    births : int64 array of shape (n_cohorts,)
+        Steps before each cohort of weights came into being; that of the first: before
+        the optimizer started.
+    pickles_training : bool
+        Whether pickles hold what only training needs: the float32 weights of formats
+        of fewer bits, and the optimizer's state.
     """
 
     def __init__(
@@ -88,7 +107,8 @@ class Network:
         self.block_size = int(block_size)
         self.activation, self.loss, self.precision = activation, loss, precision
         self.seed = int(random_state.randint(np.iinfo(np.int32).max))
-        self.n_steps, self.births = 0, np.zeros(1, np.int64)
+        self.steps, self.births = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        self.pickles_training = False
         rng = np.random.default_rng(self.seed)
         self.layers = []
         for shape, fan_in in zip(pairwise(self.layer_sizes), fan_ins, strict=True):
@@ -99,10 +119,10 @@ class Network:
                 if first and sparse_rows
                 else Layer.random(*settings, **blocks, first=first)
             )
-        self._engine = None
+        self._engine = self._feature_work = None
 
     @classmethod
-    def of_layers(cls, layers, activation, loss, seed, block_size=1):
+    def of_layers(cls, layers, activation, loss, seed, block_size=1, n_steps=0):
         """The network that consists of the given layers."""
         network = cls.__new__(cls)
         network.block_size = int(block_size)
@@ -110,20 +130,45 @@ class Network:
         network.layer_sizes = (layers[0].n_in, *(layer.n_out for layer in layers))
         network.activation, network.loss = activation, loss
         network.precision, network.seed = layers[0].precision, seed
-        network.reset_optimizer()
+        network.steps = np.array([n_steps], np.int64)
+        network.births = network.steps.copy()
+        network.pickles_training = False
+        network._engine = network._feature_work = None
+        return network
+
+    def copy(self):
+        """A copy that shares nothing and goes on training as this network would."""
+        network = Network.__new__(Network)
+        vars(network).update(vars(self))
+        network._engine = None
+        network.layers = [layer.copy() for layer in self.layers]
+        network.steps, network.births = self.steps.copy(), self.births.copy()
+        return network
+
+    def __deepcopy__(self, memo):
+        return self.copy()
+
+    def with_pickles(self, training):
+        """The same network, whose pickles hold what training needs, or not."""
+        network = Network.__new__(Network)
+        vars(network).update(vars(self), pickles_training=training)
         return network
 
     def converted(self, fan_ins, precision):
         """A copy in a number format, pruned like `prune`, with a new optimizer."""
         layers = [layer.in_format(precision) for layer in self._pruned(fan_ins)]
-        return Network.of_layers(
-            layers, self.activation, self.loss, self.seed, self.block_size
-        )
+        sizes = self.block_size, self.n_steps
+        return Network.of_layers(layers, self.activation, self.loss, self.seed, *sizes)
 
     @property
     def sparse_rows(self):
         """Whether the first layer is stored feature by feature."""
         return isinstance(self.layers[0], FeatureLayer)
+
+    @property
+    def n_steps(self):
+        """Optimizer steps so far, in all calls."""
+        return int(self.steps[0])
 
     @property
     def n_connections(self):
@@ -140,19 +185,21 @@ class Network:
         return [layer.bias.copy() for layer in self.layers]
 
     def is_finite(self):
-        """Whether all weights and biases are finite."""
+        """Whether all weights and biases are numbers that their formats hold."""
         return all(
-            np.isfinite(array).all()
+            are_finite(layer.weights, self.precision) and are_finite(layer.bias)
             for layer in self.layers
-            for array in (layer.weights, layer.bias)
         )
 
     def reset_optimizer(self):
-        """Forget the moments and the count of steps."""
-        self.n_steps, self.births = 0, np.zeros(1, np.int64)
-        for layer in self.layers:
-            layer.stop_optimizer()
-        self._engine = None
+        """Forget the moments; all weights are as old as the next optimizer."""
+        self._replace([layer.without_optimizer() for layer in self.layers], self.steps)
+
+    def _replace(self, layers, births=None):
+        """Let other layers, and birthdays of their cohorts, take the place of these."""
+        births = self.births if births is None else births.copy()
+        self._engine = None  # first: it would go on with the old ones
+        self.layers, self.births = layers, births
 
     def train_epoch(
         self,
@@ -188,43 +235,47 @@ class Network:
         -------
         float
             Mean loss over the epoch. The L2 term is evaluated once, at the end.
+
+        Raises
+        ------
+        ValueError
+            X or y has another width than the network, or a class code is too large.
         """
-        if self.layers[0].moments is None:
-            for layer in self.layers:
-                layer.start_optimizer(1 if optimizer.solver == "sgd" else 2)
-            self._engine = None
+        self._check_width(X)
+        self._check_targets(X, y)
+        n_moments = 1 if optimizer.solver == "sgd" else 2
+        if any(layer.n_moments != n_moments for layer in self.layers):
+            layers = [layer.with_optimizer(n_moments) for layer in self.layers]
+            self._replace(layers, self.steps)
         rewiring = rewiring or Rewiring()
-        rewiring.is_complete = self._is_complete(rewiring)
+        rewiring.is_complete = self.is_rewired(rewiring)
         self._join_old_cohorts(optimizer)
         data = X, y, sample_weight
         order = np.ascontiguousarray(order, np.int64)
         n_steps, begin, loss, weight = self.n_steps, 0, 0.0, 0.0
         while begin < len(order):
-            steps = rewiring.steps_to_round()
+            steps = rewiring.steps_to_round(self.n_steps)
             end = len(order) if steps is None else begin + steps * batch_size
             rows = order[begin:end]
             engine = self._get_engine()
-            engine.n_steps = self.n_steps
-            try:
-                sums = engine.train(
-                    *data,
-                    rows,
-                    batch_size,
-                    optimizer,
-                    alpha,
-                    self.seed,
-                    self.births,
-                    n_threads,
-                )
-            finally:  # steps before a Ctrl-C count too
-                self.n_steps = engine.n_steps
-                rewiring.n_steps += engine.n_batches
+            sums = engine.train(
+                *data,
+                rows,
+                batch_size,
+                optimizer,
+                alpha,
+                self.seed,
+                self.births,
+                self.steps,
+                n_threads,
+            )
+            self._feature_work = engine.feature_work
             loss, weight = loss + sums[0], weight + sums[1]
             begin += len(rows)
             if engine.n_batches == steps:
                 last = rows[-batch_size:]
                 n_changed = self._rewire(data, last, optimizer, rewiring, n_threads)
-                rewiring.rounds.append((rewiring.n_steps, n_changed))
+                rewiring.rounds.append((self.n_steps, n_changed))
         if weight == 0:
             return 0.0
         squares = sum(layer.sum_of_squares() for layer in self.layers)
@@ -236,9 +287,7 @@ class Network:
         Returns how many each layer has lost.
         """
         before = self.layers
-        layers = self._pruned(fan_ins)
-        self._engine = None  # first: a Ctrl-C may come between
-        self.layers = layers
+        self._replace(self._pruned(fan_ins))
         return tuple(
             old.n_connections - new.n_connections
             for old, new in zip(before, self.layers, strict=True)
@@ -252,7 +301,7 @@ class Network:
             for layer, fan_in in zip(self.layers, fan_ins, strict=True)
         ]
 
-    def _is_complete(self, rewiring):
+    def is_rewired(self, rewiring):
         """Whether rounds would change nothing."""
         if rewiring.method != "gradual":
             return not any(layer.is_sparse for layer in self.layers)
@@ -264,16 +313,16 @@ class Network:
     def _rewire(self, data, batch, optimizer, rewiring, n_threads):
         """Change connections by a round; returns how many, for each layer."""
         if rewiring.method == "gradual":
-            n_lost = self.prune(rewiring.fan_ins_now())
-            rewiring.is_complete = self._is_complete(rewiring)
+            n_lost = self.prune(rewiring.fan_ins_at(self.n_steps))
+            rewiring.is_complete = self.is_rewired(rewiring)
             return n_lost
         cohort = self._start_cohort(optimizer) if optimizer.solver == "adam" else 0
         n_changed = self._get_engine().rewire(
             *data,
             batch,
             optimizer,
-            self.seed ^ rewiring.n_steps << 32,
-            rewiring.fraction_now(),
+            self.seed ^ self.n_steps << 32,
+            rewiring.fraction_at(self.n_steps),
             rewiring.method == "rigl",
             cohort,
             n_threads,
@@ -282,10 +331,13 @@ class Network:
 
     def _start_cohort(self, optimizer):
         """Number of the weights that come into being now."""
-        for layer in self.layers:
-            if layer.is_sparse and layer.cohort is None:
-                self._engine = None
-                layer.start_cohorts()
+        if any(layer.is_sparse and layer.cohort is None for layer in self.layers):
+            self._replace(
+                [
+                    layer.with_cohorts() if layer.is_sparse else layer
+                    for layer in self.layers
+                ]
+            )
         self._join_old_cohorts(optimizer)
         self.births = np.append(self.births, self.n_steps)
         return len(self.births) - 1
@@ -303,13 +355,40 @@ class Network:
         joins[0] = False
         if joins.any():
             number = np.where(joins, 0, np.cumsum(~joins) - 1).astype(np.uint16)
-            for layer in self.layers:
-                if layer.cohort is not None:
-                    layer.cohort[...] = number[layer.cohort]
-            self.births = self.births[~joins]
+            layers = [
+                layer if layer.cohort is None else layer.with_cohorts(number)
+                for layer in self.layers
+            ]
+            self._replace(layers, self.births[~joins])
+
+    def _check_width(self, X):
+        # Not left to the estimator's attributes: they can be changed.
+        if X.shape[1] != self.layer_sizes[0]:
+            raise ValueError(
+                f"X has {X.shape[1]} columns; allowed: {self.layer_sizes[0]}, as many "
+                "as the network has inputs"
+            )
+
+    def _check_targets(self, X, y):
+        n_outputs = self.layer_sizes[-1]
+        shape = (X.shape[0],) if self.loss == "softmax" else (X.shape[0], n_outputs)
+        if y.shape != shape:
+            raise ValueError(f"y has shape {y.shape}; allowed: {shape}")
+        if self.loss == "softmax" and not 0 <= y.min() <= y.max() < n_outputs:
+            raise ValueError(
+                f"y has class codes from {y.min()} to {y.max()}; allowed: those of the "
+                f"network's {n_outputs} outputs"
+            )
 
     def predict(self, X, n_threads):
-        """Output activations of the rows of X, float32 (n, n_outputs)."""
+        """Output activations of the rows of X, float32 (n, n_outputs).
+
+        Raises
+        ------
+        ValueError
+            X has another number of columns than the network has inputs.
+        """
+        self._check_width(X)
         out = np.empty((X.shape[0], self.layer_sizes[-1]), np.float32)
         engine = self._get_engine()
         if self.sparse_rows and isinstance(X, np.ndarray):
@@ -322,25 +401,28 @@ class Network:
 
     def snapshot(self):
         """Copies of the layers, connections and all, for `restore`."""
-        return [layer.copy() for layer in self.layers]
+        return [layer.without_optimizer().copy() for layer in self.layers]
 
     def restore(self, snapshot):
-        """Put a snapshot back; the optimizer starts anew."""
-        self._engine = None  # first: a Ctrl-C may come between
-        self.layers = [layer.copy() for layer in snapshot]
-        self.reset_optimizer()
+        """Let a snapshot become the layers; the optimizer starts anew."""
+        self._replace(snapshot, self.steps)
 
     def _get_engine(self):
         if self._engine is None:
             self._engine = Engine(
-                self.layers, self.precision, self.activation, self.loss
+                self.layers,
+                self.precision,
+                self.activation,
+                self.loss,
+                self._feature_work,
             )
         return self._engine
 
-    # Pickling: no optimizer state, each layer in its own format ----------------------
+    # Pickling: each layer in its own format ------------------------------------------
 
     def __getstate__(self):
-        return {
+        training = self.pickles_training
+        state = {
             "version": STATE_VERSION,
             "layer_sizes": self.layer_sizes,
             "activation": self.activation,
@@ -348,8 +430,12 @@ class Network:
             "precision": self.precision,
             "seed": self.seed,
             "block_size": self.block_size,
-            "layers": [layer.to_state() for layer in self.layers],
+            "n_steps": self.n_steps,
+            "layers": [layer.to_state(training) for layer in self.layers],
         }
+        if training:
+            state["births"] = self.births
+        return state | {"checksum": checksum(state)}
 
     def __setstate__(self, state):
         check_state(state, READABLE_VERSIONS)
@@ -360,12 +446,17 @@ class Network:
                 if "by_feature" in layer
                 else Layer.from_state(layer, first=not layers)
             )
-        # The moments are gone, so Adam's bias correction has to start again.
         network = Network.of_layers(
             layers,
             state["activation"],
             state["loss"],
             state["seed"],
             state["block_size"],
+            state.get("n_steps", 0),
         )
+        if not network.is_finite():
+            raise ValueError(f"{DAMAGED}: a weight is not finite")
+        if "births" in state:
+            network.births = np.array(state["births"])
+            network.pickles_training = True
         vars(self).update(vars(network))

@@ -5,12 +5,12 @@ import copy
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sparsenet import _topology, _validation
 from sparsenet._base import LOSSES, BaseSparseMLP
 from sparsenet._feature_layer import FeatureLayer
+from sparsenet._formats import LARGEST
 from sparsenet._layer import Layer
 from sparsenet._mlp import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._network import Network
@@ -46,7 +46,8 @@ def prune(estimator, density, *, precision=None):
     TypeError
         The estimator is of another class.
     ValueError
-        `density` or `precision` is not allowed.
+        `density` or `precision` is not allowed, `precision` does not hold a weight, or
+        parameters of the estimator are no longer those it was fitted with.
 
     See Also
     --------
@@ -79,6 +80,7 @@ def prune(estimator, density, *, precision=None):
         density=density, precision=precision, block_size=estimator._network.block_size
     )
     _validation.check_parameters(pruned)
+    _check_same_network(pruned, estimator._structure, "prune")
     fitted = {
         name: value
         for name, value in vars(estimator).items()
@@ -123,7 +125,8 @@ def from_sklearn(
     TypeError
         `mlp` is of another class.
     ValueError
-        A parameter is not allowed.
+        A parameter is not allowed or contradicts the fitted network, weights are not
+        finite or not of the shapes that `mlp` says, or `precision` does not hold them.
 
     See Also
     --------
@@ -146,47 +149,98 @@ def from_sklearn(
             "MLPRegressor of scikit-learn"
         )
     check_is_fitted(mlp)
+    loss = LOSSES[mlp.out_activation_]
+    structure = {
+        "hidden_layer_sizes": tuple(len(bias) for bias in mlp.intercepts_[:-1]),
+        "activation": mlp.activation,
+        "loss": loss,
+        "n_outputs": mlp.n_outputs_,
+    }
+    weights = _weights_of(mlp)
     taken = mlp.get_params(deep=False)
     if taken["solver"] == "lbfgs":
         taken["solver"] = "adam"
     cls = SparseMLPClassifier if is_classifier(mlp) else SparseMLPRegressor
     converted = cls(**taken | parameters | {"density": density, "precision": precision})
     _validation.check_parameters(converted)
+    _check_same_network(converted, structure, "from_sklearn")
     for name in ("classes_", "feature_names_in_"):
         if hasattr(mlp, name):
             setattr(converted, name, getattr(mlp, name))
     for name in ("n_features_in_", "n_layers_", "n_outputs_", "out_activation_"):
         setattr(converted, name, getattr(mlp, name))
-    loss = LOSSES[mlp.out_activation_]
-    converted._structure = {
-        "hidden_layer_sizes": _validation.hidden_layer_sizes(converted),
-        "activation": mlp.activation,
-        "loss": loss,
-        "n_outputs": mlp.n_outputs_,
-    }
-    converted._random_state = check_random_state(converted.random_state)
+    converted._structure = structure
+    converted._random_state = converted._own_random_state()
+    loss_curve = list(getattr(mlp, "loss_curve_", [mlp.loss_]))
     converted._set_history(
         History(
             converted.solver,
             n_iter=mlp.n_iter_,
             t=int(mlp.t_),
-            loss_curve=list(getattr(mlp, "loss_curve_", [mlp.loss_])),
+            loss_curve=loss_curve,
             best_loss=getattr(mlp, "best_loss_", mlp.loss_),
             validation_scores=getattr(mlp, "validation_scores_", None),
             best_validation_score=getattr(mlp, "best_validation_score_", None),
+            first_epoch=len(loss_curve),
         )
     )
     layers = []
-    for weights, bias in zip(mlp.coefs_, mlp.intercepts_, strict=True):
-        values = weights.astype(np.float32), bias.astype(np.float32), "float32"
+    for values in weights:
         if sparse_rows and not layers:
-            layers.append(FeatureLayer.dense(*values))
+            layers.append(FeatureLayer.dense(*values, "float32"))
         else:
-            layers.append(Layer.dense(*values, first=not layers))
+            layers.append(Layer.dense(*values, "float32", first=not layers))
     network = Network.of_layers(
         layers, mlp.activation, loss, seed=0, block_size=converted.block_size
     )
     return _replace_network(converted, network)
+
+
+def _weights_of(mlp):
+    """Weights and biases of scikit-learn's estimator, float32, checked."""
+    n_in, pairs = mlp.n_features_in_, []
+    for number, (weights, bias) in enumerate(
+        zip(mlp.coefs_, mlp.intercepts_, strict=True)
+    ):
+        shapes, n_out = (np.shape(weights), np.shape(bias)), np.size(bias)
+        if shapes != ((n_in, n_out), (n_out,)):
+            raise ValueError(
+                f"from_sklearn: coefs_[{number}] and intercepts_[{number}] of mlp have "
+                f"the shapes {shapes}; allowed: {((n_in, n_out), (n_out,))}"
+            )
+        with np.errstate(over="ignore"):
+            pair = tuple(np.asarray(a, dtype=np.float32) for a in (weights, bias))
+        if not all(np.isfinite(array).all() for array in pair):
+            raise ValueError(
+                f"from_sklearn: coefs_[{number}] or intercepts_[{number}] of mlp has a "
+                "number that is not finite; allowed: those of float32, up to 3.4e+38"
+            )
+        pairs.append(pair)
+        n_in = n_out
+    n_classes = len(getattr(mlp, "classes_", ()))
+    expected = {"n_layers_": len(pairs) + 1, "n_outputs_": n_in}
+    if is_classifier(mlp) and mlp.out_activation_ == "softmax":
+        expected["n_outputs_"] = n_classes
+    for name, value in expected.items():
+        if getattr(mlp, name) != value or n_in != mlp.n_outputs_:
+            raise ValueError(
+                f"from_sklearn: {name}={getattr(mlp, name)} of mlp; allowed: {value}, "
+                "as its coefs_ have"
+            )
+    return pairs
+
+
+def _check_same_network(estimator, structure, name):
+    """Refuse parameters that say that the fitted network is another one."""
+    parameters = estimator.get_params(deep=False)
+    parameters["hidden_layer_sizes"] = _validation.hidden_layer_sizes(estimator)
+    for parameter in ("hidden_layer_sizes", "activation", "loss"):
+        value = parameters.get(parameter, structure[parameter])
+        if value != structure[parameter]:
+            raise ValueError(
+                f"{name}: {parameter}={value!r}; allowed: {structure[parameter]!r}, "
+                "as the network was fitted with"
+            )
 
 
 def _replace_network(estimator, network):
@@ -203,7 +257,13 @@ def _replace_network(estimator, network):
         sparse_rows=network.sparse_rows,
         dealt=False,
     )
-    estimator._network = network.converted(fan_ins, estimator.precision)
+    network = network.converted(fan_ins, estimator.precision)
+    if not network.is_finite():
+        raise ValueError(
+            f"precision={estimator.precision!r} does not hold all weights; allowed: "
+            f"magnitudes up to {LARGEST[estimator.precision]:.6g}"
+        )
+    estimator._network = network
     estimator._structure = estimator._structure | {
         "density": _validation.density(estimator),
         "density_distribution": estimator.density_distribution,

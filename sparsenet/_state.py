@@ -1,14 +1,38 @@
 """Check the content of a pickle before a network is built from it."""
 
+import zlib
+
 import numpy as np
 
 from sparsenet._formats import PRECISIONS, STORED_DTYPE
+from sparsenet._kernels._dispatch import BLOCK_HEIGHT
 from sparsenet._topology import BLOCK_SIZES, connection_dtype, index_dtype
+
+DAMAGED = "damaged or foreign sparsenet model"
+
+
+def checksum(value, crc=0):
+    """CRC-32 of a state's content: dicts, sequences, arrays and plain values.
+
+    A changed bit in a weight breaks no rule that could be checked otherwise.
+    """
+    if isinstance(value, dict):
+        for key in sorted(value.keys() - {"checksum"}):
+            crc = checksum(value[key], zlib.crc32(key.encode(), crc))
+    elif isinstance(value, (list, tuple)):
+        for member in value:
+            crc = checksum(member, zlib.crc32(b",", crc))
+    elif isinstance(value, np.ndarray):
+        crc = zlib.crc32(f"{value.dtype.str}{value.shape}".encode(), crc)
+        crc = zlib.crc32(np.ascontiguousarray(value).ravel().view(np.uint8), crc)
+    else:
+        crc = zlib.crc32(repr(value).encode(), crc)
+    return crc
 
 
 def _require(condition, what):
     if not condition:
-        raise ValueError(f"damaged or foreign sparsenet model: {what}")
+        raise ValueError(f"{DAMAGED}: {what}")
 
 
 def _require_array(array, name, dtype, shape):
@@ -26,7 +50,7 @@ def check_state(state, versions):
         + " and ".join(map(str, versions)),
     )
     keys = {"layer_sizes", "activation", "loss", "precision", "seed", "layers"}
-    keys |= {"block_size"}
+    keys |= {"block_size"} if state["version"] == 3 else {"block_size", "n_steps"}
     _require(keys <= state.keys(), f"{sorted(keys - state.keys())} missing")
     _require(state["precision"] in PRECISIONS, f"precision {state['precision']!r}")
     _require(
@@ -53,8 +77,84 @@ def check_state(state, versions):
     layers = state["layers"]
     _require(isinstance(layers, list), "layers are not a list")
     _require(len(layers) == len(sizes) - 1, "number of layers")
+    n_cohorts, n_moments = _check_steps(state), set()
     for number, layer in enumerate(layers):
-        _check_layer(layer, f"layer {number}", sizes[number], sizes[number + 1], state)
+        name = f"layer {number}"
+        _check_layer(layer, name, sizes[number], sizes[number + 1], state)
+        n_moments.add(_check_training(layer, name, n_cohorts))
+    _require(len(n_moments) == 1, "the optimizer's states of its layers differ")
+    if state["version"] > 3:
+        _require("checksum" in state, "no checksum")
+        _require(checksum(state) == state["checksum"], "its checksum is another")
+
+
+def _check_steps(state):
+    """Check the counters of steps; returns the number of cohorts of weights."""
+    n_steps, births = state.get("n_steps", 0), state.get("births")
+    _require(type(n_steps) is int and 0 <= n_steps < 2**62, f"n_steps {n_steps!r}")
+    if births is None:
+        return 0
+    _require(isinstance(births, np.ndarray), "births are not an array")
+    _require(0 < births.size <= 2**16, f"{births.size} births")
+    _require_array(births, "births", np.int64, (births.size,))
+    inside = 0 <= births[0] and births[-1] <= n_steps
+    _require(inside and (births[1:] >= births[:-1]).all(), "births do not ascend")
+    return births.size
+
+
+def _check_training(layer, name, n_cohorts):
+    """Check what only training needs; the rest of the layer is checked already.
+
+    Returns the number of moments of a weight, 0 without an optimizer's state.
+    """
+    training = layer.get("training")
+    if training is None:
+        return 0
+    _require(isinstance(training, dict), f"{name} training is not a dict")
+    by_feature, n_out = "by_feature" in layer, layer["n_out"]
+    keys = {"weights", "moments", "cohort"} | ({"planes"} if by_feature else set())
+    missing = sorted(keys - training.keys())
+    _require(not missing, f"{name} training: {missing} missing")
+    moments, cohort = training["moments"], training["cohort"]
+    _require(
+        moments is None or isinstance(moments, (tuple, list)),
+        f"{name} moments are not a list",
+    )
+    if by_feature:
+        shape, planes = layer["by_feature"].shape, training["planes"]
+        _require(isinstance(planes, np.ndarray), f"{name} planes are not an array")
+        _require(planes.ndim == 3, f"{name} planes have {planes.ndim} dimensions")
+        n_moments = planes.shape[1]
+        whole = shape[0], n_moments, shape[1]
+        _require_array(planes, f"{name} planes", np.float32, whole)
+        shapes = [(n_out,), (n_out if n_moments == 2 else 0,)]
+    else:
+        stored = layer["stored"]
+        height = stored.shape[2] if "indices" in layer else BLOCK_HEIGHT
+        shape = -(-n_out // height) * stored.shape[1], height
+        n_moments = 0 if moments is None else 2
+        if n_moments and len(moments) > 1 and np.size(moments[1]) == 0:
+            n_moments = 1
+        second = [shape, (n_out,)] if n_moments == 2 else [(0,), (0,)]
+        shapes = [shape, second[0], (n_out,), second[1]]
+    weights = training["weights"]
+    is_float32 = layer["precision"] == "float32"
+    _require((weights is None) == is_float32, f"{name} float32 weights")
+    if weights is not None:
+        _require_array(weights, f"{name} float32 weights", np.float32, shape)
+    _require(
+        n_moments <= 2 and (n_moments == 0) == (moments is None),
+        f"{name} has {n_moments} moments",
+    )
+    if moments is not None:
+        _require(len(moments) == len(shapes), f"{name} has {len(moments)} moments")
+        for moment, expected in zip(moments, shapes, strict=True):
+            _require_array(moment, f"{name} moment", np.float32, expected)
+    _require(n_cohorts > 0, f"{name} has a state of training, but no births")
+    if cohort is not None:
+        _require_array(cohort, f"{name} cohorts", np.uint16, shape)
+        _require(int(cohort.max()) < n_cohorts, f"{name}: cohort out of range")
+    return n_moments
 
 
 def _check_layer(layer, name, n_in, n_out, state):

@@ -9,6 +9,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -113,6 +114,13 @@ class History:
     no_improvement_count: int = 0
     learning_rate_factor: float = 1.0
     rewiring: Rewiring = field(default_factory=Rewiring)
+    #: Epochs before the last call of `fit`, with which the schedule of rewiring begins.
+    first_epoch: int = 0
+
+    @property
+    def n_epochs(self):
+        """Whole epochs in all calls."""
+        return len(self.loss_curve)
 
     def resume(self, *, solver, early_stopping):
         """Return a copy to go on with; what is new about it starts afresh."""
@@ -128,23 +136,29 @@ class History:
         return history
 
     def add_epoch(self, loss, n_samples):
-        """Record an epoch's loss over so many samples."""
-        self.n_iter += 1
-        self.t += n_samples
-        self.loss_curve.append(loss)
+        """Record an epoch's loss over so many samples, all at once for Ctrl-C."""
+        curve = [*self.loss_curve, loss]
+        self.n_iter, self.t, self.loss_curve = (
+            self.n_iter + 1,
+            self.t + n_samples,
+            curve,
+        )
 
-    def add_score(self, score, tol):
-        """Record a validation score; return whether it is the best so far.
+    def is_best(self, score):
+        """Whether a validation score is better than those before.
 
         While connections are pruned, none is: the network is not yet what it will be.
         """
+        return not self.rewiring.is_pruning and score > self.best_validation_score
+
+    def add_score(self, score, tol):
+        """Record a validation score."""
         self.validation_scores.append(score)
-        best = self.best_validation_score
         if self.rewiring.is_pruning:
-            return False
+            return
+        best = self.best_validation_score
         self.best_validation_score = max(score, best)
         self._count(score < best + tol)
-        return score > best
 
     def compare_loss(self, tol):
         """Compare the last loss with the best so far, but not while pruning."""
@@ -176,7 +190,7 @@ def train(
     Parameters
     ----------
     network : Network
-        Trained in place.
+        Trained in place, so nobody else's.
     data : TrainingSet
         The rows to train on, some of which early stopping sets aside.
     parameters : object
@@ -208,84 +222,80 @@ def train(
     ConvergenceWarning
         `max_iter` epochs were not enough.
     UserWarning
-        Ctrl-C ended training, or `batch_size` is larger than the number of rows.
+        Ctrl-C ended training, `batch_size` is larger than the number of rows, or the
+        first call for a network changes none of its connections.
 
     Notes
     -----
-    After an error the network is as it was before, except that a network that had
-    been trained has forgotten its optimizer's state. After Ctrl-C it is as trained so
-    far; with early stopping, as it was at its best.
+    After an error the network is in no state to go on with. After Ctrl-C it is as
+    trained so far; with early stopping, as it was at its best.
     """
-    before = best = None if history is None else network.snapshot()
-    if history is None:
+    is_new = history is None
+    if is_new:
         history = History(parameters.solver)
     if not incremental or history.solver != parameters.solver:
         network.reset_optimizer()
         history = replace(history, learning_rate_factor=1.0)
     early_stopping = parameters.early_stopping
     history = history.resume(solver=parameters.solver, early_stopping=early_stopping)
+    if not incremental:
+        history.first_epoch = history.n_epochs
+    rows, validation_rows = data.rows, None
+    if early_stopping:
+        rows, validation_rows = data.split(parameters.validation_fraction, random_state)
+    batch_size = _batch_size(parameters.batch_size, len(rows))
+    steps_per_epoch = math.ceil(len(rows) / batch_size)
+    history.rewiring = _rewiring(
+        parameters, history, network.n_steps, steps_per_epoch, fan_ins
+    )
+    max_iter = 1 if incremental else parameters.max_iter
+    if is_new and not network.is_rewired(history.rewiring):
+        _warn_of_no_round(history.rewiring, max_iter * steps_per_epoch, incremental)
+    best = None
     try:
-        rows = data.rows
-        if early_stopping:
-            rows, validation_rows = data.split(
-                parameters.validation_fraction, random_state
+        for _ in range(max_iter):
+            order = random_state.permutation(rows) if parameters.shuffle else rows
+            loss = network.train_epoch(
+                data.X,
+                data.y,
+                data.sample_weight,
+                order,
+                batch_size=batch_size,
+                alpha=float(parameters.alpha),
+                optimizer=_optimizer(parameters, history),
+                n_threads=n_threads,
+                rewiring=history.rewiring,
             )
-        batch_size = _batch_size(parameters.batch_size, len(rows))
-        history.rewiring = _rewiring(
-            parameters,
-            history.rewiring,
-            parameters.max_iter * math.ceil(len(rows) / batch_size),
-            incremental,
-            fan_ins,
-        )
-        try:
-            for _ in range(1 if incremental else parameters.max_iter):
-                loss = network.train_epoch(
-                    data.X,
-                    data.y,
-                    data.sample_weight,
-                    random_state.permutation(rows) if parameters.shuffle else rows,
-                    batch_size=batch_size,
-                    alpha=float(parameters.alpha),
-                    optimizer=_optimizer(parameters, history),
-                    n_threads=n_threads,
-                    rewiring=history.rewiring,
-                )
-                if not math.isfinite(loss):
-                    raise _divergence(f"the loss of epoch {history.n_iter + 1} is")
-                history.add_epoch(loss, len(rows))
-                if parameters.verbose:
-                    print(f"Iteration {history.n_iter}, loss = {loss:.8f}")
-                if not early_stopping:
-                    history.compare_loss(parameters.tol)
-                else:
-                    score = data.rate(network, validation_rows, n_threads)
-                    if parameters.verbose:
-                        print(f"Validation score: {score:f}")
-                    if history.add_score(score, parameters.tol):
-                        best = network.snapshot()
-                if _has_converged(parameters, history):
-                    break
+            if not math.isfinite(loss):
+                raise _divergence(f"the loss of epoch {history.n_iter + 1} is")
+            history.add_epoch(loss, len(rows))
+            if parameters.verbose:
+                print(f"Iteration {history.n_iter}, loss = {loss:.8f}")
+            if not early_stopping:
+                history.compare_loss(parameters.tol)
             else:
-                if not incremental:
-                    warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations "
-                        f"({parameters.max_iter}) reached and the optimization hasn't "
-                        "converged yet.",
-                        ConvergenceWarning,
-                        stacklevel=4,
-                    )
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
-        if early_stopping and best is not None:
-            network.restore(best)
-        if not network.is_finite():
-            raise _divergence("a weight is")
-    except BaseException:
-        if before is not None:
-            network.restore(before)
-            network.reset_optimizer()
-        raise
+                score = data.rate(network, validation_rows, n_threads)
+                if parameters.verbose:
+                    print(f"Validation score: {score:f}")
+                if history.is_best(score):
+                    best = network.snapshot()
+                history.add_score(score, parameters.tol)
+            if _has_converged(parameters, history):
+                break
+        else:
+            if not incremental:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached "
+                    "and the optimization hasn't converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=4,
+                )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=4)
+    if best is not None:
+        network.restore(best)
+    if not network.is_finite():
+        raise _divergence("a weight is")
     return history
 
 
@@ -319,22 +329,51 @@ def _optimizer(parameters, history):
     )
 
 
-def _rewiring(parameters, before, n_steps, incremental, fan_ins):
-    """Plan the rounds of a training of so many steps, `before` continued.
+def _rewiring(parameters, history, n_steps, steps_per_epoch, fan_ins):
+    """The schedule of rewiring over a call, of which each epoch has so many steps.
 
-    `partial_fit` is taken for an epoch out of `max_iter`, a warm start for more epochs
-    after those before.
+    A share of training counts from the last call of `fit` on, which is to take
+    `max_iter` epochs; a number of epochs counts from the first call on. A call of
+    `partial_fit` is an epoch, of whatever length: the position is told in steps of its
+    own.
     """
-    if not incremental:
-        n_steps += before.n_steps
+    until, first_epoch = parameters.rewire_until, history.first_epoch
+    if isinstance(until, Integral):
+        first_epoch, end = 0, int(until) * steps_per_epoch
+    else:
+        end = int(until * (parameters.max_iter * steps_per_epoch))
     return Rewiring(
         method=parameters.sparse_training,
         interval=int(parameters.rewire_interval),
         fraction=float(parameters.rewire_fraction),
-        end=int(parameters.rewire_until * n_steps),
-        n_steps=before.n_steps,
-        rounds=[*before.rounds],
+        end=end,
+        position=(history.n_epochs - first_epoch) * steps_per_epoch,
+        start=n_steps,
+        rounds=[*history.rewiring.rounds],
         **fan_ins,
+    )
+
+
+def _warn_of_no_round(rewiring, n_steps, incremental):
+    """Say so if a network's first call, of so many steps, has no round of rewiring."""
+    steps = rewiring.steps_to_round(rewiring.start)
+    if rewiring.method == "static" or rewiring.is_pruning:
+        return
+    if steps is not None and steps <= n_steps:
+        return
+    interval, end = rewiring.interval, rewiring.end
+    where = f"this call has {n_steps:,} steps"
+    if steps is not None:
+        where += f", so that the first comes in call {-(-interval // n_steps)} like it"
+    elif incremental:
+        where += f", and all the calls that rewire_until allows have {end:,}"
+    else:
+        where += f", of which rewire_until allows {end:,}"
+    warnings.warn(
+        f"sparse_training={rewiring.method!r} leaves all connections as they were "
+        f"drawn: rounds come every rewire_interval={interval} steps, and {where}. "
+        "Lower rewire_interval, or choose sparse_training='static'",
+        stacklevel=5,
     )
 
 

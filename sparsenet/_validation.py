@@ -1,4 +1,4 @@
-"""Checks of what a user passes in, made before any work starts.
+"""Checks of parameters and sample weights, made before any work starts.
 
 scikit-learn's own parameter checker is private, so this is a small one. A
 `Constraint` is a test together with the words that say what passes it, so that
@@ -14,14 +14,11 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
 from sparsenet._formats import INT8_MAX_TERMS
 from sparsenet._topology import BLOCK_SIZES, average_fan_out, block_height
 
-# What scikit-learn's `validate_data` is to make of X.
-INPUT = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
 MAX_UNITS = 2**31 - 1
 MAX_CONNECTIONS = 2**32  # of a layer, whose order in the transpose is 32 bits
 # Training with Adam: the weight and its two moments in float32, in each of two orders
@@ -167,11 +164,22 @@ CONSTRAINTS = {
     "sparse_training": choice("static", "set", "rigl", "gradual"),
     "rewire_interval": integer(1),
     "rewire_fraction": fraction,
-    "rewire_until": fraction,
+    "rewire_until": Constraint(
+        lambda value: (
+            _is_number(value, Real)
+            and (value >= 1 if isinstance(value, Integral) else 0 < value <= 1)
+        ),
+        "a float in (0, 1] or an integer >= 1",
+    ),
     "initial_density": fraction,
     "precision": choice("float32", "bfloat16", "float16", "int8"),
     "n_threads": either(none, integer(1, 1024)),
 }
+
+
+def check_parameter(estimator, name):
+    """Refuse the value of one parameter if it is out of bounds, as below."""
+    _check(estimator, name, getattr(estimator, name), CONSTRAINTS[name])
 
 
 def check_parameters(estimator):
@@ -284,103 +292,6 @@ def check_sample_weight(sample_weight, n_samples):
     if not weights.any():
         raise ValueError("sample_weight is zero for every row: nothing to train on")
     return weights
-
-
-def check_sparse(estimator, X):
-    """Refuse sparse X whose indices or row pointers are out of bounds.
-
-    Parameters
-    ----------
-    estimator : object
-        Named by the message.
-    X : object
-        Anything; only sparse arrays and matrices are looked at, and never changed.
-
-    Returns
-    -------
-    object
-        X. Formats that do not store columns by number become CSR.
-
-    Raises
-    ------
-    ValueError
-        A column or row number is negative or too large, or pointers decrease.
-    """
-    if not issparse(X):
-        return X
-    if X.format not in ("csr", "csc", "bsr", "coo"):
-        X = X.tocsr()
-    try:
-        if X.format == "coo":
-            for numbers, size in zip((X.row, X.col), X.shape, strict=True):
-                if len(numbers) and not 0 <= numbers.min() <= numbers.max() < size:
-                    raise ValueError("row and column numbers must be within its shape")
-        else:
-            # In another object: the check drops what lies behind the last entry.
-            arrays = type(X)((X.data, X.indices, X.indptr), shape=X.shape)
-            arrays.check_format(full_check=True)
-    except ValueError as error:
-        raise ValueError(
-            f"{type(estimator).__name__}: X is not a valid {X.format.upper()} "
-            f"matrix of shape {X.shape}: {error}"
-        ) from error
-    return X
-
-
-def check_range(estimator, X):
-    """Refuse X with numbers that float32 does not have.
-
-    Parameters
-    ----------
-    estimator : object
-        Named by the message.
-    X : ndarray or CSR matrix
-        Of finite numbers.
-
-    Raises
-    ------
-    ValueError
-        A number is larger than 3.4e38 in magnitude.
-    """
-    values = X.data if issparse(X) else X
-    if values.dtype == np.float64 and values.size:
-        largest = max(values.max(), -values.min())
-        if largest > np.finfo(np.float32).max:
-            raise ValueError(
-                f"{type(estimator).__name__}: X has a value of magnitude "
-                f"{largest:.3g}; allowed: at most 3.4e+38, the largest float32. Scale "
-                "the features, for example with StandardScaler"
-            )
-
-
-def check_row_lengths(estimator, X):
-    """Refuse rows whose sums of int8 products over non-zeros would not fit 32 bits.
-
-    Parameters
-    ----------
-    estimator : object
-        Its parameter `precision` decides.
-    X : ndarray or CSR matrix
-        The input of a network for sparse rows.
-
-    Raises
-    ------
-    ValueError
-        A row has too many non-zeros.
-    """
-    if estimator.precision != "int8" or min(X.shape) == 0:
-        return
-    if issparse(X):
-        longest = int(np.diff(X.indptr).max())
-    elif X.shape[1] > INT8_MAX_TERMS:
-        longest = int(np.count_nonzero(X, axis=1).max())
-    else:
-        return
-    if longest > INT8_MAX_TERMS:
-        raise ValueError(
-            f"{type(estimator).__name__}: X has a row of {longest:,} non-zeros; "
-            f"allowed: at most {INT8_MAX_TERMS:,} with precision='int8'"
-        )
 
 
 def check_network_size(

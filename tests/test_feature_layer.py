@@ -202,7 +202,8 @@ def test_rows_are_whole_cache_lines_or_short(shape):
 def test_starting_the_optimizer_keeps_the_weights(precision, shape, n_moments):
     layer, other = random_layer(shape, precision), random_layer(shape, precision)
     for _ in range(2):  # anew, too: what was there is forgotten
-        layer.start_optimizer(n_moments)
+        layer = layer.with_optimizer(n_moments)
+        assert layer.n_moments == n_moments
         assert layer.state.shape == (shape[0], 1 + n_moments, layer.stride)
         assert layer.state.ctypes.data % 64 == 0
         np.testing.assert_array_equal(layer.weights, other.weights)
@@ -215,15 +216,16 @@ def test_starting_the_optimizer_keeps_the_weights(precision, shape, n_moments):
         layer.moments[0][:] = 7
     if precision == "float32":
         assert layer.table is layer.state
-    layer.stop_optimizer()
-    assert layer.moments is None
+    before = layer
+    layer = layer.without_optimizer()
+    assert layer.moments is None and layer.n_moments == 0
+    assert before.moments is not None and before.state.shape[1] == 1 + n_moments
     np.testing.assert_array_equal(layer.weights, other.weights)
 
 
 @each_shape
 def test_sum_of_squares(shape):
-    layer = random_layer(shape)
-    layer.start_optimizer(2)
+    layer = random_layer(shape).with_optimizer(2)
     layer.state[:, 1:] = np.nan  # moments are no weights,
     layer.state[:, :, layer.fan_out :] = np.nan  # and padding is nothing
     expected = (layer.weights.astype(np.float64) ** 2).sum()
@@ -260,8 +262,7 @@ def test_to_csc_is_a_copy(precision, shape):
 @each_precision
 @each_shape
 def test_state_round_trip(precision, shape):
-    layer = random_layer(shape, precision)
-    layer.start_optimizer(2)
+    layer = random_layer(shape, precision).with_optimizer(2)
     loaded = FeatureLayer.from_state(layer.to_state())
     assert loaded.moments is None
     for name in ("connections", "bias", "scale"):

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_multilabel_classification
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -190,6 +190,29 @@ def test_a_column_of_targets_is_raveled_with_a_warning():
     with pytest.warns(UserWarning, match="column-vector"):
         model = small(SparseMLPRegressor).fit(X, TARGET[:, None])
     assert model.predict(X).shape == TARGET.shape
+
+
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix])
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("kind", ["three classes", "two classes", "numbers"])
+def test_a_sparse_column_of_targets_is_that_column(container, early_stopping, kind):
+    y = {"three classes": LABELS % 3, "two classes": LABELS % 2, "numbers": TARGET}[
+        kind
+    ]
+    estimator = SparseMLPRegressor if kind == "numbers" else SparseMLPClassifier
+    options = {"early_stopping": early_stopping, "max_iter": 20}
+    options["learning_rate_init"] = 0.01
+    expected = small(estimator, **options).fit(X, y)
+    with pytest.warns(DataConversionWarning):
+        actual = small(estimator, **options).fit(X, container(y[:, np.newaxis]))
+    assert actual.loss_curve_ == expected.loss_curve_
+    assert actual.validation_scores_ == expected.validation_scores_
+    if early_stopping and kind != "numbers":
+        assert actual.best_validation_score_ > 0.5
+    np.testing.assert_array_equal(actual.predict(X), expected.predict(X))
+    if not early_stopping:
+        actual.partial_fit(X, container(y[:, np.newaxis]))
+        assert actual.partial_fit(X, y).predict(X).shape == y.shape
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
@@ -450,7 +473,9 @@ def test_partial_fits_are_the_epochs_of_a_fit(estimator, y):
 
 
 def test_partial_fit_learns_from_batches_that_lack_classes():
-    model = SparseMLPClassifier((100,), learning_rate_init=0.005, random_state=0)
+    model = SparseMLPClassifier(
+        (100,), learning_rate_init=0.005, sparse_training="static", random_state=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for start in range(0, 40 * 25, 25):

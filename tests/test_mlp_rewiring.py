@@ -1,6 +1,8 @@
 """Dynamic sparse training behind the two estimators."""
 
 import pickle
+import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -124,19 +126,43 @@ def test_the_schedule_survives_a_pickle():
     assert [step for step, _ in model.topology_.rounds] == [20, 40, 60, 80]
 
 
-def test_a_warm_start_goes_on_with_the_schedule():
+def test_each_fit_is_a_training_of_its_own():
     model = network(max_iter=4, warm_start=True).fit(X_train, y_train)
     assert [step for step, _ in model.topology_.rounds] == [20, 40, 60, 80]
     before = connections(model)
-    model.fit(X_train, y_train)  # until 0.75 * 8 * 27 steps
-    assert [step for step, _ in model.topology_.rounds][4:] == [120, 140, 160]
+    model.fit(X_train, y_train)  # its steps are 109 to 216, of which 81 rewire
+    assert [step for step, _ in model.topology_.rounds][4:] == [109, 129, 149, 169, 189]
     changed = [
         np.mean(now != then)
         for now, then in zip(connections(model), before, strict=True)
     ]
     assert min(changed) > 0
-    model.fit(X_train, y_train)  # a fit of the same length, but later
-    assert len(model.topology_.rounds) == 8 + 1 - 1 + (243 - 216) // 20
+
+
+@pytest.mark.parametrize("sparse_training", ["set", "rigl", "gradual"])
+def test_epochs_one_by_one_are_rewired_like_one_fit_of_all(sparse_training):
+    """`rewire_until` as a number of epochs counts over all calls."""
+    options = {"sparse_training": sparse_training, "rewire_until": 6, "solver": "sgd"}
+    whole = network(max_iter=8, **options).fit(X_train, y_train)
+    steps = [step for step, _ in whole.topology_.rounds]
+    # Until the end of the sixth epoch; pruning is done a round before.
+    n_rounds = 7 if sparse_training == "gradual" else 8
+    assert steps == [20 * (number + 1) for number in range(n_rounds)]
+    warm = network(max_iter=1, warm_start=True, **options)
+    parts = network(max_iter=3, **options)
+    for _ in range(8):
+        warm.fit(X_train, y_train)
+        parts.partial_fit(X_train, y_train, classes=np.arange(10))
+    for model in (warm, parts):
+        assert [step for step, _ in model.topology_.rounds] == steps
+        expected = [layer.n_connections for layer in whole.topology_.layers]
+        assert [la.n_connections for la in model.topology_.layers] == expected
+    # With a share of training, each call learns connections, too.
+    warm = network(max_iter=1, warm_start=True, sparse_training=sparse_training)
+    for _ in range(8):
+        warm.fit(X_train, y_train)
+    if sparse_training != "gradual":  # which ends with each call
+        assert len(warm.topology_.rounds) >= len(steps)
 
 
 def test_a_method_may_change_between_calls():
@@ -207,16 +233,48 @@ def test_a_training_of_a_step_is_pruned():
     assert (model.topology_.layers[1].fan_in == FAN_IN).all()
 
 
-def test_chunks_of_different_sizes_end_pruned():
+def test_a_call_of_partial_fit_is_an_epoch_whatever_its_length():
     model = network(sparse_training="gradual", max_iter=10, rewire_interval=10)
     for _ in range(3):
         model.partial_fit(X_train, y_train, classes=np.arange(10))
-    assert (model.topology_.layers[1].fan_in > FAN_IN).all()
-    model.partial_fit(X_train[:100], y_train[:100])  # a much shorter schedule
-    assert (model.topology_.layers[1].fan_in == FAN_IN).all()
+    left = model.topology_.layers[1].fan_in.max()
+    assert left > FAN_IN
+    model.partial_fit(X_train[:100], y_train[:100])  # two steps
+    assert FAN_IN < model.topology_.layers[1].fan_in.max() <= left
+    for n in (1347, 400, 10, 1347):
+        model.partial_fit(X_train[:n], y_train[:n])
+    assert (model.topology_.layers[1].fan_in == FAN_IN).all()  # 0.75 of 10 epochs
     n_rounds = len(model.topology_.rounds)
     model.partial_fit(X_train, y_train)
     assert len(model.topology_.rounds) == n_rounds
+
+
+def warnings_of(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    texts = [str(w.message) for w in caught if w.category is UserWarning]
+    return [text for text in texts if "sparse_training" in text]
+
+
+@pytest.mark.parametrize("sparse_training", METHODS)
+def test_a_first_call_without_rounds_says_so(sparse_training):
+    options = {"sparse_training": sparse_training, "rewire_interval": 100}
+    model = network(max_iter=200, **options)
+    call = partial(model.partial_fit, X_train, y_train, classes=np.arange(10))
+    expected = sparse_training in ("set", "rigl")
+    (text,) = warnings_of(call) if expected else ["", *warnings_of(call)]
+    assert ("call 4 like it" in text) == expected
+    assert warnings_of(call) == []  # once is enough
+    for max_iter, has_rounds in ((1, False), (4, False), (5, True), (50, True)):
+        model = network(max_iter=max_iter, **options)
+        texts = warnings_of(partial(model.fit, X_train, y_train))
+        assert len(texts) == (expected and not has_rounds)
+        assert bool(model.topology_.rounds) == (
+            sparse_training == "gradual" or (has_rounds and expected)
+        )
+    dense = network(max_iter=1, density=1.0, **options)
+    assert warnings_of(partial(dense.fit, X_train, y_train)) == []
 
 
 def test_a_network_that_is_sparse_already_is_not_pruned():

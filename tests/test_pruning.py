@@ -218,3 +218,91 @@ def test_what_cannot_be_converted_is_refused(mlp, options, error, message):
     mlp = theirs(MLPClassifier)[0] if mlp == "fitted" else mlp
     with pytest.raises(error, match=message):
         from_sklearn(mlp, **options)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("hidden_layer_sizes", (5,)), ("activation", "tanh"), ("loss", "poisson")],
+)
+@pytest.mark.parametrize("changed", ["by option", "in the estimator"])
+def test_parameters_that_contradict_the_network_are_refused(parameter, value, changed):
+    mlp, inputs = theirs(MLPRegressor, NUMBERS)
+    message = rf"from_sklearn: {parameter}=.*; allowed: .* was fitted with"
+    if changed == "by option":
+        with pytest.raises(ValueError, match=message):
+            from_sklearn(mlp, **{parameter: value})
+        return
+    ours = from_sklearn(mlp).set_params(**{parameter: value})
+    with pytest.raises(ValueError, match=message.replace("from_sklearn", "prune")):
+        prune(ours, 0.5)
+    np.testing.assert_allclose(ours.predict(inputs), mlp.predict(inputs), atol=1e-4)
+    if parameter != "activation":
+        mlp.set_params(**{parameter: value})
+        with pytest.raises(ValueError, match=message):
+            from_sklearn(mlp)
+
+
+@pytest.mark.parametrize("array", ["coefs_", "intercepts_"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("sparse_rows", [False, True])
+def test_weights_that_are_no_float32_are_refused(array, value, sparse_rows):
+    mlp, _ = theirs(MLPClassifier)
+    getattr(mlp, array)[1].flat[2] = value
+    with pytest.raises(ValueError, match=r"from_sklearn: coefs_\[1\] or .* not finite"):
+        from_sklearn(mlp, sparse_rows=sparse_rows)
+
+
+@pytest.mark.parametrize("sparse_rows", [False, True])
+def test_weights_that_are_no_float16_are_refused(sparse_rows):
+    mlp, inputs = theirs(MLPClassifier)
+    mlp.coefs_[0][2, 3] = 70000
+    with pytest.raises(ValueError, match=r"'float16' does not hold .* up to 65504"):
+        from_sklearn(mlp, precision="float16", sparse_rows=sparse_rows)
+    ours = from_sklearn(mlp, sparse_rows=sparse_rows)
+    with pytest.raises(ValueError, match=r"'float16' does not hold"):
+        prune(ours, 1.0, precision="float16")
+    assert prune(ours, 1.0, precision="bfloat16").predict(inputs).shape == (
+        len(inputs),
+    )
+
+
+def other_coefs(mlp):
+    mlp.coefs_[0] = mlp.coefs_[0][:, :-1]
+
+
+def other_intercepts(mlp):
+    mlp.intercepts_[0] = mlp.intercepts_[0][np.newaxis]
+
+
+def too_few_layers(mlp):
+    del mlp.coefs_[-1], mlp.intercepts_[-1]
+
+
+def other_features(mlp):
+    mlp.n_features_in_ += 1
+
+
+def other_outputs(mlp):
+    mlp.n_outputs_ += 1
+
+
+def other_classes(mlp):
+    mlp.classes_ = mlp.classes_[:-1]
+
+
+def other_layers(mlp):
+    mlp.n_layers_ += 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        other_coefs, other_intercepts, too_few_layers, other_features, other_outputs,
+        other_classes, other_layers,
+    ],
+)  # fmt: skip
+def test_an_inconsistent_estimator_is_refused(damage):
+    mlp, _ = theirs(MLPClassifier)
+    damage(mlp)
+    with pytest.raises(ValueError, match=r"from_sklearn: .*; allowed"):
+        from_sklearn(mlp)

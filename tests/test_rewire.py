@@ -17,7 +17,7 @@ from problems import (
 from scipy import sparse
 from test_layer import product_weights, transposed_weights
 
-from sparsenet._kernels._engine import HAS_OPENMP
+from sparsenet._kernels import HAS_OPENMP
 from sparsenet._network import Optimizer
 from sparsenet._rewiring import Rewiring
 
@@ -73,8 +73,11 @@ def trained(
 def rewire(network, X, y, method="set", fraction=0.4, optimizer=ADAM, n_threads=1):
     """One round; returns its numbers of new connections."""
     data, rows = (X, y, None), np.arange(65)
-    schedule = Rewiring(method, fraction=2 * fraction, end=100, n_steps=50)
-    assert schedule.fraction_now() == pytest.approx(fraction)
+    n_steps = network.n_steps
+    schedule = Rewiring(
+        method, fraction=2 * fraction, end=100, position=50, start=n_steps
+    )
+    assert schedule.fraction_at(n_steps) == pytest.approx(fraction)
     return network._rewire(data, rows, optimizer, schedule, n_threads)
 
 
@@ -106,9 +109,9 @@ def planes_of(layer):
     return [plane.reshape(layer.n_blocks, -1, layer.height) for plane in planes]
 
 
-def seeds(network, schedule_steps=50):
+def seeds(network):
     return [
-        reference.mix(network.seed ^ schedule_steps << 32, ~layer)
+        reference.mix(network.seed ^ network.n_steps << 32, ~layer)
         for layer in range(len(network.layers))
     ]
 

@@ -23,16 +23,16 @@ each_precision = pytest.mark.parametrize("precision", PRECISIONS)
 
 
 def rounds_of(schedule, n_steps):
-    """Steps of the rounds of a training of so many steps."""
-    rounds = []
-    while (steps := schedule.steps_to_round()) is not None:
-        if schedule.n_steps + steps > n_steps:
+    """Steps of the rounds until the network has had so many steps."""
+    now = schedule.start
+    while (steps := schedule.steps_to_round(now)) is not None:
+        now += steps
+        if now > n_steps:
             break
-        schedule.n_steps += steps
-        rounds.append(schedule.n_steps)
+        schedule.rounds.append((now, ()))
         if schedule.method == "gradual":
-            schedule.is_complete = schedule.n_steps >= schedule.last_round
-    return rounds
+            schedule.is_complete = schedule.position_at(now) >= schedule.last_pruning
+    return [step for step, _ in schedule.rounds]
 
 
 def test_rounds_come_after_every_interval_until_the_end():
@@ -40,33 +40,52 @@ def test_rounds_come_after_every_interval_until_the_end():
     assert rounds_of(Rewiring("set", 100, 0.3, 400), 1000) == [100, 200, 300, 400]
     assert rounds_of(Rewiring("set", 100, 0.3, 450), 250) == [100, 200]
     assert rounds_of(Rewiring("static", 100, 0.3, 450), 1000) == []
+    assert rounds_of(Rewiring("set", 100, 0.3, 30), 1000) == []
 
 
-def test_a_schedule_goes_on_where_it_was():
-    assert rounds_of(Rewiring("rigl", 100, 0.3, 450, n_steps=250), 1000) == [300, 400]
-    assert rounds_of(Rewiring("rigl", 100, 0.3, 450, n_steps=451), 1000) == []
+def test_a_round_comes_an_interval_after_that_of_a_call_before():
+    rounds = [(200, ())]
+    late = Rewiring("rigl", 100, 0.3, 450, position=250, start=250, rounds=rounds)
+    assert rounds_of(late, 1000) == [200, 300, 400]
+    # A schedule that begins anew has its rounds at the same distances,
+    again = Rewiring("rigl", 100, 0.3, 150, start=250, rounds=[(200, ())])
+    assert rounds_of(again, 1000) == [200, 300, 400]
+    # and a round that was due at the end of the one before comes at once.
+    due = Rewiring("rigl", 100, 0.3, 150, start=400, rounds=[(200, ())])
+    assert rounds_of(due, 1000) == [200, 401, 501]
+    after = Rewiring("rigl", 100, 0.3, 450, position=451, start=451)
+    assert rounds_of(after, 1000) == []
 
 
-def test_a_training_shorter_than_the_interval_has_one_round():
+def test_rounds_of_another_network_count_as_past():
+    forgotten = Rewiring("set", 100, 0.3, 450, rounds=[(1300, ())])
+    assert rounds_of(forgotten, 1000)[:2] == [1300, 100]
+
+
+def test_a_short_training_is_pruned_in_one_round():
     assert rounds_of(Rewiring("gradual", 100, 0.3, 30), 40) == [30]
     assert rounds_of(Rewiring("gradual", 100, 0.3, 0), 1) == [1]
 
 
-def test_pruning_that_a_shorter_schedule_left_behind_has_one_more_round():
-    schedule = Rewiring("gradual", 10, 0.3, 20, n_steps=35)
-    assert schedule.is_pruning and schedule.steps_to_round() == 1
+def test_pruning_that_calls_have_cut_comes_to_its_end():
+    schedule = Rewiring("gradual", 10, 0.3, 20, position=35, start=35)
+    assert schedule.is_pruning and schedule.steps_to_round(35) == 1
     schedule.is_complete = True
-    assert not schedule.is_pruning and schedule.steps_to_round() is None
-    assert Rewiring("set", 10, 0.3, 20, n_steps=35).steps_to_round() is None
+    assert not schedule.is_pruning and schedule.steps_to_round(35) is None
+    assert Rewiring("set", 10, 0.3, 20, position=35).steps_to_round(0) is None
+    # The position is told by the length of this call, rounds by steps.
+    schedule = Rewiring(
+        "gradual", 10, 0.3, 40, position=33, start=7, initial=(9,), final=(3,)
+    )
+    assert rounds_of(schedule, 100) == [10, 14]
+    assert schedule.fan_ins_at(14) == [3]
 
 
 def test_the_fraction_falls_along_half_a_cosine_wave():
-    schedule = Rewiring("set", 10, 0.4, 100)
-    fractions = []
-    for schedule.n_steps in (0, 25, 50, 75, 100):
-        fractions.append(schedule.fraction_now())
+    schedule = Rewiring("set", 10, 0.4, 100, position=10, start=60)
+    fractions = [schedule.fraction_at(50 + done) for done in (0, 25, 50, 75, 100, 200)]
     root = np.sqrt(0.5)
-    expected = [0.4, 0.2 * (1 + root), 0.2, 0.2 * (1 - root), 0]
+    expected = [0.4, 0.2 * (1 + root), 0.2, 0.2 * (1 - root), 0, 0]
     np.testing.assert_allclose(fractions, expected, atol=1e-12)
 
 
@@ -82,9 +101,8 @@ def test_pruning_ends_with_the_final_connections(initial, kept, end, interval):
         "gradual", interval, end=end, initial=(initial,), final=(final,)
     )
     before = initial
-    for n_steps in sorted({0, schedule.last_round // 3, schedule.last_round}):
-        schedule.n_steps = n_steps
-        (fan_in,) = schedule.fan_ins_now()
+    for n_steps in sorted({0, schedule.last_pruning // 3, schedule.last_pruning}):
+        (fan_in,) = schedule.fan_ins_at(n_steps)
         assert final <= fan_in <= before
         before = fan_in
     assert fan_in == final
@@ -92,9 +110,7 @@ def test_pruning_ends_with_the_final_connections(initial, kept, end, interval):
 
 def test_pruning_follows_the_cubic_schedule():
     schedule = Rewiring("gradual", 10, end=100, initial=(1000,), final=(100,))
-    fan_ins = []
-    for schedule.n_steps in (0, 50, 90):
-        fan_ins += schedule.fan_ins_now()
+    fan_ins = [schedule.fan_ins_at(n_steps)[0] for n_steps in (0, 50, 90)]
     assert fan_ins == [1000, 100 + round(900 / 8), 100 + round(900 / 1000)]
 
 

@@ -1,4 +1,6 @@
-"""The instruction set in use: chosen at import, or forced by SPARSENET_ISA."""
+"""What runs kernels here: the instruction set, chosen at import or forced by
+SPARSENET_ISA, and OpenMP's threads.
+"""
 
 from sparsenet._kernels.kernels cimport (
     SN_BFLOAT16,
@@ -18,6 +20,20 @@ from sparsenet._kernels.kernels cimport (
 
 import os
 
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #include <omp.h>
+    #define SN_OPENMP 1
+    #else
+    #define SN_OPENMP 0
+    static int omp_get_max_threads(void) { return 1; }
+    #endif
+    """
+    const int SN_OPENMP
+    int omp_get_max_threads() nogil
+
+HAS_OPENMP = bool(SN_OPENMP)
 BLOCK_HEIGHT = SN_BLOCK_HEIGHT
 LANES = SN_LANES
 FORMATS = {
@@ -88,3 +104,8 @@ def _choose():
 
 
 _choose()
+
+
+def max_threads():
+    """Threads that OpenMP would start: OMP_NUM_THREADS, threadpoolctl, or the cores."""
+    return omp_get_max_threads()

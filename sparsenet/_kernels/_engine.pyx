@@ -13,7 +13,7 @@ from sparsenet._kernels._features cimport (
     release,
     take_scratch,
 )
-from sparsenet._kernels._input cimport Input, address, input_of
+from sparsenet._kernels._input cimport Input, address, checked, input_of
 from sparsenet._kernels._matrix cimport matrix_of, pays
 from sparsenet._kernels._memory cimport Arena
 from sparsenet._kernels._random cimport mix
@@ -68,24 +68,10 @@ import numpy as np
 from sparsenet._kernels._dispatch import FORMATS
 from sparsenet._kernels.governor import ThreadGovernor
 
-cdef extern from *:
-    """
-    #ifdef _OPENMP
-    #include <omp.h>
-    #define SN_OPENMP 1
-    #else
-    #define SN_OPENMP 0
-    static int omp_get_max_threads(void) { return 1; }
-    #endif
-    """
-    const int SN_OPENMP
-    int omp_get_max_threads() nogil
-
 #: Elements that must follow each weight array: kernels read whole vectors.
 PADDING = 64
 # Largest number of float32 below 1: kernels divide by 1 - beta.
 BELOW_ONE = 1 - 2.0**-24
-HAS_OPENMP = bool(SN_OPENMP)
 
 ACTIVATIONS = {
     "identity": SN_IDENTITY,
@@ -122,11 +108,6 @@ cdef int64_t WINDOW = 16
 cdef double PLANNED = 1e6
 
 
-def max_threads():
-    """Threads that OpenMP would start: OMP_NUM_THREADS, threadpoolctl, or the cores."""
-    return omp_get_max_threads()
-
-
 cdef inline int64_t padded(int64_t rows) noexcept nogil:
     return (rows + ROWS - 1) // ROWS * ROWS
 
@@ -139,13 +120,14 @@ cdef class Engine:
     layers : list of sparsenet._layer.Layer
         The first may be a `FeatureLayer`. Their arrays may change in place only.
     precision, activation, loss : str
+    feature_work : float64 array of shape (n_features,), default=None
+        The attribute of an engine before this one, of the same network.
     """
     cdef Net net
     cdef Features features
-    cdef object feature_work  # cumulative, of each feature in a step
+    cdef readonly object feature_work  # cumulative, of each feature in a step
     cdef Arena arena
     cdef list arrays
-    cdef public int64_t n_steps  # of the optimizer
     cdef readonly int64_t n_batches  # of the last pass
     cdef object governor
     cdef int64_t n_tasks
@@ -154,7 +136,7 @@ cdef class Engine:
     cdef int64_t task_connections  # of the largest task
     cdef int64_t task_rows
 
-    def __init__(self, layers, precision, activation, loss):
+    def __init__(self, layers, precision, activation, loss, feature_work=None):
         cdef CLayer *c
         cdef int l, i
         # Values that may be negative are stored with an offset, which makes them
@@ -162,6 +144,7 @@ cdef class Engine:
         signed = activation in ("identity", "tanh")
         self.arena = Arena()
         self.arrays = []
+        self.feature_work = feature_work
         self.net.precision = FORMATS[precision]
         self.net.ops = &kernels_in_use().format[self.net.precision]
         self.net.loss = LOSSES[loss]
@@ -387,13 +370,14 @@ cdef class Engine:
         for l, arrays in enumerate(self.arrays):
             indptr, height = arrays["indptr"], arrays["height"]
             begin, n_blocks = 0, len(indptr) - 1
+            fan_in = int(indptr[1])  # of all blocks; 0 where only biases are left
             unit = self.net.layers[l].blocks_at_once
+            at_once = n_blocks
+            if fan_in > 0:
+                at_once = TASK_CONNECTIONS // height // fan_in // unit * unit
             while begin < n_blocks:
-                limit = indptr[begin] + TASK_CONNECTIONS // height
-                end = int(np.searchsorted(indptr, limit, side="right")) - 1
-                end = begin + max((end - begin) // unit * unit, unit)
-                end = min(end, n_blocks)
-                n = (indptr[end] - indptr[begin]) * height
+                end = min(begin + max(at_once, unit), n_blocks)
+                n = (end - begin) * fan_in * height
                 tasks.append((l, begin, end))
                 self.connections += n
                 self.task_connections = max(self.task_connections, n)
@@ -407,22 +391,23 @@ cdef class Engine:
 
     def train(self, X, y, sample_weight, const int64_t[::1] order,
               int64_t batch_size, optimizer, double alpha, uint64_t seed,
-              const int64_t[::1] births, int n_threads):
+              const int64_t[::1] births, int64_t[::1] steps, int n_threads):
         """One pass over the rows `order`, in mini-batches of `batch_size`.
 
-        `births` has the number of steps before each cohort of weights, 0 first.
-        Returns the sum of weight * loss and the sum of the weights; counts `n_steps`
-        on and `n_batches` from 0. Signals are handled between steps, every 0.2 seconds
-        or so.
+        `births` has the number of steps before each cohort of weights. `steps` has one
+        number, that of the network's steps, which is counted on: no exception comes
+        between a step and its count. Returns the sum of weight * loss and the sum of
+        the weights; counts `n_batches` from 0. Signals are handled between steps, every
+        0.2 seconds or so.
         """
-        cdef Arena arena = Arena()
+        cdef Arena arena = Arena(True)
         cdef Run run
         cdef int64_t steps_per_call, steps_known = 1, cohort
         self.n_batches = 0
         if order.shape[0] == 0:
             return 0.0, 0.0
         memset(&run, 0, sizeof(Run))
-        run.n_steps = self.n_steps
+        run.n_steps = steps[0]
         run.learning_rate = optimizer.learning_rate
         run.beta_1 = optimizer.beta_1
         run.beta_2 = optimizer.beta_2
@@ -451,12 +436,15 @@ cdef class Engine:
         run.features.inv_weight = run.inv_weight
         steps_per_call = max(1, <int64_t>(SIGNAL_WORK / run.work))
         try:
-            self.run_pass(&run, n_threads, steps_per_call)
+            self.run_pass(&run, steps, n_threads, steps_per_call)
         except BaseException:  # Ctrl-C
             if self.net.features != NULL:
                 # Some features are as far as the last planned step: so are all, then.
+                # No signal is handled before.
                 run.n_rows = run.weighed
-                self.run_pass(&run, n_threads, steps_per_call)
+                with nogil:
+                    run_steps(&run, run.n_weighed - run.steps_here + 1)
+                self.count(&run, steps)
             raise
         finally:
             if self.net.features != NULL:
@@ -476,7 +464,7 @@ cdef class Engine:
         mini-batch of training rows is largest. No signal is handled before all is
         consistent again. Returns how many are new in each layer.
         """
-        cdef Arena arena = Arena()
+        cdef Arena arena = Arena(True)
         cdef Run run
         cdef Growth growth
         cdef RowScratch *scratch
@@ -523,8 +511,13 @@ cdef class Engine:
         cdef double entries = 0
         run.net = &self.net
         run.x = input_of(X)
-        run.targets = address(y)
-        run.weights = <const float*>address(sample_weight)
+        if self.net.features != NULL and run.x.indptr == NULL:
+            raise TypeError("X is dense; allowed: CSR, for a network of sparse rows")
+        run.targets = checked(
+            y, "y", (np.int32 if self.net.loss == SN_LOSS_SOFTMAX else np.float32,))
+        if sample_weight is not None:
+            run.weights = <const float*>checked(
+                sample_weight, "sample_weight", (np.float32,))
         run.order = &order[0]
         run.n_rows = order.shape[0]
         run.batch_size = min(batch_size, run.n_rows)
@@ -532,6 +525,7 @@ cdef class Engine:
         run.seed = seed
         run.n_tasks = self.n_tasks
         run.tasks = self.tasks
+        run.panel_threads = run.row_threads = 1  # until the governor has chosen
         n_panels = panels_of(run.batch_size)
         run.work = 3.0 * self.connections * n_panels * SN_LANES
         if self.net.features != NULL:
@@ -554,21 +548,25 @@ cdef class Engine:
                 release(&run.features.ranges[r].batches[b])
         return 0
 
-    cdef int run_pass(self, Run *run, int n_threads,
+    cdef void count(self, const Run *run, int64_t[::1] steps) noexcept:
+        """Tell how far a pass has come."""
+        steps[0] = run.n_steps
+        self.n_batches = (run.start + run.batch_size - 1) // run.batch_size
+
+    cdef int run_pass(self, Run *run, int64_t[::1] steps, int n_threads,
                       int64_t steps_per_call) except -1:
         """Run steps until the rows are done, in calls short enough for signals."""
-        cdef int64_t done, steps
+        cdef int64_t done, n_steps
         while run.start < run.n_rows:
             done = run.n_steps
             begin = time.perf_counter()
             run.row_threads = self.governor.choose(n_threads)
             run.panel_threads = <int>min(
                 run.row_threads, panels_of(run.batch_size))
-            steps = self.governor.limit(steps_per_call)
+            n_steps = self.governor.limit(steps_per_call)
             with nogil:
-                run_steps(run, steps)
-            self.n_steps = run.n_steps
-            self.n_batches = (run.start + run.batch_size - 1) // run.batch_size
+                run_steps(run, n_steps)
+            self.count(run, steps)
             PyErr_CheckSignals()
             if run.n_steps > done:
                 self.governor.observe(
@@ -579,7 +577,7 @@ cdef class Engine:
 
     def predict(self, X, float[:, ::1] out, int n_threads):
         """Output activations of all rows of X into `out`."""
-        cdef Arena arena = Arena()
+        cdef Arena arena = Arena(True)
         cdef Input x = input_of(X)
         cdef int64_t n_rows = out.shape[0]
         cdef Panel *panels

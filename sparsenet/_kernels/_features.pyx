@@ -15,12 +15,12 @@ batch by itself, in the order of the samples, so no sum depends on the threads.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels._input cimport Input
-from sparsenet._kernels._memory cimport Arena
+from sparsenet._kernels._memory cimport Arena, allocate
 from sparsenet._kernels._random cimport mix
 from sparsenet._kernels.kernels cimport (
     SN_LANES,
@@ -99,12 +99,12 @@ cdef int reserve(PlannedBatch *batch, int64_t n_entries) noexcept nogil:
         return 1
     release(batch)
     cdef int64_t n = n_entries + n_entries // 2
-    batch.touched = <uint32_t*>malloc(n * sizeof(uint32_t))
-    batch.offsets = <uint32_t*>malloc((n + 1) * sizeof(uint32_t))
-    batch.until = <uint32_t*>malloc(n * sizeof(uint32_t))
-    batch.samples = <uint32_t*>malloc(n * sizeof(uint32_t))
+    batch.touched = <uint32_t*>allocate(n * sizeof(uint32_t), False)
+    batch.offsets = <uint32_t*>allocate((n + 1) * sizeof(uint32_t), False)
+    batch.until = <uint32_t*>allocate(n * sizeof(uint32_t), False)
+    batch.samples = <uint32_t*>allocate(n * sizeof(uint32_t), False)
     # Padded: terms are made from whole vectors of values.
-    batch.values = <float*>malloc((n + SN_LANES) * sizeof(float))
+    batch.values = <float*>allocate((n + SN_LANES) * sizeof(float), False)
     batch.capacity = n
     return (batch.touched != NULL and batch.offsets != NULL and batch.until != NULL
             and batch.samples != NULL and batch.values != NULL)
@@ -301,6 +301,9 @@ cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
     if not reserve(batch, n_entries):
         release(batch)
         run.out_of_memory = 1
+        # The next range that this thread plans takes the counts for its own.
+        for i in range(n_touched):
+            s.counts[s.touched[i]] = 0
         n_touched = 0
     batch.n_touched = n_touched
     for i in range(n_touched):

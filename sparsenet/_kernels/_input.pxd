@@ -9,5 +9,6 @@ cdef struct Input:
     int64_t n_features
 
 cdef const void *address(array) except? NULL
+cdef const void *checked(array, name, dtypes) except? NULL
 cdef Input input_of(X)
 cdef void pack(const Input *x, const int64_t *rows, int n, float *z) noexcept nogil

@@ -1,0 +1,167 @@
+"""Reads X: every check of it is made here, for training, prediction and plots."""
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+from sklearn.utils.validation import validate_data
+
+from sparsenet._formats import INT8_MAX_TERMS, LARGEST
+
+# What scikit-learn's `validate_data` is to make of X.
+INPUT = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
+
+
+def read_X(estimator, X, precision):
+    """Check X of a fitted estimator.
+
+    Parameters
+    ----------
+    estimator : object
+        Has scikit-learn's attributes about X; named by messages.
+    X : object
+        What the user passed.
+    precision : str
+        Number format of the network that is to read X.
+
+    Returns
+    -------
+    ndarray or csr_array of shape (n_samples, n_features)
+        float32 or float64, C-contiguous; CSR in canonical format. X itself or a view
+        of it, where it is so already.
+
+    Raises
+    ------
+    ValueError
+        X is no matrix of finite numbers of the right width, its indices or row
+        pointers are out of bounds, or int8 products of a row could overflow.
+    """
+    X = _check_sparse(estimator, X)
+    X = validate_data(estimator, X, reset=False, **INPUT)
+    return _as_kernels_read_it(estimator, X, precision)
+
+
+def read_X_y(estimator, X, y, precision, *, reset, **options):
+    """Check X and y for training.
+
+    Parameters
+    ----------
+    estimator, X, precision
+        As in `read_X`.
+    y : object
+        What the user passed.
+    reset : bool
+        Whether the estimator takes number and names of the features from X.
+    **options
+        Further ones of scikit-learn's `validate_data`, for y.
+
+    Returns
+    -------
+    X : ndarray or csr_array of shape (n_samples, n_features)
+        As from `read_X`.
+    y : ndarray
+        As `validate_data` returns it, never sparse.
+
+    Raises
+    ------
+    ValueError
+        As `read_X`; or X has a number that the number format does not hold, or y is
+        not as the options want it.
+    """
+    X = _check_sparse(estimator, X)
+    X, y = validate_data(estimator, X, y, reset=reset, **INPUT, **options)
+    X = _as_kernels_read_it(estimator, X, precision)
+    _check_range(estimator, X, precision)
+    return X, y.toarray() if issparse(y) else y
+
+
+def in_rows(estimator, X, precision):
+    """X as CSR, for a network of sparse rows that is to be trained."""
+    if not issparse(X):
+        X = csr_array(X)
+        _check_row_lengths(estimator, X, precision)
+    return X
+
+
+def check_dense_row_lengths(estimator, X, precision):
+    """Refuse dense rows that a network of sparse rows could not sum up."""
+    if not issparse(X):
+        _check_row_lengths(estimator, X, precision)
+
+
+def _as_kernels_read_it(estimator, X, precision):
+    if X.dtype not in (np.float32, np.float64):
+        # scikit-learn's check returns sparse data frames of bool as they are.
+        X = X.astype(np.float64)
+    if not issparse(X):
+        return X
+    # Without the flags that SciPy keeps: arrays may have been put in their place,
+    # also such as have gaps, which kernels do not know.
+    arrays = map(np.ascontiguousarray, (X.data, X.indices, X.indptr))
+    X = csr_array(tuple(arrays), shape=X.shape)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    _check_row_lengths(estimator, X, precision)
+    return X
+
+
+def _check_sparse(estimator, X):
+    """Refuse sparse X whose indices or row pointers are out of bounds.
+
+    Other X is returned as it is. Formats that do not store columns by number become
+    CSR; X is never changed.
+    """
+    if not issparse(X):
+        return X
+    if X.format not in ("csr", "csc", "bsr", "coo"):
+        X = X.tocsr()
+    try:
+        if X.format == "coo":
+            for numbers, size in zip((X.row, X.col), X.shape, strict=True):
+                if len(numbers) and not 0 <= numbers.min() <= numbers.max() < size:
+                    raise ValueError("row and column numbers must be within its shape")
+        else:
+            # In another object: the check drops what lies behind the last entry.
+            arrays = type(X)((X.data, X.indices, X.indptr), shape=X.shape)
+            arrays.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(
+            f"{type(estimator).__name__}: X is not a valid {X.format.upper()} "
+            f"matrix of shape {X.shape}: {error}"
+        ) from error
+    return X
+
+
+def _check_range(estimator, X, precision):
+    """Refuse X with numbers beyond those of the number format.
+
+    Prediction needs no such pass over X: there they make outputs that are not numbers.
+    """
+    values, limit = X.data if issparse(X) else X, LARGEST[precision]
+    # float32 values are all within the limits but for float16's.
+    if not values.size or (values.dtype == np.float32 and precision != "float16"):
+        return
+    largest = max(values.max(), -values.min())
+    if largest > limit:
+        format = "float16" if precision == "float16" else "float32"
+        raise ValueError(
+            f"{type(estimator).__name__}: X has a value of magnitude {largest:.6g}; "
+            f"allowed: at most {limit:.6g}, the largest {format}. Scale the features, "
+            "for example with StandardScaler"
+        )
+
+
+def _check_row_lengths(estimator, X, precision):
+    """Refuse rows whose sums of int8 products over non-zeros would not fit 32 bits."""
+    if precision != "int8" or min(X.shape) == 0:
+        return
+    if issparse(X):
+        longest = int(np.diff(X.indptr).max())
+    elif X.shape[1] > INT8_MAX_TERMS:
+        longest = int(np.count_nonzero(X, axis=1).max())
+    else:
+        return
+    if longest > INT8_MAX_TERMS:
+        raise ValueError(
+            f"{type(estimator).__name__}: X has a row of {longest:,} non-zeros; "
+            f"allowed: at most {INT8_MAX_TERMS:,} with precision='int8'"
+        )
