@@ -1,12 +1,16 @@
 """Build of the compiled kernels; everything else is in pyproject.toml.
 
-`_dispatch` holds one C file per instruction set. Those files set their own target by
-pragmas, so that all are compiled with the same flags and the processor's is chosen at
-run time: there is no -march and no -ffast-math.
+The kernels in C are compiled once for each instruction set and number format that
+sparsenet/_kernels/registry.h lists, all of them in parallel, and linked into the module
+`_dispatch`. Headers of sparsenet/_kernels/isa set the target by pragmas, so that all
+units are compiled with the same flags and the processor's is chosen at run time: there
+is no -march and no -ffast-math.
 """
 
 import os
+import re
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -15,22 +19,72 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
 KERNELS = Path("sparsenet", "_kernels")
-# Not *.c: Cython leaves its own output there.
-C_SOURCES = [KERNELS / "dispatch.c", *KERNELS.glob("isa_*.c")]
+REGISTRY = KERNELS / "registry.h"
+#: Headers that Cython's modules include.
+INTERFACE = [str(KERNELS / name) for name in ("registry.h", "kernels.h", "threads.h")]
+# errno of sqrtf would keep the portable kernels from vectorising it; Python's own flags
+# ask for debugging symbols, three quarters of the wheel.
+FLAGS = ["-O3", "-std=gnu11", "-fno-math-errno", "-g0"]
+
+
+def units():
+    """(source, macros) of each unit of the kernels in C."""
+    text = REGISTRY.read_text()
+    isas = re.findall(
+        r"\bX\((\w+)\)", "".join(re.findall(r"#define SN_.*X\(\w+\)", text))
+    )
+    formats = re.findall(
+        r"X\(\w+, (\w+)", text.partition("SN_FORMATS(X)")[2].partition("\n\n")[0]
+    )
+    yield KERNELS / "isa" / "dispatch.c", []
+    for isa in dict.fromkeys(isas):
+        yield KERNELS / "units" / "common.c", [("SN_ISA", isa)]
+        for name in formats:
+            yield KERNELS / "units" / "format.c", [("SN_ISA", isa), ("SN_FORMAT", name)]
 
 
 class BuildKernels(build_ext):
-    """Adds OpenMP where the compiler has it; without it the kernels run serially."""
+    """Adds the units in C, and OpenMP where the compiler has it.
+
+    Without OpenMP the kernels run serially.
+    """
 
     def build_extensions(self):
         flags = self._openmp_flags()
         if flags is None:
             print("sparsenet: no OpenMP found, building single-threaded kernels")
         compile_flags, link_flags = flags or ([], [])
-        for extension in self.extensions:
-            extension.extra_compile_args += compile_flags
-            extension.extra_link_args += link_flags
-        super().build_extensions()
+        with ThreadPoolExecutor(self.parallel or os.cpu_count()) as pool:
+            objects = list(pool.map(self._compile_unit, units()))
+            for extension in self.extensions:
+                extension.extra_compile_args += compile_flags
+                extension.extra_link_args += link_flags
+                if extension.name.endswith("._dispatch"):
+                    extension.extra_objects = objects
+                    extension.depends = extension.depends + objects
+            list(pool.map(self.build_extension, self.extensions))
+
+    def _compile_unit(self, unit):
+        """Compile a unit, unless neither it nor what it includes has changed."""
+        source, macros = unit
+        name = "-".join([source.stem, *(value for _, value in macros)])
+        folder = Path(self.build_temp, "units", name)
+        target, includes = folder / f"{name}.o", folder / "includes.d"
+        if target.exists() and includes.exists() and not self.force:
+            files = includes.read_text().replace("\\\n", " ").split()[1:]
+            built = target.stat().st_mtime
+            if all(os.path.exists(f) and os.stat(f).st_mtime < built for f in files):
+                return str(target)
+        folder.mkdir(parents=True, exist_ok=True)
+        (built,) = self.compiler.compile(
+            [str(source)],
+            output_dir=str(folder),
+            macros=macros,
+            include_dirs=[str(KERNELS)],
+            extra_postargs=[*FLAGS, "-MMD", "-MF", str(includes)],
+        )
+        os.replace(built, target)
+        return str(target)
 
     def _openmp_flags(self):
         """(compile, link) flags that build a program which calls OpenMP, or None."""
@@ -60,23 +114,21 @@ class BuildKernels(build_ext):
         return None
 
 
-def extension(name, *c_sources):
+def extension(name):
     return Extension(
         f"sparsenet._kernels.{name}",
-        sources=[str(KERNELS / f"{name}.pyx"), *map(str, c_sources)],
-        depends=[str(path) for path in KERNELS.glob("*.h")],
+        sources=[str(KERNELS / f"{name}.pyx")],
+        depends=INTERFACE,
         include_dirs=[str(KERNELS)],
         libraries=["m"] if os.name == "posix" else [],
-        # errno of sqrtf would keep the portable kernels from vectorising it; Python's
-        # own flags ask for debugging symbols, three quarters of the wheel.
-        extra_compile_args=["-O3", "-std=gnu11", "-fno-math-errno", "-g0"],
+        extra_compile_args=[*FLAGS],
     )
 
 
 setup(
     ext_modules=cythonize(
         [
-            extension("_dispatch", *sorted(C_SOURCES)),
+            extension("_dispatch"),
             extension("_input"),
             extension("_matrix"),
             extension("_memory"),

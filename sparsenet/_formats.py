@@ -6,8 +6,9 @@ bits and are used where speed does not matter.
 
 import numpy as np
 
-#: In the order of the kernels' format codes.
-PRECISIONS = ("float32", "float16", "bfloat16", "int8")
+from sparsenet._kernels._dispatch import FORMATS, LARGEST
+
+PRECISIONS = tuple(FORMATS)
 
 #: dtype of a stored weight; NumPy has no bfloat16, whose bits travel as uint16.
 STORED_DTYPE = {
@@ -16,11 +17,6 @@ STORED_DTYPE = {
     "bfloat16": np.dtype(np.uint16),
     "int8": np.dtype(np.int8),
 }
-
-
-#: Largest number of a weight. From 65,520 on numbers do not round to float16's largest.
-LARGEST = dict.fromkeys(PRECISIONS, float(np.finfo(np.float32).max))
-LARGEST["float16"] = 65504.0
 
 #: int8 products are summed in 32 bits: so many times 255 * 127 fit.
 INT8_MAX_TERMS = 1 << 16

@@ -396,7 +396,7 @@ class Layer:
         return blocks[:, self._group_order(self.fan_in)].reshape(self.weights.shape)
 
     def _group_order(self, n_columns):
-        """Place of each weight of a block: kernels_body.h, `group_position`."""
+        """Place of each weight of a block: layouts/blocks.h, `group_position`."""
         column, row = np.divmod(np.arange(n_columns * self.height), self.height)
         group = weight_group(self.precision) if self.height > 1 else 1
         base = column // group * group

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._formats import are_finite
+from sparsenet._kernels._dispatch import CODE_LOSSES, N_MOMENTS
 from sparsenet._kernels._engine import Engine
 from sparsenet._layer import Layer
 from sparsenet._rewiring import Rewiring
@@ -243,7 +244,7 @@ class Network:
         """
         self._check_width(X)
         self._check_targets(X, y)
-        n_moments = 1 if optimizer.solver == "sgd" else 2
+        n_moments = N_MOMENTS[optimizer.solver]
         if any(layer.n_moments != n_moments for layer in self.layers):
             layers = [layer.with_optimizer(n_moments) for layer in self.layers]
             self._replace(layers, self.steps)
@@ -371,10 +372,11 @@ class Network:
 
     def _check_targets(self, X, y):
         n_outputs = self.layer_sizes[-1]
-        shape = (X.shape[0],) if self.loss == "softmax" else (X.shape[0], n_outputs)
+        has_codes = self.loss in CODE_LOSSES
+        shape = (X.shape[0],) if has_codes else (X.shape[0], n_outputs)
         if y.shape != shape:
             raise ValueError(f"y has shape {y.shape}; allowed: {shape}")
-        if self.loss == "softmax" and not 0 <= y.min() <= y.max() < n_outputs:
+        if has_codes and not 0 <= y.min() <= y.max() < n_outputs:
             raise ValueError(
                 f"y has class codes from {y.min()} to {y.max()}; allowed: those of the "
                 f"network's {n_outputs} outputs"

@@ -17,6 +17,12 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from sparsenet._formats import INT8_MAX_TERMS
+from sparsenet._kernels._dispatch import (
+    ACTIVATIONS,
+    FORMATS,
+    REGRESSOR_LOSSES,
+    SOLVERS,
+)
 from sparsenet._topology import BLOCK_SIZES, average_fan_out, block_height
 
 MAX_UNITS = 2**31 - 1
@@ -123,10 +129,10 @@ decay = Constraint(
 )
 
 CONSTRAINTS = {
-    "loss": choice("squared_error", "poisson"),
+    "loss": choice(*REGRESSOR_LOSSES),
     "hidden_layer_sizes": either(units, each(units, "a sequence of such")),
-    "activation": choice("identity", "logistic", "tanh", "relu"),
-    "solver": choice("adam", "sgd")._replace(
+    "activation": choice(*ACTIVATIONS),
+    "solver": choice(*SOLVERS)._replace(
         description="'adam' or 'sgd' ('lbfgs' is not implemented yet)"
     ),
     "alpha": number(0),
@@ -172,7 +178,7 @@ CONSTRAINTS = {
         "a float in (0, 1] or an integer >= 1",
     ),
     "initial_density": fraction,
-    "precision": choice("float32", "bfloat16", "float16", "int8"),
+    "precision": choice(*FORMATS),
     "n_threads": either(none, integer(1, 1024)),
 }
 

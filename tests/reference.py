@@ -12,9 +12,10 @@ import dataclasses
 import numpy as np
 from scipy import sparse, special
 
+from sparsenet._kernels import _dispatch
+
 LANES = 64
-ACTIVATIONS = ("identity", "logistic", "tanh", "relu")  # in the order of their codes
-LOSSES = ("softmax", "logistic", "squared_error", "poisson")
+ACTIVATIONS, LOSSES = tuple(_dispatch.ACTIVATIONS), tuple(_dispatch.LOSSES)  # by code
 STORED = {
     "float32": np.dtype(np.float32),
     "float16": np.dtype(np.uint16),

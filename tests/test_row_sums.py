@@ -61,12 +61,14 @@ def random_terms(n, kernels, precision, rng):
     indices[n // 2 : n // 2 + 1] = indices[-1:]
     dtype = dtype_of(kernels.term_size, precision)
     if precision == "int8":
-        terms = rng.integers(-127, 128, n)
-        return indices, np.where(rng.random(n) < 0.1, 127, terms).astype(dtype)
-    terms = random_stored(n, precision, rng)
-    if dtype != terms.dtype:
-        terms = reference.from_bits(terms, precision)
-    return indices, terms
+        terms = np.where(rng.random(n) < 0.1, 127, rng.integers(-127, 128, n))
+    else:
+        terms = random_stored(n, precision, rng)
+        if dtype != terms.dtype:
+            terms = reference.from_bits(terms, precision)
+    room = np.zeros(n + LANES, dtype)  # whole vectors are read
+    room[:n] = terms
+    return indices, room[:n]
 
 
 def random_table(width, kernels, precision, rng, encoded=False):

@@ -3,19 +3,23 @@ SPARSENET_ISA, and OpenMP's threads.
 """
 
 from sparsenet._kernels.kernels cimport (
-    SN_BFLOAT16,
     SN_BLOCK_HEIGHT,
-    SN_FLOAT16,
-    SN_FLOAT32,
-    SN_INT8,
     SN_LANES,
+    SN_N_ACTIVATIONS,
+    SN_N_FORMATS,
+    SN_N_LOSSES,
+    SN_N_SOLVERS,
     SN_STRIP,
     SN_TILE_BYTES,
+    sn_activations,
     sn_format_kernels,
+    sn_formats,
     sn_isa_name,
     sn_kernels,
     sn_kernels_best,
     sn_kernels_by_name,
+    sn_losses,
+    sn_solvers,
 )
 
 import os
@@ -36,12 +40,20 @@ cdef extern from *:
 HAS_OPENMP = bool(SN_OPENMP)
 BLOCK_HEIGHT = SN_BLOCK_HEIGHT
 LANES = SN_LANES
-FORMATS = {
-    "float32": SN_FLOAT32,
-    "float16": SN_FLOAT16,
-    "bfloat16": SN_BFLOAT16,
-    "int8": SN_INT8,
+# registry.h: the code of each name,
+FORMATS = {sn_formats[i].name.decode(): i for i in range(SN_N_FORMATS)}
+ACTIVATIONS = {sn_activations[i].name.decode(): i for i in range(SN_N_ACTIVATIONS)}
+LOSSES = {sn_losses[i].name.decode(): i for i in range(SN_N_LOSSES)}
+SOLVERS = {sn_solvers[i].name.decode(): i for i in range(SN_N_SOLVERS)}
+# and what Python has to know of each.
+LARGEST = {name: sn_formats[i].largest for name, i in FORMATS.items()}
+OUT_ACTIVATIONS = {
+    name: sn_losses[i].out_activation.decode() for name, i in LOSSES.items()
 }
+REGRESSOR_LOSSES = [name for name, i in LOSSES.items() if sn_losses[i].is_of_regressor]
+CLASSIFIER_LOSSES = [name for name in LOSSES if name not in REGRESSOR_LOSSES]
+CODE_LOSSES = [name for name, i in LOSSES.items() if sn_losses[i].is_of_codes]
+N_MOMENTS = {name: sn_solvers[i].n_moments for name, i in SOLVERS.items()}
 
 cdef const sn_kernels *table = NULL
 
@@ -61,7 +73,7 @@ cdef const sn_kernels *kernels_named(str name) except NULL:
 
 
 cdef tile_of(const sn_format_kernels *ops):
-    if ops.sddmm_strips[0] == NULL:
+    if ops.sddmm_strips == NULL:
         return None
     return SN_STRIP, SN_TILE_BYTES // ops.weight_size
 
@@ -91,7 +103,7 @@ def weight_tile(str precision):
 
     None: they consist of blocks, in groups of columns.
     """
-    return tile_of(&table.format[<int>FORMATS[precision]])
+    return tile_of(table.format[<int>FORMATS[precision]])
 
 
 def _choose():

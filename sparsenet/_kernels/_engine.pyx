@@ -40,32 +40,24 @@ from sparsenet._kernels._steps cimport (
     settle_features,
 )
 from sparsenet._kernels.kernels cimport (
-    SN_ADAM,
     SN_BLOCK_COLUMNS,
     SN_BLOCK_HEIGHT,
     SN_BLOCKS,
     SN_DENSE,
-    SN_IDENTITY,
-    SN_INT8,
     SN_LANES,
-    SN_LOGISTIC,
-    SN_LOSS_LOGISTIC,
-    SN_LOSS_POISSON,
-    SN_LOSS_SOFTMAX,
-    SN_LOSS_SQUARED_ERROR,
-    SN_RELU,
     SN_ROWS,
-    SN_SGD,
     SN_STRIP_PAIR,
-    SN_TANH,
+    sn_activations,
     sn_format_kernels,
+    sn_formats,
+    sn_losses,
 )
 
 import time
 
 import numpy as np
 
-from sparsenet._kernels._dispatch import FORMATS
+from sparsenet._kernels._dispatch import ACTIVATIONS, FORMATS, LOSSES, SOLVERS
 from sparsenet._kernels.governor import ThreadGovernor
 
 #: Elements that must follow each weight array: kernels read whole vectors.
@@ -73,19 +65,8 @@ PADDING = 64
 # Largest number of float32 below 1: kernels divide by 1 - beta.
 BELOW_ONE = 1 - 2.0**-24
 
-ACTIVATIONS = {
-    "identity": SN_IDENTITY,
-    "logistic": SN_LOGISTIC,
-    "tanh": SN_TANH,
-    "relu": SN_RELU,
-}
-LOSSES = {
-    "softmax": SN_LOSS_SOFTMAX,
-    "logistic": SN_LOSS_LOGISTIC,
-    "squared_error": SN_LOSS_SQUARED_ERROR,
-    "poisson": SN_LOSS_POISSON,
-}
-SOLVERS = {"adam": SN_ADAM, "sgd": SN_SGD}
+cdef extern from "threads.h" nogil:
+    int sn_startable_threads(int n)
 
 # Connections of one task of region 2: gradients stay in L1, but those of strips.
 cdef int64_t TASK_CONNECTIONS = 4096
@@ -139,14 +120,12 @@ cdef class Engine:
     def __init__(self, layers, precision, activation, loss, feature_work=None):
         cdef CLayer *c
         cdef int l, i
-        # Values that may be negative are stored with an offset, which makes them
-        # unsigned bytes; relu's and the logistic function's are not negative.
-        signed = activation in ("identity", "tanh")
+        cdef int code = ACTIVATIONS[activation]
         self.arena = Arena()
         self.arrays = []
         self.feature_work = feature_work
-        self.net.precision = FORMATS[precision]
-        self.net.ops = &kernels_in_use().format[self.net.precision]
+        self.net.format = &sn_formats[<int>FORMATS[precision]]
+        self.net.ops = kernels_in_use().format[<int>FORMATS[precision]]
         self.net.loss = LOSSES[loss]
         self.net.n_layers = len(layers)
         self.net.layers = <CLayer*>self.arena.take(len(layers) * sizeof(CLayer))
@@ -154,7 +133,7 @@ cdef class Engine:
             c = &self.net.layers[l]
             c.n_in = layer.n_in
             c.n_out = layer.n_out
-            c.activation = ACTIVATIONS[activation]
+            c.activation = code
             c.blocks_at_once = 1
             c.bias = <float*>address(layer.bias)
             arrays = dict(vars(layer))
@@ -174,17 +153,15 @@ cdef class Engine:
                 layouts = SN_BLOCKS, SN_BLOCK_COLUMNS
             c.forward = matrix_of(layouts[0], layer.indptr, layer.indices,
                                   layer.forward, layer.n_in, self.net.ops)
-            c.wide = layer.is_sparse and layer.indices.dtype == np.uint32
             if layer.transpose is not None:
                 c.transpose = matrix_of(
                     layouts[1], layer.transpose_indptr, layer.transpose_indices,
                     layer.transpose, layer.n_out, self.net.ops)
-                c.transpose_wide = (
-                    layer.is_sparse and layer.transpose_indices.dtype == np.uint32)
                 c.transpose_position = <const uint32_t*>address(
                     layer.transpose_position)
                 c.far = layer.transpose.nbytes > FAR
-            c.input_offset = 128 if l == 0 or signed else 0
+            # int8: values that may be negative are stored with an offset, unsigned.
+            c.input_offset = 128 if l == 0 or sn_activations[code].is_signed else 0
             c.in_strips = pays(
                 &c.forward, self.net.ops.strip_percent[c.forward.layout != SN_ROWS])
             if c.in_strips:
@@ -294,7 +271,7 @@ cdef class Engine:
         cdef bint training = n_panels > 0
         cdef int64_t prepared_rows = SN_BLOCK_HEIGHT
         cdef int t
-        if self.net.ops.sddmm_strips[0] != NULL:
+        if self.net.ops.sddmm_strips != NULL:
             prepared_rows = 2 * SN_STRIP_PAIR  # twice: deltas are rearranged
         for t in range(n_threads):
             s[t].z = <float*>arena.take(widest * SN_LANES * 4, training)
@@ -303,7 +280,7 @@ cdef class Engine:
                 continue
             s[t].z_next = <float*>arena.take(widest * SN_LANES * 4)
             s[t].decoded = <float*>arena.take(ROWS * SN_LANES * 4)
-            if self.net.precision == SN_INT8:
+            if self.net.format.has_scales:
                 s[t].operand = <uint8_t*>arena.take(widest * SN_LANES)
             s[t].target = arena.take(
                 self.net.layers[self.net.n_layers - 1].n_out * SN_LANES * 4)
@@ -514,7 +491,7 @@ cdef class Engine:
         if self.net.features != NULL and run.x.indptr == NULL:
             raise TypeError("X is dense; allowed: CSR, for a network of sparse rows")
         run.targets = checked(
-            y, "y", (np.int32 if self.net.loss == SN_LOSS_SOFTMAX else np.float32,))
+            y, "y", (np.int32 if sn_losses[self.net.loss].is_of_codes else np.float32,))
         if sample_weight is not None:
             run.weights = <const float*>checked(
                 sample_weight, "sample_weight", (np.float32,))
@@ -534,6 +511,7 @@ cdef class Engine:
             run.work = max(run.work, 1.0)  # a linear model of rows without non-zeros
         if run.work < SERIAL_WORK:
             n_threads = 1
+        n_threads = sn_startable_threads(n_threads)
         run.panels = self.panels(arena, n_panels, True, by_gradient)
         run.scratch = self.scratches(arena, n_threads, n_panels)
         if self.net.features != NULL:
@@ -584,7 +562,7 @@ cdef class Engine:
         cdef Scratch *scratch
         if n_rows == 0:
             return
-        n_threads = max(1, min(n_threads, panels_of(n_rows)))
+        n_threads = sn_startable_threads(max(1, min(n_threads, panels_of(n_rows))))
         panels = self.panels(arena, n_threads, False)
         scratch = self.scratches(arena, n_threads, 0)
         if self.net.features != NULL:

@@ -226,8 +226,8 @@ cdef void sum_features(const Features *f, const sn_format_kernels *ops,
             ops.sum_rows(indices, s.terms, n_terms, f.table, f.row_bytes, 0,
                          f.n_units, out)
         else:
-            ops.sum_sparse_rows[f.wide](
-                indices, s.terms, n_terms, f.table, f.row_bytes, f.connections,
+            ops.sum_sparse_rows(
+                indices, s.terms, n_terms, f.table, f.row_bytes, f.connections, f.wide,
                 f.state.fan_out, f.height, f.n_units, out)
         if factor != 1:
             for unit in range(f.n_units):
@@ -401,9 +401,9 @@ cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
         ops.sum_rows(samples, terms, n_terms, run.deltas, run.delta_bytes, 1,
                      f.n_units, out)
     else:
-        ops.sum_at_connections[f.wide](
+        ops.sum_at_connections(
             samples, terms, n_terms, run.deltas, run.delta_bytes,
-            connections_of(f, feature), f.state.fan_out, f.height, out)
+            connections_of(f, feature), f.wide, f.state.fan_out, f.height, out)
     if factor != 1:
         for k in range(n_out):
             out[k] *= factor

@@ -12,6 +12,8 @@ from sparsenet._kernels.kernels cimport (
     sn_matrix,
 )
 
+import numpy as np
+
 
 cdef bint pays(const sn_matrix *m, int percent):
     """Whether a matrix has so many percent of all its connections; 0: it never pays."""
@@ -43,9 +45,10 @@ cdef sn_matrix matrix_of(int layout, indptr, indices, weights, int64_t n_columns
     m.n_blocks = len(indptr) - 1
     m.indptr = <const int64_t*>address(indptr)
     m.indices = address(indices)
+    m.wide = indices is not None and indices.dtype == np.uint32
     m.by_strips = layout != SN_DENSE and pays(&m, ops.spmm_strip_percent[layout])
     # AMX multiplies panels, and nothing interleaves a lane.
     m.lane_alone = not m.by_strips and layout != SN_BLOCK_COLUMNS and (
-        layout != SN_DENSE or ops.sddmm_strips[0] == NULL)
+        layout != SN_DENSE or ops.sddmm_strips == NULL)
     m.weights = <void*>address(weights)
     return m

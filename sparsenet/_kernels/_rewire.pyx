@@ -446,7 +446,7 @@ cdef Rows rows_of_layer(const Run *run, int l) noexcept nogil:
     rows.height = layer.forward.height
     rows.length = layer.forward.indptr[1]
     rows.columns = <void*>layer.forward.indices
-    rows.wide = layer.wide
+    rows.wide = layer.forward.wide
     rows.planes[0] = layer.weights
     rows.planes[1] = layer.moments[0]
     rows.planes[2] = layer.moments[1]
@@ -491,7 +491,7 @@ cdef int64_t rewire_layer(Run *run, int l, const Growth *growth,
         transpose_rows(
             layer.forward.indptr, rows.columns, rows.wide, rows.n_rows, rows.n_columns,
             <int64_t*>layer.transpose.indptr, <void*>layer.transpose.indices,
-            layer.transpose_wide, <uint32_t*>layer.transpose_position, run.row_threads)
+            layer.transpose.wide, <uint32_t*>layer.transpose_position, run.row_threads)
     for block in prange((rows.n_rows + AT_ONCE - 1) // AT_ONCE, schedule="static",
                         num_threads=run.row_threads):
         encode_blocks(run.net, l, block * AT_ONCE,

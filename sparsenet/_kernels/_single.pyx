@@ -6,13 +6,11 @@ from sparsenet._kernels._dispatch cimport kernels_named, tile_of
 from sparsenet._kernels._input cimport address
 from sparsenet._kernels._matrix cimport matrix_of
 from sparsenet._kernels.kernels cimport (
-    SN_ADAM,
     SN_BLOCK_COLUMNS,
     SN_BLOCKS,
     SN_DENSE,
     SN_LANES,
     SN_ROWS,
-    SN_SGD,
     SN_STRIP_PAIR,
     SN_STRIP,
     sn_feature_state,
@@ -24,7 +22,7 @@ from sparsenet._kernels.kernels cimport (
 
 import numpy as np
 
-from sparsenet._kernels._dispatch import FORMATS
+from sparsenet._kernels._dispatch import FORMATS, SOLVERS
 
 LAYOUTS = {
     "rows": SN_ROWS,
@@ -45,7 +43,7 @@ cdef class Kernels:
 
     def __init__(self, str isa, str precision):
         self.table = kernels_named(isa)
-        self.ops = &self.table.format[<int>FORMATS[precision]]
+        self.ops = self.table.format[<int>FORMATS[precision]]
 
     @property
     def weight_group(self):
@@ -100,8 +98,7 @@ cdef class Kernels:
         with nogil:
             for _i in range(repeat):
                 for tile in range(m.n_tiles):
-                    self.ops.spmm[wide](&m, tile, 0, m.n_blocks, px[tile], offset,
-                                        lanes, pout)
+                    self.ops.spmm(&m, tile, 0, m.n_blocks, px[tile], offset, lanes, pout)
         out[...] = whole[:len(out)]
 
     def tile_samples(self, x, int offset):
@@ -143,9 +140,9 @@ cdef class Kernels:
         with nogil:
             for _i in range(repeat):
                 for b in range(n_blocks):
-                    self.ops.sddmm[wide](
+                    self.ops.sddmm(
                         NULL if index == NULL else index + ptr[b] * size,
-                        ptr[b + 1] - ptr[b], height,
+                        wide, ptr[b + 1] - ptr[b], height,
                         d + b * stride, x, n_samples, f + b * height, c + b * height,
                         NULL, g + ptr[b] * height)
 
@@ -193,7 +190,7 @@ cdef class Kernels:
                 for strip in range(n_strips):
                     row = strip * SN_STRIP_PAIR
                     block = row // m.height
-                    self.ops.sddmm_strips[wide](
+                    self.ops.sddmm_strips(
                         &m, block, d + strip * stride, x, n_samples, f + row, c + row,
                         g + m.indptr[block] * m.height)
 
@@ -255,18 +252,18 @@ cdef class Kernels:
                         int64_t height, int64_t n_units, out):
         """`connections` [n_features][fan_out] of blocks of `height` units."""
         cdef int wide = connections.dtype == np.uint32
-        self.ops.sum_sparse_rows[wide](
+        self.ops.sum_sparse_rows(
             <const uint32_t*>address(indices), address(terms), len(indices),
-            address(table), row_bytes, address(connections),
+            address(table), row_bytes, address(connections), wide,
             connections.shape[1] * height, height, n_units, <float*>address(out))
 
     def sum_at_connections(self, indices, terms, table, int64_t row_bytes, connections,
                            int64_t height, out):
         """`connections` [fan_out] of blocks of `height` units."""
         cdef int wide = connections.dtype == np.uint32
-        self.ops.sum_at_connections[wide](
+        self.ops.sum_at_connections(
             <const uint32_t*>address(indices), address(terms), len(indices),
-            address(table), row_bytes, address(connections),
+            address(table), row_bytes, address(connections), wide,
             len(connections) * height, height, <float*>address(out))
 
     def pack(self, X, const int64_t[::1] rows, z):
@@ -335,7 +332,7 @@ def aligned(shape, dtype):
 
 cdef sn_optimizer step_of(optimizer, double alpha, double inv_weight):
     cdef sn_optimizer o
-    o.solver = SN_ADAM if optimizer.solver == "adam" else SN_SGD
+    o.solver = SOLVERS[optimizer.solver]
     o.nesterov = optimizer.nesterovs_momentum
     o.beta_1 = optimizer.beta_1
     o.beta_2 = optimizer.beta_2

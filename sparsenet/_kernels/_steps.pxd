@@ -6,6 +6,7 @@ from sparsenet._kernels._features cimport FeatureRun, Features, FeatureScratch
 from sparsenet._kernels._input cimport Input
 from sparsenet._kernels.kernels cimport (
     SN_LANES,
+    sn_format,
     sn_format_kernels,
     sn_matrix,
     sn_optimizer,
@@ -21,8 +22,6 @@ cdef struct CLayer:
     int64_t n_out
     sn_matrix forward
     sn_matrix transpose
-    int wide            # forward indices are uint32
-    int transpose_wide  # the transpose's are
     int activation      # of its outputs (hidden layers)
     int input_offset    # int8: what is added to its stored inputs
     bint in_strips      # its weight gradient takes a pair of strips at a time
@@ -59,7 +58,7 @@ cdef struct Scratch:         # of one thread
 
 cdef struct Net:
     const sn_format_kernels *ops
-    int precision
+    const sn_format *format
     int loss
     int n_layers
     CLayer *layers

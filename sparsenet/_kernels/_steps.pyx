@@ -24,20 +24,16 @@ from sparsenet._kernels._input cimport Input, pack
 from sparsenet._kernels._random cimport mix
 from sparsenet._kernels.kernels cimport (
     SN_ADAM,
-    SN_BFLOAT16,
     SN_BLOCK_COLUMNS,
     SN_BLOCK_HEIGHT,
     SN_DENSE,
-    SN_FLOAT16,
-    SN_FLOAT32,
     SN_IDENTITY,
-    SN_INT8,
     SN_LANES,
-    SN_LOSS_SOFTMAX,
     SN_STRIP_PAIR,
     SN_STRIP,
     sn_format_kernels,
     sn_kernels,
+    sn_losses,
     sn_matrix,
     sn_optimizer,
     sn_thread_state,
@@ -49,8 +45,8 @@ cdef const sn_kernels *kernels = kernels_in_use()
 # Region 1 --------------------------------------------------------------------------
 
 cdef inline float *scale_of(const Net *net, float *scale) noexcept nogil:
-    """Scales exist for int8 only."""
-    return scale if net.precision == SN_INT8 else NULL
+    """Of formats that have scales."""
+    return scale if net.format.has_scales else NULL
 
 
 cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile,
@@ -80,8 +76,7 @@ cdef void finish_rows(const Net *net, Panel *panel, int l, float *sums, int64_t 
         SN_IDENTITY if last else layer.activation, sums, n_rows,
         layer.bias + row, NULL if row_scale == NULL else row_scale + row, lane_scale,
         lanes)
-    # int8 needs the whole panel first, for its scales.
-    if not last and (net.precision == SN_FLOAT16 or net.precision == SN_BFLOAT16):
+    if not last and net.format.stores_rows_at_once:
         net.ops.encode(
             sums, n_rows, 0, lanes,
             <char*>panel.activations[l + 1] + row * SN_LANES * net.ops.activation_size,
@@ -99,7 +94,7 @@ cdef void multiply(const Net *net, Panel *panel, int l, int lanes, float *z,
     cdef int64_t n_tiles = layer.forward.n_tiles
     cdef int64_t step = ROWS // layer.forward.height
     cdef bint kept = (n_tiles > 1 or l == net.n_layers - 1
-                      or net.precision == SN_FLOAT32 or net.precision == SN_INT8)
+                      or not net.format.stores_rows_at_once)
     cdef int64_t tile, part, block, end, row, rows
     cdef const void *x
     cdef float *sums
@@ -112,8 +107,8 @@ cdef void multiply(const Net *net, Panel *panel, int l, int lanes, float *z,
             row = block * layer.forward.height
             rows = min(end * layer.forward.height, layer.n_out) - row
             sums = z + row * SN_LANES if kept else z
-            ops.spmm[layer.wide](&layer.forward, tile, block, end, x,
-                                 layer.input_offset, lanes, sums)
+            ops.spmm(&layer.forward, tile, block, end, x, layer.input_offset, lanes,
+                     sums)
             if tile == n_tiles - 1:
                 finish_rows(net, panel, l, sums, row, rows,
                             scale_of(net, layer.row_scale),
@@ -127,7 +122,7 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
     cdef CLayer *layer
     cdef int l
     cdef float *z
-    if net.features == NULL and net.precision == SN_FLOAT32:  # its own storage
+    if net.features == NULL and net.format.is_own_storage:
         pack(x, rows, n, <float*>panel.activations[0])
     elif net.features == NULL:
         pack(x, rows, n, s.z)
@@ -137,16 +132,15 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
         layer = &net.layers[l]
         if panel.turned != NULL and panel.turned[l] != NULL:
             ops.turn(panel.activations[l], layer.n_in, panel.turned[l])
-        # fp32 results are their own storage.
         z = s.z
-        if net.precision == SN_FLOAT32 and l < net.n_layers - 1:
+        if net.format.is_own_storage and l < net.n_layers - 1:
             z = <float*>panel.activations[l + 1]
         if l == 0 and net.features != NULL:
             sum_features(net.features, ops, x, rows, n, &s.features, z)
             finish_rows(net, panel, 0, z, 0, layer.n_out, NULL, NULL, n)
         else:
             multiply(net, panel, l, n, z, s)
-        if net.precision == SN_INT8 and l < net.n_layers - 1:
+        if net.format.has_scales and l < net.n_layers - 1:
             ops.encode(z, layer.n_out, net.layers[l + 1].input_offset, n,
                        panel.activations[l + 1],
                        panel.input_scale + (l + 1) * SN_LANES)
@@ -156,8 +150,8 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
                      uint64_t seed) noexcept nogil:
     """Deltas of the logits in s.z -> deltas of all layers kept.
 
-    Returns the first layer's before they were rounded, where rows are sparse. Other
-    formats than bfloat16 have to see all rows of a layer before they round the first.
+    Returns the first layer's before they were rounded, where rows are sparse. Formats
+    that scale deltas have to see all rows of a layer before they round the first.
     """
     cdef const sn_format_kernels *ops = net.ops
     cdef CLayer *layer
@@ -167,11 +161,11 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
     cdef float *z_next
     cdef float *sums
     cdef float *scale
-    cdef bint at_once = net.precision == SN_BFLOAT16, kept
+    cdef bint at_once = net.format.stores_deltas_at_once, kept
     cdef const char *inputs
     cdef const float *decoded
     cdef const void *x
-    cdef bint quantized = net.precision == SN_INT8
+    cdef bint quantized = net.format.has_scales
     cdef int offset = 128 if quantized else 0
     for l in range(net.n_layers - 1, -1, -1):
         layer = &net.layers[l]
@@ -199,13 +193,13 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
                 row = block * layer.transpose.height
                 rows = min(end * layer.transpose.height, layer.n_in) - row
                 sums = z_next + row * SN_LANES if kept else z_next
-                ops.spmm[layer.transpose_wide](
+                ops.spmm(
                     &layer.transpose, tile, block, end, x, offset, lanes, sums)
                 if tile < n_tiles - 1:
                     continue
                 inputs = <const char*>panel.activations[l]
                 inputs += row * SN_LANES * ops.activation_size
-                if net.precision == SN_FLOAT32:
+                if net.format.is_own_storage:
                     decoded = <const float*>inputs
                 else:
                     ops.decode(inputs, rows, layer.input_offset,
@@ -277,8 +271,8 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
     cdef int32_t[SN_BLOCK_HEIGHT] correction
     prepare_rows(net, l, first_row, height, panels, panels_of(batch), seed, s, factor,
                  correction, bias_gradient)
-    net.ops.sddmm[net.layers[l].wide](columns, n, height, s.prepared, s.pointers, batch,
-                                      factor, correction, ahead, gradient)
+    net.ops.sddmm(columns, net.layers[l].forward.wide, n, height, s.prepared,
+                  s.pointers, batch, factor, correction, ahead, gradient)
 
 
 cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t batch,
@@ -286,7 +280,7 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
     """Gradients of all weights and biases of a task."""
     cdef CLayer *layer = &net.layers[task.layer]
     cdef const sn_matrix *m = &layer.forward
-    cdef int64_t index_size = 4 if layer.wide else 2
+    cdef int64_t index_size = 4 if m.wide else 2
     cdef int64_t first = m.indptr[task.begin], block, row, rows, k
     cdef float[SN_STRIP_PAIR] factor
     cdef int32_t[SN_STRIP_PAIR] correction
@@ -318,8 +312,8 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
         rows = (layer.n_out - row + SN_STRIP - 1) // SN_STRIP * SN_STRIP
         prepare_rows(net, task.layer, row, min(rows, SN_STRIP_PAIR), panels,
                      panels_of(batch), seed, s, factor, correction, bias_gradient)
-        net.ops.sddmm_strips[layer.wide](m, block, s.prepared, s.pointers, batch,
-                                         factor, correction, gradient)
+        net.ops.sddmm_strips(m, block, s.prepared, s.pointers, batch, factor,
+                             correction, gradient)
         block += SN_STRIP_PAIR // m.height
 
 
@@ -359,7 +353,7 @@ cdef void encode_blocks(const Net *net, int l, int64_t begin,
     cdef char *forward
     cdef bint dense = m.layout == SN_DENSE
     # Rows are told apart by their scales, or where columns are grouped.
-    cdef bint together = not dense and net.precision != SN_INT8 and (
+    cdef bint together = not dense and not net.format.has_scales and (
         height == 1 or ops.weight_group == 1)
     block = begin
     while block < end:
@@ -508,7 +502,7 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
     memset(s.weight, 0, SN_LANES * sizeof(float))  # idle lanes weigh nothing
     for lane in range(n):
         s.weight[lane] = 1 if run.weights == NULL else run.weights[rows[lane]]
-    if net.loss == SN_LOSS_SOFTMAX:
+    if sn_losses[net.loss].is_of_codes:
         memset(s.target, 0, SN_LANES * sizeof(int32_t))
         for lane in range(n):
             (<int32_t*>s.target)[lane] = (<const int32_t*>run.targets)[rows[lane]]

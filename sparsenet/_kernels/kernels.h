@@ -4,12 +4,13 @@
  * product is a vertical operation and a sample's result depends on nothing but its own lane.
  *
  * Kernels validate nothing, allocate nothing and know nothing of threads. One table of them is compiled per
- * instruction set (isa_*.c) from the same bodies; dispatch.c chooses a table for the processor it finds.
+ * instruction set and number format (the files of units, for each header of isa) from the same bodies; isa/dispatch.c chooses a table for the processor it finds.
  */
 #ifndef SPARSENET_KERNELS_H
 #define SPARSENET_KERNELS_H
 
 #include <stdint.h>
+#include "registry.h"
 
 #define SN_LANES 64
 /* Neighbouring rows that share their columns, where a layer is made of blocks. */
@@ -20,17 +21,6 @@
 #define SN_STRIP_PAIR 32
 #define SN_TILE_BYTES 64
 
-/* AMX needs a compiler that knows it, and an operating system that is asked for its registers. */
-#if defined(__x86_64__) && defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
-#define SN_HAS_AMX 1
-#else
-#define SN_HAS_AMX 0
-#endif
-
-enum { SN_FLOAT32, SN_FLOAT16, SN_BFLOAT16, SN_INT8, SN_N_FORMATS };
-enum { SN_IDENTITY, SN_LOGISTIC, SN_TANH, SN_RELU };
-enum { SN_LOSS_SOFTMAX, SN_LOSS_LOGISTIC, SN_LOSS_SQUARED_ERROR, SN_LOSS_POISSON };
-enum { SN_ADAM, SN_SGD };
 /* How a matrix is stored.
  *   SN_ROWS           CSR
  *   SN_BLOCKS         CSR over blocks of rows, the weights of a column of a block side by side (see weight_group)
@@ -46,7 +36,8 @@ typedef struct {
     int64_t height;         /* rows of a block: 1 or SN_BLOCK_HEIGHT */
     int layout;
     const int64_t *indptr;  /* n_blocks + 1 offsets into indices, or where they would be */
-    const void *indices;    /* uint16_t or uint32_t; SN_DENSE: NULL */
+    const void *indices;    /* uint16_t, or uint32_t if `wide`; SN_DENSE: NULL */
+    int wide;
     void *weights;          /* compute copy in the layer's number format */
     /* SN_DENSE: tiles of neighbouring columns whose samples stay in L1; else one tile. */
     int64_t n_tiles;
@@ -90,12 +81,12 @@ typedef struct {
     int row_size;        /* bytes of a value that encode_row writes */
 
     /* out[row][64] = sum over a row's non-zeros of weight * x[column][64], for the rows of blocks begin..end.
-     * Index 0: uint16_t column indices, 1: uint32_t. The blocks of a dense matrix sum one tile of columns, and tiles
+     * The blocks of a dense matrix sum one tile of columns, and tiles
      * after the first add to `out`; x has the samples of that tile, made by tile_samples where the format has it. Where
      * there are strips, `begin` is the first block of one, and all rows of the last one are written. `offset` is what was
      * added to int8 operands. Only the first `lanes` lanes need be right; the others are finite. The operand of
      * SN_BLOCK_COLUMNS is `packed` by encode_deltas. */
-    void (*spmm[2])(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset,
+    void (*spmm)(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset,
                     int lanes, float *out);
     /* The samples of n columns as a tile of a dense layer, or a matrix `by_strips`, reads them: fp32, or for strips the
      * size that they are stored in, n rounded up to the columns of a register. NULL: as they are stored. */
@@ -109,7 +100,7 @@ typedef struct {
      * at the n columns of one block (`indices` NULL: the first n, of four rows and turned panels). `deltas` is
      * [height][n_panels][64] as prepared by `prepare`: zero in lanes without a sample, which may be read.
      * `ahead`: three arrays like `gradient` that the optimizer reads next, fetched meanwhile; or NULL. */
-    void (*sddmm[2])(const void *indices, int64_t n, int64_t height, const void *deltas, const void *const *x,
+    void (*sddmm)(const void *indices, int wide, int64_t n, int64_t height, const void *deltas, const void *const *x,
                      int64_t n_samples, const float *factor, const int32_t *correction, const float *const *ahead,
                      float *gradient);
     /* The same of one strip or two: the blocks from number `block` on that have SN_STRIP_PAIR rows together, or those that
@@ -117,7 +108,7 @@ typedef struct {
      * `deltas` has room for two pairs, a panel for 31 more columns. NULL: the format has no strips; else dense layers are
      * stored by strips, and the gradients of sparse ones are faster so from strip_percent of all connections on (rows,
      * blocks; 0: never). */
-    void (*sddmm_strips[2])(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
+    void (*sddmm_strips)(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
                             const float *factor, const int32_t *correction, float *gradient);
     int strip_percent[2];
     int spmm_strip_percent[3]; /* the same for spmm, sn_matrix.by_strips (rows, blocks, block columns) */
@@ -160,12 +151,12 @@ typedef struct {
      * ones. Writes up to SN_LANES - 1 units too many. */
     void (*sum_rows)(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
                      int encoded, int64_t n_units, float *out);
-    /* The same where feature f reaches the blocks of `height` units connections[f][fan_out / height] only (index 0:
-     * uint16_t, 1: uint32_t): forward from its stored weights; and its gradient, from rows of deltas. */
-    void (*sum_sparse_rows[2])(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
-                               const void *connections, int64_t fan_out, int64_t height, int64_t n_units, float *out);
-    void (*sum_at_connections[2])(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
-                                  const void *connections, int64_t fan_out, int64_t height, float *out);
+    /* The same where feature f reaches the blocks of `height` units connections[f][fan_out / height] only
+     * (uint16_t, or uint32_t if `wide`): forward from its stored weights; and its gradient, from rows of deltas. */
+    void (*sum_sparse_rows)(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
+                               const void *connections, int wide, int64_t fan_out, int64_t height, int64_t n_units, float *out);
+    void (*sum_at_connections)(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
+                                  const void *connections, int wide, int64_t fan_out, int64_t height, float *out);
 } sn_format_kernels;
 
 /* What a thread had before its first kernel. */
@@ -177,7 +168,7 @@ typedef struct {
 /* Kernels on fp32 values, whatever the number format. */
 typedef struct {
     const char *name;
-    sn_format_kernels format[SN_N_FORMATS];
+    const sn_format_kernels *format[SN_N_FORMATS];
 
     /* Around a thread's kernels: denormals are zero meanwhile (moments that decay would otherwise stall). */
     void (*enter)(sn_thread_state *before);
@@ -207,7 +198,7 @@ typedef struct {
                     const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient);
 } sn_kernels;
 
-/* dispatch.c */
+/* isa/dispatch.c */
 const sn_kernels *sn_kernels_best(void);
 const sn_kernels *sn_kernels_by_name(const char *name); /* NULL: not compiled, or this machine lacks it */
 const char *sn_isa_name(int i);                         /* NULL past the last one */

@@ -10,24 +10,44 @@ cdef extern from "kernels.h" nogil:
         SN_STRIP_PAIR
         SN_STRIP
         SN_TILE_BYTES
-        SN_FLOAT32
-        SN_FLOAT16
-        SN_BFLOAT16
-        SN_INT8
+        SN_N_FORMATS
+        SN_N_ACTIVATIONS
+        SN_N_LOSSES
+        SN_N_SOLVERS
         SN_IDENTITY
-        SN_LOGISTIC
-        SN_TANH
-        SN_RELU
-        SN_LOSS_SOFTMAX
-        SN_LOSS_LOGISTIC
-        SN_LOSS_SQUARED_ERROR
-        SN_LOSS_POISSON
         SN_ADAM
-        SN_SGD
         SN_ROWS
         SN_BLOCKS
         SN_BLOCK_COLUMNS
         SN_DENSE
+
+    ctypedef struct sn_format:
+        const char *name
+        double largest
+        int has_scales
+        int is_own_storage
+        int stores_rows_at_once
+        int stores_deltas_at_once
+
+    ctypedef struct sn_activation:
+        const char *name
+        int is_signed
+
+    ctypedef struct sn_loss:
+        const char *name
+        const char *out_activation
+        int is_of_codes
+        int is_mean
+        int is_of_regressor
+
+    ctypedef struct sn_solver:
+        const char *name
+        int n_moments
+
+    const sn_format *sn_formats
+    const sn_activation *sn_activations
+    const sn_loss *sn_losses
+    const sn_solver *sn_solvers
 
     ctypedef struct sn_matrix:
         int64_t n_blocks
@@ -36,6 +56,7 @@ cdef extern from "kernels.h" nogil:
         int layout
         const int64_t *indptr
         const void *indices
+        int wide
         void *weights
         int64_t n_tiles
         int64_t tile_columns
@@ -71,20 +92,19 @@ cdef extern from "kernels.h" nogil:
         int turned_size
         int term_size
         int row_size
-        void (**spmm)(const sn_matrix *w, int64_t tile, int64_t begin,
-                      int64_t end, const void *x, int offset, int lanes,
-                      float *out) noexcept nogil
+        void (*spmm)(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end,
+                     const void *x, int offset, int lanes, float *out) noexcept nogil
         void (*tile_samples)(const void *x, int64_t n, int offset,
                              void *samples) noexcept nogil
         void (*first_lane)(const void *x, int64_t n, int offset,
                            void *lane) noexcept nogil
         void (*turn)(const void *x, int64_t n, void *turned) noexcept nogil
-        void (**sddmm)(const void *indices, int64_t n, int64_t height,
-                       const void *deltas, const void *const *x,
-                       int64_t n_samples, const float *factor,
-                       const int32_t *correction, const float *const *ahead,
-                       float *gradient) noexcept nogil
-        void (**sddmm_strips)(const sn_matrix *m, int64_t block, void *deltas,
+        void (*sddmm)(const void *indices, int wide, int64_t n, int64_t height,
+                      const void *deltas, const void *const *x,
+                      int64_t n_samples, const float *factor,
+                      const int32_t *correction, const float *const *ahead,
+                      float *gradient) noexcept nogil
+        void (*sddmm_strips)(const sn_matrix *m, int64_t block, void *deltas,
                               const void *const *x, int64_t n_samples,
                               const float *factor, const int32_t *correction,
                               float *gradient) noexcept nogil
@@ -113,14 +133,14 @@ cdef extern from "kernels.h" nogil:
         void (*sum_rows)(const uint32_t *indices, const void *terms, int64_t n,
                          const void *table, int64_t row_bytes, int encoded,
                          int64_t n_units, float *out) noexcept nogil
-        void (**sum_sparse_rows)(const uint32_t *indices, const void *terms,
+        void (*sum_sparse_rows)(const uint32_t *indices, const void *terms,
                                  int64_t n, const void *table, int64_t row_bytes,
-                                 const void *connections, int64_t fan_out,
+                                 const void *connections, int wide, int64_t fan_out,
                                  int64_t height, int64_t n_units,
                                  float *out) noexcept nogil
-        void (**sum_at_connections)(const uint32_t *indices, const void *terms,
+        void (*sum_at_connections)(const uint32_t *indices, const void *terms,
                                     int64_t n, const void *table, int64_t row_bytes,
-                                    const void *connections, int64_t fan_out,
+                                    const void *connections, int wide, int64_t fan_out,
                                     int64_t height, float *out) noexcept nogil
 
     ctypedef struct sn_thread_state:
@@ -128,7 +148,7 @@ cdef extern from "kernels.h" nogil:
 
     ctypedef struct sn_kernels:
         const char *name
-        sn_format_kernels *format
+        const sn_format_kernels **format
         void (*enter)(sn_thread_state *before) noexcept nogil
         void (*leave)(const sn_thread_state *before) noexcept nogil
         void (*pack)(const void *x, int double_precision, int64_t n_features,

@@ -1,0 +1,88 @@
+/* What there is of each kind, declared once: number formats, activations, losses, solvers and instruction sets, by name
+ * and with what sets them apart. Enumerators, the tables of kernels, Cython, Python's lists of names and the tests'
+ * parameters all come from these lists; CONTRIBUTING.md says what else a new entry needs. */
+#ifndef SPARSENET_REGISTRY_H
+#define SPARSENET_REGISTRY_H
+
+/* Number formats: formats/<name>.h each. */
+typedef struct {
+    const char *name;
+    double largest;            /* weight or activation */
+    int has_scales;            /* integers times a scale for each row or sample */
+    int is_own_storage;        /* fp32 sums are what is stored: nothing is rounded */
+    int stores_rows_at_once;   /* rows of activations are stored as they come: no scale waits for the whole panel */
+    int stores_deltas_at_once; /* so are rows of deltas */
+} sn_format;
+#define SN_FORMATS(X)                                                                                      \
+    X(FLOAT32, float32, .largest = 3.4028234663852886e38, .is_own_storage = 1)                             \
+    X(FLOAT16, float16, .largest = 65504, .stores_rows_at_once = 1)                                        \
+    X(BFLOAT16, bfloat16, .largest = 3.4028234663852886e38, .stores_rows_at_once = 1, .stores_deltas_at_once = 1) \
+    X(INT8, int8, .largest = 3.4028234663852886e38, .has_scales = 1)
+
+/* Activation functions of hidden layers: apply_<name> and chain_<name> in elementwise/activations.h. */
+typedef struct {
+    const char *name;
+    int is_signed; /* may be negative: int8 stores it with an offset */
+} sn_activation;
+#define SN_ACTIVATIONS(X)                     \
+    X(IDENTITY, identity, .is_signed = 1)     \
+    X(LOGISTIC, logistic, .is_signed = 0)     \
+    X(TANH, tanh, .is_signed = 1)             \
+    X(RELU, relu, .is_signed = 0)
+
+/* Losses, with the activation of the output layer that belongs to each: output_<name>, loss_<name> and delta_<name> in
+ * elementwise/losses.h. Those of the regressor are the values of its parameter `loss`, the others the classifier's. */
+typedef struct {
+    const char *name;
+    const char *out_activation;
+    int is_of_codes;      /* a target is a class code, not a number for each output */
+    int is_mean;          /* over the outputs, not their sum */
+    int is_of_regressor;
+} sn_loss;
+#define SN_LOSSES_OF_NUMBERS(X)                                                                                   \
+    X(LOGISTIC, logistic, .out_activation = "logistic")                                                           \
+    X(SQUARED_ERROR, squared_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1)             \
+    X(POISSON, poisson, .out_activation = "exp", .is_mean = 1, .is_of_regressor = 1)
+#define SN_LOSSES(X) X(SOFTMAX, softmax, .out_activation = "softmax", .is_of_codes = 1) SN_LOSSES_OF_NUMBERS(X)
+
+/* Solvers: elementwise/optimizer.h. */
+typedef struct {
+    const char *name;
+    int n_moments; /* of each parameter */
+} sn_solver;
+#define SN_SOLVERS(X)               \
+    X(ADAM, adam, .n_moments = 2)   \
+    X(SGD, sgd, .n_moments = 1)
+
+/* Instruction sets, each better than those before: isa/<name>.h each, and is_<name> in isa/dispatch.c. AMX needs a
+ * compiler that knows it, and an operating system that is asked for its registers. */
+#if defined(__x86_64__) && defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define SN_AMX(X) X(amx)
+#else
+#define SN_AMX(X)
+#endif
+#if defined(__x86_64__)
+#define SN_ISAS(X) X(portable) X(avx2) X(avx512) X(avx512_vnni) X(avx512_bf16) SN_AMX(X)
+#else
+#define SN_ISAS(X) X(portable)
+#endif
+
+#define SN_ENUMERATOR(NAME, name, ...) SN_##NAME,
+enum { SN_FORMATS(SN_ENUMERATOR) SN_N_FORMATS };
+enum { SN_ACTIVATIONS(SN_ENUMERATOR) SN_N_ACTIVATIONS };
+enum { SN_SOLVERS(SN_ENUMERATOR) SN_N_SOLVERS };
+#undef SN_ENUMERATOR
+#define SN_ENUMERATOR(NAME, name, ...) SN_LOSS_##NAME,
+enum { SN_LOSSES(SN_ENUMERATOR) SN_N_LOSSES };
+#undef SN_ENUMERATOR
+
+#define SN_TABLE __attribute__((unused)) static const
+#define SN_ENTRY(NAME, id, ...) {.name = #id, __VA_ARGS__},
+SN_TABLE sn_format sn_formats[] = {SN_FORMATS(SN_ENTRY)};
+SN_TABLE sn_activation sn_activations[] = {SN_ACTIVATIONS(SN_ENTRY)};
+SN_TABLE sn_loss sn_losses[] = {SN_LOSSES(SN_ENTRY)};
+SN_TABLE sn_solver sn_solvers[] = {SN_SOLVERS(SN_ENTRY)};
+#undef SN_ENTRY
+#undef SN_TABLE
+
+#endif
