@@ -1,6 +1,9 @@
 """What the two estimators share: checking, building a network, training, predicting."""
 
 import copy
+import operator
+from collections import deque
+from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
@@ -12,17 +15,23 @@ from sparsenet import _topology, _training, _validation
 from sparsenet._connectivity import LayerTopology, Topology
 from sparsenet._formats import LARGEST
 from sparsenet._input import check_dense_row_lengths, in_rows, read_X, read_X_y
+from sparsenet._kernels._dispatch import OUT_ACTIVATIONS
 from sparsenet._network import Network
-from sparsenet._state import DAMAGED
+from sparsenet._state import DAMAGED, checksum
 from sparsenet._threads import effective_n_threads
 
-OUT_ACTIVATIONS = {
-    "softmax": "softmax",
-    "logistic": "logistic",
-    "squared_error": "identity",
-    "poisson": "exp",
-}
-LOSSES = {activation: loss for loss, activation in OUT_ACTIVATIONS.items()}
+# What a fit sets and later calls read.
+FITTED = (
+    "n_features_in_",
+    "n_outputs_",
+    "n_layers_",
+    "out_activation_",
+    "_structure",
+    "_history",
+    "_random_state",
+    "_trained_in_parts",
+    "_pickled_training_state",
+)
 # So many values of the output layer are kept while classes are predicted: 64 MB.
 OUTPUTS_AT_ONCE = 2**24
 
@@ -185,11 +194,9 @@ class BaseSparseMLP(BaseEstimator):
                 f"{type(self).__name__}: training_state={training_state!r}; allowed: "
                 "True, False or 'auto'"
             )
-        chosen = self._aside()
-        chosen._pickled_training_state = training_state
+        self._pickled_training_state = training_state
         if hasattr(self, "_network"):
-            chosen._choose_pickle()
-        self.__dict__ = vars(chosen)
+            self._choose_pickle()
         return self
 
     def _choose_pickle(self):
@@ -205,11 +212,21 @@ class BaseSparseMLP(BaseEstimator):
         vars(other).update(vars(self))
         return other
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "_network" in state:
+            state = state | {"_checksum": checksum(self._fitted_part(state))}
+        return state
+
     def __setstate__(self, state):
+        state = state.copy()
+        expected = state.pop("_checksum", None)
         super().__setstate__(state)
         network = state.get("_network")
         if network is None:
             return
+        if expected is not None and checksum(self._fitted_part(state)) != expected:
+            raise ValueError(f"{DAMAGED}: the checksum of its attributes is another")
         expected = {
             "n_features_in_": network.layer_sizes[0],
             "n_outputs_": network.layer_sizes[-1],
@@ -223,6 +240,11 @@ class BaseSparseMLP(BaseEstimator):
                     "network"
                 )
 
+    def _fitted_part(self, state):
+        """What a pickle's checksum covers, beside the network, which has its own."""
+        names = {"classes_", "feature_names_in_", *FITTED, *self.get_params(deep=False)}
+        return {name: state[name] for name in names if name in state}
+
     def _fit(self, X, y, sample_weight, *, incremental=False, classes=None):
         """Check everything and train, aside of this object, which becomes the result.
 
@@ -235,7 +257,7 @@ class BaseSparseMLP(BaseEstimator):
                 f"{type(self).__name__}: partial_fit does not support "
                 "early_stopping=True"
             )
-        result = self._aside()
+        result, before = self._aside(), vars(self).copy()
         data, network, fan_ins = result._prepare(
             X, y, sample_weight, incremental, classes
         )
@@ -250,15 +272,39 @@ class BaseSparseMLP(BaseEstimator):
             incremental=incremental,
         )
         result._network, result._trained_in_parts = network, incremental
-        result._choose_pickle()
         result._set_history(history)
+        self._take_over(result, before)
+        return self
+
+    def _take_over(self, result, before):
+        """Let all that a call has changed take effect at once.
+
+        What somebody else has set on this object in the meantime stays.
+        """
+        lost = before.keys() - vars(result).keys()
+        attributes = {n: value for n, value in vars(self).items() if n not in lost}
+        result._pickled_training_state = attributes.get(
+            "_pickled_training_state", "auto"
+        )
+        result._choose_pickle()
+        for name, value in vars(result).items():
+            if name not in before or before[name] is not value:
+                attributes[name] = value
         generator = result._random_state
-        drawn = generator.get_state()
+        drawn = generator.get_state(legacy=False)
         if isinstance(self.random_state, np.random.RandomState):
             generator = self.random_state
-        # In one statement, since Ctrl-C comes between two.
-        _, self.__dict__ = generator.set_state(drawn), vars(result)
-        return self
+        # A single call, in C: Python looks at signals after each call.
+        deque(
+            map(
+                operator.call,
+                (
+                    partial(setattr, self, "__dict__", attributes),
+                    partial(generator.set_state, drawn),
+                ),
+            ),
+            maxlen=0,
+        )
 
     def _own_random_state(self, go_on=False):
         """A generator for one call, which draws from no other one if it fails."""
@@ -275,8 +321,10 @@ class BaseSparseMLP(BaseEstimator):
         self._history = history
         self.loss_ = history.loss_curve[-1] if history.loss_curve else np.nan
         self.best_loss_ = history.best_loss
-        self.loss_curve_ = history.loss_curve
-        self.validation_scores_ = history.validation_scores
+        # Copies: users may change them, and epochs are counted by the history's.
+        self.loss_curve_ = [*history.loss_curve]
+        scores = history.validation_scores
+        self.validation_scores_ = None if scores is None else [*scores]
         self.best_validation_score_ = history.best_validation_score
         self.n_iter_ = history.n_iter
         self.t_ = history.t

@@ -8,13 +8,19 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from sparsenet import _topology, _validation
-from sparsenet._base import LOSSES, BaseSparseMLP
+from sparsenet._base import BaseSparseMLP
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._formats import LARGEST
+from sparsenet._kernels._dispatch import (
+    CLASSIFIER_LOSSES,
+    OUT_ACTIVATIONS,
+    REGRESSOR_LOSSES,
+)
 from sparsenet._layer import Layer
 from sparsenet._mlp import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._network import Network
 from sparsenet._training import History
+from sparsenet._validation import listing
 
 
 def prune(estimator, density, *, precision=None):
@@ -149,15 +155,17 @@ def from_sklearn(
             "MLPRegressor of scikit-learn"
         )
     check_is_fitted(mlp)
-    loss = LOSSES[mlp.out_activation_]
+    weights, loss = _weights_of(mlp), _loss_of(mlp)
+    _check_attributes(mlp, weights)
     structure = {
-        "hidden_layer_sizes": tuple(len(bias) for bias in mlp.intercepts_[:-1]),
+        "hidden_layer_sizes": tuple(len(bias) for _, bias in weights[:-1]),
         "activation": mlp.activation,
         "loss": loss,
         "n_outputs": mlp.n_outputs_,
     }
-    weights = _weights_of(mlp)
-    taken = mlp.get_params(deep=False)
+    # Of scikit-learn's class, whatever parameters a subclass has.
+    kind = MLPClassifier if is_classifier(mlp) else MLPRegressor
+    taken = {name: getattr(mlp, name) for name in kind().get_params()}
     if taken["solver"] == "lbfgs":
         taken["solver"] = "adam"
     cls = SparseMLPClassifier if is_classifier(mlp) else SparseMLPRegressor
@@ -202,32 +210,68 @@ def _weights_of(mlp):
     for number, (weights, bias) in enumerate(
         zip(mlp.coefs_, mlp.intercepts_, strict=True)
     ):
+        where = f"coefs_[{number}] and intercepts_[{number}] of mlp"
         shapes, n_out = (np.shape(weights), np.shape(bias)), np.size(bias)
-        if shapes != ((n_in, n_out), (n_out,)):
-            raise ValueError(
-                f"from_sklearn: coefs_[{number}] and intercepts_[{number}] of mlp have "
-                f"the shapes {shapes}; allowed: {((n_in, n_out), (n_out,))}"
-            )
+        _require(where + " have the shapes", shapes, ((n_in, n_out), (n_out,)))
         with np.errstate(over="ignore"):
-            pair = tuple(np.asarray(a, dtype=np.float32) for a in (weights, bias))
-        if not all(np.isfinite(array).all() for array in pair):
+            pair = [np.asarray(array) for array in (weights, bias)]
+            if all(array.dtype.kind in "iuf" for array in pair):
+                pair = [array.astype(np.float32) for array in pair]
+        if not all(a.dtype == np.float32 and np.isfinite(a).all() for a in pair):
             raise ValueError(
-                f"from_sklearn: coefs_[{number}] or intercepts_[{number}] of mlp has a "
-                "number that is not finite; allowed: those of float32, up to 3.4e+38"
+                f"from_sklearn: {where} have a number that is not finite; allowed: "
+                "those of float32, up to 3.4e+38"
             )
-        pairs.append(pair)
+        pairs.append(tuple(pair))
         n_in = n_out
-    n_classes = len(getattr(mlp, "classes_", ()))
-    expected = {"n_layers_": len(pairs) + 1, "n_outputs_": n_in}
-    if is_classifier(mlp) and mlp.out_activation_ == "softmax":
-        expected["n_outputs_"] = n_classes
-    for name, value in expected.items():
-        if getattr(mlp, name) != value or n_in != mlp.n_outputs_:
-            raise ValueError(
-                f"from_sklearn: {name}={getattr(mlp, name)} of mlp; allowed: {value}, "
-                "as its coefs_ have"
-            )
     return pairs
+
+
+def _loss_of(mlp):
+    """The loss that scikit-learn's estimator has minimized.
+
+    Of several with the same output activation the parameter `loss` tells, which
+    regressors have since scikit-learn 1.7.
+    """
+    known = CLASSIFIER_LOSSES if is_classifier(mlp) else REGRESSOR_LOSSES
+    losses = [loss for loss in known if OUT_ACTIVATIONS[loss] == mlp.out_activation_]
+    if not losses:
+        activations = {OUT_ACTIVATIONS[loss] for loss in known}
+        _require("out_activation_ of mlp is", mlp.out_activation_, activations)
+    if not is_classifier(mlp) and hasattr(mlp, "loss"):
+        if mlp.loss not in losses:
+            raise ValueError(
+                f"from_sklearn: loss={mlp.loss!r}; allowed: {listing(losses)}, as the "
+                "network was fitted with"
+            )
+        return mlp.loss
+    return losses[0]
+
+
+def _check_attributes(mlp, weights):
+    """Refuse fitted attributes that contradict the weights."""
+    n_outputs = weights[-1][1].size
+    _require("n_layers_ of mlp is", mlp.n_layers_, len(weights) + 1)
+    _require("n_outputs_ of mlp is", mlp.n_outputs_, n_outputs)
+    if hasattr(mlp, "feature_names_in_"):
+        n_names = len(mlp.feature_names_in_)
+        _require("names in feature_names_in_:", n_names, mlp.n_features_in_)
+    if is_classifier(mlp):
+        classes = mlp.classes_
+        n_classes = 2 if n_outputs == 1 and mlp.out_activation_ == "logistic" else 1
+        n_classes = n_outputs if n_outputs > 1 else n_classes
+        shape = getattr(classes, "shape", None)
+        _require("shape of classes_ of mlp:", shape, (n_classes,))
+        if not np.array_equal(np.unique(classes), classes):
+            raise ValueError(
+                f"from_sklearn: classes_ of mlp is {classes}; allowed: each class "
+                "once, in order"
+            )
+
+
+def _require(what, value, expected):
+    if value != expected:
+        raise ValueError(f"from_sklearn: {what} {value!r}; allowed: {expected!r}")
 
 
 def _check_same_network(estimator, structure, name):
@@ -264,6 +308,7 @@ def _replace_network(estimator, network):
             f"magnitudes up to {LARGEST[estimator.precision]:.6g}"
         )
     estimator._network = network
+    estimator._choose_pickle()
     estimator._structure = estimator._structure | {
         "density": _validation.density(estimator),
         "density_distribution": estimator.density_distribution,

@@ -1,33 +1,56 @@
 """Check the content of a pickle before a network is built from it."""
 
 import zlib
+from dataclasses import is_dataclass
+from numbers import Integral, Real
 
 import numpy as np
 
 from sparsenet._formats import PRECISIONS, STORED_DTYPE
-from sparsenet._kernels._dispatch import BLOCK_HEIGHT
+from sparsenet._kernels._dispatch import ACTIVATIONS, BLOCK_HEIGHT, LOSSES
 from sparsenet._topology import BLOCK_SIZES, connection_dtype, index_dtype
 
 DAMAGED = "damaged or foreign sparsenet model"
 
 
 def checksum(value, crc=0):
-    """CRC-32 of a state's content: dicts, sequences, arrays and plain values.
+    """CRC-32 of a state's content.
 
-    A changed bit in a weight breaks no rule that could be checked otherwise.
+    Counts are dicts, sequences, arrays, numbers, strings, generators and dataclasses;
+    of other objects, the name of their class. A changed bit in a weight breaks no rule
+    that could be checked otherwise.
     """
+    if isinstance(value, np.random.RandomState):
+        value = value.get_state(legacy=False)
+    elif is_dataclass(value):
+        value = vars(value)
     if isinstance(value, dict):
         for key in sorted(value.keys() - {"checksum"}):
-            crc = checksum(value[key], zlib.crc32(key.encode(), crc))
-    elif isinstance(value, (list, tuple)):
+            crc = checksum(value[key], zlib.crc32(str(key).encode(), crc))
+        return crc
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
         for member in value:
             crc = checksum(member, zlib.crc32(b",", crc))
-    elif isinstance(value, np.ndarray):
+        return crc
+    if isinstance(value, np.ndarray):
         crc = zlib.crc32(f"{value.dtype.str}{value.shape}".encode(), crc)
-        crc = zlib.crc32(np.ascontiguousarray(value).ravel().view(np.uint8), crc)
+        return zlib.crc32(np.ascontiguousarray(value).ravel().view(np.uint8), crc)
+    if isinstance(value, (bool, np.bool_, Integral)):
+        plain = str(int(value))  # NumPy's repr has changed
+    elif isinstance(value, Real):
+        plain = float(value).hex()
+    elif value is None or isinstance(value, str):
+        plain = str(value)
     else:
-        crc = zlib.crc32(repr(value).encode(), crc)
-    return crc
+        plain = type(value).__name__
+    return zlib.crc32(plain.encode(), crc)
+
+
+def is_array(value):
+    """Whether a value is an array that means what its memory holds: no masked one."""
+    return type(value) in (np.ndarray, np.memmap)
 
 
 def _require(condition, what):
@@ -36,7 +59,7 @@ def _require(condition, what):
 
 
 def _require_array(array, name, dtype, shape):
-    _require(isinstance(array, np.ndarray), f"{name} is not an array")
+    _require(is_array(array), f"{name} is not an array")
     _require(array.dtype == dtype, f"{name} is {array.dtype}, not {dtype}")
     _require(array.shape == shape, f"{name} has shape {array.shape}, not {shape}")
 
@@ -54,11 +77,11 @@ def check_state(state, versions):
     _require(keys <= state.keys(), f"{sorted(keys - state.keys())} missing")
     _require(state["precision"] in PRECISIONS, f"precision {state['precision']!r}")
     _require(
-        state["activation"] in ("identity", "logistic", "tanh", "relu"),
+        isinstance(state["activation"], str) and state["activation"] in ACTIVATIONS,
         f"activation {state['activation']!r}",
     )
     _require(
-        state["loss"] in ("softmax", "logistic", "squared_error", "poisson"),
+        isinstance(state["loss"], str) and state["loss"] in LOSSES,
         f"loss {state['loss']!r}",
     )
     seed = state["seed"]
@@ -94,7 +117,7 @@ def _check_steps(state):
     _require(type(n_steps) is int and 0 <= n_steps < 2**62, f"n_steps {n_steps!r}")
     if births is None:
         return 0
-    _require(isinstance(births, np.ndarray), "births are not an array")
+    _require(is_array(births), "births are not an array")
     _require(0 < births.size <= 2**16, f"{births.size} births")
     _require_array(births, "births", np.int64, (births.size,))
     inside = 0 <= births[0] and births[-1] <= n_steps
@@ -122,7 +145,7 @@ def _check_training(layer, name, n_cohorts):
     )
     if by_feature:
         shape, planes = layer["by_feature"].shape, training["planes"]
-        _require(isinstance(planes, np.ndarray), f"{name} planes are not an array")
+        _require(is_array(planes), f"{name} planes are not an array")
         _require(planes.ndim == 3, f"{name} planes have {planes.ndim} dimensions")
         n_moments = planes.shape[1]
         whole = shape[0], n_moments, shape[1]
@@ -189,7 +212,7 @@ def _check_connections(layer, name, n_in, n_out, dtype):
     """Check what is particular to a sparse layer."""
     indices, stored = layer["indices"], layer["stored"]
     for array, what, ndim in ((indices, "indices", 2), (stored, "weights", 3)):
-        _require(isinstance(array, np.ndarray), f"{name} {what} are not an array")
+        _require(is_array(array), f"{name} {what} are not an array")
         _require(
             array.ndim == ndim,
             f"{name} {what} have {array.ndim} dimensions, not {ndim}",
@@ -212,7 +235,7 @@ def _check_connections(layer, name, n_in, n_out, dtype):
 def _check_features(layer, name, n_in, n_out, precision):
     """Check what is particular to a first layer that is stored by feature."""
     stored, connections = layer["by_feature"], layer["connections"]
-    _require(isinstance(stored, np.ndarray), f"{name} weights are not an array")
+    _require(is_array(stored), f"{name} weights are not an array")
     _require(stored.ndim == 2, f"{name} weights have {stored.ndim} dimensions, not 2")
     fan_out = n_out if connections is None else stored.shape[1]
     _require(1 <= fan_out <= n_out, f"{name} has the fan-out {fan_out}")
@@ -223,7 +246,7 @@ def _check_features(layer, name, n_in, n_out, precision):
     if connections is None:
         return
     _require(
-        isinstance(connections, np.ndarray) and connections.ndim == 2,
+        is_array(connections) and connections.ndim == 2,
         f"{name} connections are not an array of 2 dimensions",
     )
     height = fan_out // max(1, connections.shape[1])

@@ -2,12 +2,14 @@
 
 import copy
 import pickle
+import sys
 import threading
 import warnings
 
 import joblib
 import numpy as np
 import pytest
+import subprocesses
 from interruptions import Interrupted
 from scipy import sparse
 from sklearn.datasets import load_digits
@@ -413,6 +415,165 @@ def test_a_pickle_whose_attributes_contradict_its_network_is_refused(name, value
     saved = pickle.dumps(model)
     with pytest.raises(ValueError, match=f"damaged or foreign .*{name}"):
         pickle.loads(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("classes_", lambda model: model.classes_.__setitem__(1, 18)),
+        ("_random_state", lambda model: model._random_state.rand()),
+        ("_history", lambda model: setattr(model._history, "t", 7)),
+        ("_structure", lambda model: model._structure.update(density=0.5)),
+        ("alpha", lambda model: model.set_params(alpha=1e-155)),
+    ],
+)
+def test_a_pickle_whose_attributes_have_changed_is_refused(name, change):
+    model = taught()
+    state = copy.deepcopy(model).__getstate__()
+    classifier().__setstate__(state)
+    changed = copy.deepcopy(model)
+    change(changed)
+    state = state | {name: vars(changed)[name]}
+    with pytest.raises(ValueError, match="checksum of its attributes"):
+        classifier().__setstate__(state)
+
+
+def test_a_checksum_asks_nothing_of_other_objects():
+    class Other(SparseMLPClassifier):
+        def __init__(self, helper=None):
+            super().__init__(hidden_layer_sizes=(8,), max_iter=2)
+            self.helper = helper
+
+    model = Other(helper=object()).fit(X, LABELS)
+    state = model.__getstate__() | {"helper": object(), "extra": object()}
+    other = Other()
+    other.__setstate__(state)
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+
+
+def test_labels_of_any_kind_are_covered(tmp_path):
+    for labels in (LABELS.astype(str), LABELS.astype(str).astype(object), LABELS > 4):
+        model = through_joblib(classifier().fit(X, labels), tmp_path)
+        assert set(model.predict(X)) <= set(labels)
+
+
+# --- what others do meanwhile ------------------------------------------------------
+
+
+class Meddler:
+    """Standard output that changes an estimator while it prints its progress."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def write(self, _):
+        self.model.set_params(alpha=0.5)
+        self.model.note = "mine"
+        self.model.set_pickle(training_state=True)
+
+    def flush(self):
+        pass
+
+
+def test_what_is_set_during_a_fit_stays(monkeypatch):
+    model = classifier(verbose=True)
+    monkeypatch.setattr("sys.stdout", Meddler(model))
+    model.fit(X, LABELS)
+    monkeypatch.undo()
+    assert model.alpha == 0.5 and model.note == "mine"
+    assert model._network.pickles_training
+
+
+def test_attributes_that_a_fit_takes_away_are_gone():
+    pandas = pytest.importorskip("pandas")
+    model = classifier().fit(pandas.DataFrame(X).add_prefix("pixel"), LABELS)
+    assert hasattr(model, "feature_names_in_")
+    model.fit(X, LABELS)
+    assert not hasattr(model, "feature_names_in_")
+
+
+def test_lists_of_losses_are_the_users():
+    model = taught(rewire_interval=2, max_iter=6)
+    model.loss_curve_.clear()
+    expected = taught(rewire_interval=2, max_iter=6)
+    for one in (model, expected):
+        one.partial_fit(X, LABELS)
+    assert model.topology_.rounds == expected.topology_.rounds
+    assert model.loss_curve_ == expected.loss_curve_
+
+
+def test_generators_of_every_kind_are_taken():
+    for bits in (np.random.MT19937(0), np.random.PCG64(0)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            model = classifier(random_state=np.random.RandomState(bits))
+            model.fit(X, LABELS).partial_fit(X, LABELS)
+
+
+SIGNALLED = """
+import signal, warnings
+import numpy as np
+from test_base import LABELS, X, classifier
+
+warnings.simplefilter("ignore")
+rng, halves, armed = np.random.default_rng(0), 0, False
+
+def interrupt(*_):
+    if armed:
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+rows, labels = X[:40], LABELS[:40]
+model = classifier(hidden_layer_sizes=(8,), random_state=np.random.RandomState(0))
+model.partial_fit(rows, labels, classes=np.arange(10))
+for _ in range(1500):
+    network, before = model._network, model.random_state.get_state()
+    raised = False
+    try:
+        armed = True
+        signal.setitimer(signal.ITIMER_REAL, rng.uniform(5e-5, 2e-3))
+        model.partial_fit(rows, labels)
+        armed = False
+    except KeyboardInterrupt:
+        armed, raised = False, True
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    after = model.random_state.get_state()
+    drawn = after[2] != before[2] or (after[1] != before[1]).any()
+    halves += raised and drawn != (model._network is not network)
+print("halves:", halves)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer signals")
+def test_signals_at_any_time_leave_all_or_nothing():
+    assert subprocesses.run(SIGNALLED) == "halves: 0\n"
+
+
+WITHOUT_THREADS = """
+import resource
+import numpy as np
+from problems import random_data, random_network, train
+
+network = random_network((64, 512, 512, 3), (1.0, 1.0, 1.0))
+X, y = random_data(4096, 64)
+expected = network.predict(X, 1)
+with open("/proc/self/status") as file:
+    used = next(int(line.split()[1]) for line in file if line.startswith("VmSize"))
+resource.setrlimit(resource.RLIMIT_AS, (1024 * used + (12 << 20),) * 2)
+for n_threads in (2, 16):
+    try:
+        assert (network.predict(X, n_threads) == expected).all()
+        train(network.copy(), X, y, batch_size=1024, n_threads=n_threads)
+    except MemoryError:
+        pass
+print("alive")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_threads_that_cannot_be_started_are_done_without():
+    """OpenMP's library would end the process."""
+    assert subprocesses.run(WITHOUT_THREADS, OPENBLAS_NUM_THREADS="1") == "alive\n"
 
 
 def test_a_thread_that_fits_does_not_disturb_warnings_of_another():

@@ -248,7 +248,9 @@ def test_parameters_that_contradict_the_network_are_refused(parameter, value, ch
 def test_weights_that_are_no_float32_are_refused(array, value, sparse_rows):
     mlp, _ = theirs(MLPClassifier)
     getattr(mlp, array)[1].flat[2] = value
-    with pytest.raises(ValueError, match=r"from_sklearn: coefs_\[1\] or .* not finite"):
+    with pytest.raises(
+        ValueError, match=r"from_sklearn: coefs_\[1\] and .* not finite"
+    ):
         from_sklearn(mlp, sparse_rows=sparse_rows)
 
 
@@ -294,11 +296,32 @@ def other_layers(mlp):
     mlp.n_layers_ += 1
 
 
+def classes_in_disorder(mlp):
+    mlp.classes_ = mlp.classes_[::-1]
+
+
+def classes_in_a_list(mlp):
+    mlp.classes_ = mlp.classes_.tolist()
+
+
+def another_output(mlp):
+    mlp.out_activation_ = "identity"
+
+
+def complex_weights(mlp):
+    mlp.coefs_[0] = mlp.coefs_[0] + 1j
+
+
+def other_names(mlp):
+    mlp.feature_names_in_ = np.array(["a", "b"], dtype=object)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         other_coefs, other_intercepts, too_few_layers, other_features, other_outputs,
-        other_classes, other_layers,
+        other_classes, other_layers, classes_in_disorder, classes_in_a_list,
+        another_output, complex_weights, other_names,
     ],
 )  # fmt: skip
 def test_an_inconsistent_estimator_is_refused(damage):
@@ -306,3 +329,39 @@ def test_an_inconsistent_estimator_is_refused(damage):
     damage(mlp)
     with pytest.raises(ValueError, match=r"from_sklearn: .*; allowed"):
         from_sklearn(mlp)
+
+
+@each_precision
+@pytest.mark.parametrize("training_state", [True, "auto", False])
+def test_a_pruned_copy_pickles_as_it_says(precision, training_state):
+    model = fitted(precision=precision).set_pickle(training_state=training_state)
+    model.partial_fit(X, LABELS)
+    pruned = prune(model, 0.5)
+    loaded = pickle.loads(pickle.dumps(pruned))
+    for one in (pruned, loaded):
+        one.partial_fit(X, LABELS)
+    same = np.array_equal(pruned.predict_proba(X), loaded.predict_proba(X))
+    # Without it, the weights that a format has rounded are what is left.
+    assert same or (training_state is False and precision != "float32")
+
+
+@pytest.mark.parametrize("n_classes", [1, 3])
+def test_two_classes_are_two(n_classes):
+    mlp, _ = theirs(MLPClassifier, LABELS > 4)
+    mlp.classes_ = np.arange(n_classes)
+    with pytest.raises(ValueError, match=r"classes_ of mlp: .*; allowed: \(2,\)"):
+        from_sklearn(mlp)
+
+
+class Renamed(MLPClassifier):
+    """A subclass with parameters of its own."""
+
+    def __init__(self, width=20):
+        self.width = width
+        super().__init__(**SETTINGS | {"hidden_layer_sizes": (width,)})
+
+
+def test_a_subclass_is_converted_by_its_attributes():
+    mlp = Renamed().fit(X, LABELS)
+    ours = from_sklearn(mlp)
+    assert (ours.predict(X) == mlp.predict(X)).mean() > 0.99

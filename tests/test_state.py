@@ -569,6 +569,20 @@ def test_each_bit_of_each_array_counts(precision, kind):
             network.__setstate__(saved)
 
 
+@pytest.mark.parametrize(
+    ("kind", "field"), [(trained, "indices"), (trained_on_rows, "connections")]
+)
+def test_masks_hide_nothing(kind, field):
+    """A masked array's minimum, maximum and comparisons leave out what is masked."""
+
+    def hide(_, layer):
+        numbers, hidden = layer[field].copy(), np.zeros(layer[field].shape, bool)
+        numbers[:, -1], hidden[:, -1] = np.iinfo(numbers.dtype).max, True
+        layer[field] = np.ma.MaskedArray(numbers, hidden)
+
+    assert_refused(kind(), hide, "not an array")
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @each_kind
 def test_weights_must_be_finite(kind, bad):
