@@ -25,6 +25,14 @@ INTERFACE = [str(KERNELS / name) for name in ("registry.h", "kernels.h", "thread
 # errno of sqrtf would keep the portable kernels from vectorising it; Python's own flags
 # ask for debugging symbols, three quarters of the wheel.
 FLAGS = ["-O3", "-std=gnu11", "-fno-math-errno", "-g0"]
+#: SPARSENET_BUILD=<name>: flags that come behind those above.
+BUILDS = {
+    "release": [],
+    "debug": ["-O0", "-g"],
+    "address": ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"],
+    "thread": ["-O1", "-g", "-fsanitize=thread"],
+}
+FLAGS += BUILDS[os.environ.get("SPARSENET_BUILD", "release")]
 
 
 def units():
@@ -54,6 +62,7 @@ class BuildKernels(build_ext):
         if flags is None:
             print("sparsenet: no OpenMP found, building single-threaded kernels")
         compile_flags, link_flags = flags or ([], [])
+        link_flags = link_flags + [f for f in FLAGS if f.startswith("-fsanitize")]
         with ThreadPoolExecutor(self.parallel or os.cpu_count()) as pool:
             objects = list(pool.map(self._compile_unit, units()))
             for extension in self.extensions:

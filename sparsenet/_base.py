@@ -437,7 +437,8 @@ class BaseSparseMLP(BaseEstimator):
 
     def _check_rows(self, X):
         check_is_fitted(self)
-        _validation.check_parameter(self, "n_threads")
+        if self.n_threads is not None:
+            _validation.check_parameter(self, "n_threads")
         X = read_X(self, X, self._network.precision)
         if self._network.sparse_rows:
             check_dense_row_lengths(self, X, self._network.precision)

@@ -8,6 +8,7 @@ from sparsenet._formats import INT8_MAX_TERMS, LARGEST
 
 # What scikit-learn's `validate_data` is to make of X.
 INPUT = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
+FLOATS = frozenset(map(np.dtype, INPUT["dtype"]))
 
 
 def read_X(estimator, X, precision):
@@ -88,7 +89,7 @@ def check_dense_row_lengths(estimator, X, precision):
 
 
 def _as_kernels_read_it(estimator, X, precision):
-    if X.dtype not in (np.float32, np.float64):
+    if X.dtype not in FLOATS:
         # scikit-learn's check returns sparse data frames of bool as they are.
         X = X.astype(np.float64)
     if not issparse(X):
