@@ -8,8 +8,9 @@ hidden_layer_sizes : int or array-like of int, default=(100,)
     Number of units in each hidden layer, each in [1, 2**31 - 1]. An empty sequence
     makes a linear model.
 
-activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-    Activation function of the hidden layers.""",
+activation : str, default='relu'
+    Activation function of the hidden layers: 'identity', 'logistic', 'tanh', 'relu', as
+    in scikit-learn, or 'leaky_relu' (a slope of 0.01 for negative values).""",
     "training": """\
 solver : {'adam', 'sgd'}, default='adam'
     How weights are updated: with Adam [1]_ or by stochastic gradient descent.

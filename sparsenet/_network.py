@@ -64,10 +64,10 @@ class Network:
     ----------
     layer_sizes : sequence of int
         (n_features, *hidden, n_outputs).
-    activation : {"identity", "logistic", "tanh", "relu"}
-        Of the hidden layers.
-    loss : {"softmax", "logistic", "squared_error", "poisson"}
-        Fixes the output activation too: softmax, logistic, identity or exp.
+    activation : str
+        Of the hidden layers; registry.h lists them.
+    loss : str
+        Fixes the output activation, too; registry.h lists them.
     precision : {"float32", "bfloat16", "float16", "int8"}
     fan_ins : sequence of int
         Connections of a unit, for each weight matrix.

@@ -246,6 +246,8 @@ def activation_of(activation, z):
         return special.expit(z)
     if activation == "tanh":
         return np.tanh(z)
+    if activation == "leaky_relu":
+        return np.where(z < 0, np.float32(0.01) * z, z)
     return np.maximum(z, 0) if activation == "relu" else z
 
 
@@ -255,6 +257,8 @@ def derivative_of(activation, a):
         return a * (1 - a)
     if activation == "tanh":
         return 1 - a * a
+    if activation == "leaky_relu":
+        return np.where(a > 0, 1, np.float32(0.01)).astype(a.dtype)
     return (a > 0).astype(a.dtype) if activation == "relu" else np.ones_like(a)
 
 

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+from sparsenet._kernels._dispatch import ACTIVATIONS
 from sparsenet._network import Network
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -153,6 +154,18 @@ def test_sparse_layers_learn_digits(precision):
 
 
 @needs_loss
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_every_activation_learns_in_every_format(precision, activation, container):
+    """Also with negative values, which int8 stores with an offset."""
+    model = SparseMLPClassifier(
+        (64, 64), activation, precision=precision, max_iter=30, batch_size=50,
+        learning_rate_init=0.005, random_state=0,
+    ).fit(container(X_TRAIN), Y_TRAIN)  # fmt: skip
+    assert model.score(container(X_TEST), Y_TEST) > 0.93
+
+
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
 def test_regression_comes_close_to_scikit_learn(activation, loss):

@@ -113,7 +113,8 @@ def test_low_precision_gradients_are_close(precision, loss, activation):
     # Weights, activations and deltas are rounded. And relu's slope jumps: a share
     # `spacing` of the units is on the other side of zero, which is the error's square.
     spacing = SPACING[precision]
-    bound = 1.5 * np.sqrt(spacing) if activation == "relu" else 4 * spacing
+    has_kink = activation in ("relu", "leaky_relu")
+    bound = 1.5 * np.sqrt(spacing) if has_kink else 4 * spacing
     for layer in zip(rounded, exact, strict=True):
         for actual, expected in zip(*layer, strict=True):
             error = np.linalg.norm(actual - expected) / np.linalg.norm(expected)
@@ -336,8 +337,9 @@ def test_low_precision_predictions_are_close(precision, activation):
     X, _ = random_data(100, 64, 10)
     exact = DenseNetwork(network).predict(X)  # of the rounded weights
     error = network.predict(X, 1) - exact
-    # Each of three layers rounds its inputs by half a spacing.
-    bound = 1.5 * SPACING[precision]
+    # Each of three layers rounds its inputs by half a spacing; int8's that of the largest
+    # value, also where most are small.
+    bound = (2 if activation == "leaky_relu" else 1.5) * SPACING[precision]
     assert np.linalg.norm(error) < bound * np.linalg.norm(exact)
 
 

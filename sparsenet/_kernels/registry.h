@@ -28,7 +28,8 @@ typedef struct {
     X(IDENTITY, identity, .is_signed = 1)     \
     X(LOGISTIC, logistic, .is_signed = 0)     \
     X(TANH, tanh, .is_signed = 1)             \
-    X(RELU, relu, .is_signed = 0)
+    X(RELU, relu, .is_signed = 0)             \
+    X(LEAKY_RELU, leaky_relu, .is_signed = 1)
 
 /* Losses, with the activation of the output layer that belongs to each: output_<name>, loss_<name> and delta_<name> in
  * elementwise/losses.h. Those of the regressor are the values of its parameter `loss`, the others the classifier's. */

@@ -14,6 +14,11 @@ INLINE vf chain_tanh(vf delta, vf a) { return delta * (1.0f - a * a); }
 INLINE vf apply_relu(vf z) { return select_float(z < 0.0f, splat(0.0f), z); }
 INLINE vf chain_relu(vf delta, vf a) { return select_float(a > 0.0f, delta, splat(0.0f)); }
 
+/* A slope of 0.01 for negative values (Maas et al. 2013, "Rectifier nonlinearities improve neural network acoustic
+ * models"). */
+INLINE vf apply_leaky_relu(vf z) { return select_float(z < 0.0f, 0.01f * z, z); }
+INLINE vf chain_leaky_relu(vf delta, vf a) { return select_float(a > 0.0f, delta, 0.01f * delta); }
+
 INLINE vf apply_activation(const int activation, vf z)
 {
     switch (activation) {
@@ -31,9 +36,11 @@ INLINE void activate_rows(const int activation, const int vectors, float *z, int
         const float scale = row_scale ? row_scale[r] : 1.0f;
         UNROLL for (int v = 0; v < vectors; v++)
         {
-            vf y = load(z + r * SN_LANES + v * WIDTH);
-            if (lane_scale) y = y * (load(lane_scale + v * WIDTH) * scale);
-            store(z + r * SN_LANES + v * WIDTH, apply_activation(activation, y + bias[r]));
+            const vf y = load(z + r * SN_LANES + v * WIDTH), b = splat(bias[r]);
+            /* Said explicitly: whether the compiler makes one operation of two may depend on `vectors`, and so would
+             * a sample's result on how many there are. */
+            const vf x = lane_scale ? fma_(y, load(lane_scale + v * WIDTH) * scale, b) : y + b;
+            store(z + r * SN_LANES + v * WIDTH, apply_activation(activation, x));
         }
     }
 }
