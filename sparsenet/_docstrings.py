@@ -10,7 +10,9 @@ hidden_layer_sizes : int or array-like of int, default=(100,)
 
 activation : str, default='relu'
     Activation function of the hidden layers: 'identity', 'logistic', 'tanh', 'relu', as
-    in scikit-learn, or 'leaky_relu' (a slope of 0.01 for negative values).""",
+    in scikit-learn, 'leaky_relu' (a slope of 0.01 for negative values), or 'silu'
+    (``z / (1 + exp(-z))`` [6]_). The derivative of 'silu' takes 4 bytes for each unit
+    and sample of a mini-batch.""",
     "training": """\
 solver : {'adam', 'sgd'}, default='adam'
     How weights are updated: with Adam [1]_ or by stochastic gradient descent.
@@ -245,7 +247,11 @@ is handled, gives up the whole call.""",
        of pruning for model compression." https://arxiv.org/abs/1710.01878
 
 .. [5] Gray, S., Radford, A., & Kingma, D. P. (2017). "GPU kernels for block-sparse
-       weights." OpenAI. Blocks there are square; here, of 4 units and one input.""",
+       weights." OpenAI. Blocks there are square; here, of 4 units and one input.
+
+.. [6] Elfwing, S., Uchibe, E., & Doya, K. (2018). "Sigmoid-weighted linear units for
+       neural network function approximation in reinforcement learning." Neural
+       Networks 107, 3-11. https://arxiv.org/abs/1702.03118""",
 }
 
 

@@ -242,34 +242,30 @@ def sum_at_connections(terms, rows, connections):
 
 
 def activation_of(activation, z):
+    """The activation of z and its derivative by z."""
+    one, slope = np.ones_like(z), np.float32(0.01)
     if activation == "logistic":
-        return special.expit(z)
+        a = special.expit(z)
+        return a, a * (1 - a)
     if activation == "tanh":
-        return np.tanh(z)
+        a = np.tanh(z)
+        return a, 1 - a * a
+    if activation == "relu":
+        return np.maximum(z, 0), one * (z > 0)
     if activation == "leaky_relu":
-        return np.where(z < 0, np.float32(0.01) * z, z)
-    return np.maximum(z, 0) if activation == "relu" else z
-
-
-def derivative_of(activation, a):
-    """The activation's derivative, from its value."""
-    if activation == "logistic":
-        return a * (1 - a)
-    if activation == "tanh":
-        return 1 - a * a
-    if activation == "leaky_relu":
-        return np.where(a > 0, 1, np.float32(0.01)).astype(a.dtype)
-    return (a > 0).astype(a.dtype) if activation == "relu" else np.ones_like(a)
+        return np.where(z < 0, slope * z, z), np.where(z > 0, one, slope * one)
+    if activation == "silu":
+        s = special.expit(z)
+        return z * s, s * (1 + z * (1 - s))
+    assert activation == "identity"
+    return z, one
 
 
 def activate(activation, z, bias, row_scale=None, lane_scale=None):
+    """Activations and derivatives."""
     if row_scale is not None:
         z = z * (row_scale[:, np.newaxis] * lane_scale)
     return activation_of(activation, z + bias[:, np.newaxis])
-
-
-def chain(activation, z, a, lane_scale=1.0):
-    return z * lane_scale * derivative_of(activation, a)
 
 
 def output(loss, logits):
@@ -387,24 +383,26 @@ class DenseNetwork:
         self.births = None  # of each weight; None: all are as old as the network
 
     def layer_inputs(self, X):
-        """What each layer reads, and the logits at the end."""
-        inputs = [X.T.astype(self.dtype)]
+        """What each layer reads, and the logits at the end; and the derivatives."""
+        inputs, derivatives = [X.T.astype(self.dtype)], [None]
         for w, b in zip(self.weights, self.biases, strict=True):
             activation = "identity" if w is self.weights[-1] else self.activation
-            inputs.append(activate(activation, spmm(w, inputs[-1]), b))
-        return inputs
+            values, slopes = activate(activation, spmm(w, inputs[-1]), b)
+            inputs.append(values)
+            derivatives.append(slopes)
+        return inputs, derivatives
 
     def predict(self, X):
-        return output(self.loss, self.layer_inputs(X)[-1]).T
+        return output(self.loss, self.layer_inputs(X)[0][-1]).T
 
     def mean_loss(self, X, y, sample_weight=None):
         """Weighted mean of the losses, without the L2 term."""
-        logits = self.layer_inputs(X)[-1]
+        logits = self.layer_inputs(X)[0][-1]
         return np.average(losses(self.loss, logits, y.T), weights=sample_weight)
 
     def gradients(self, X, y, sample_weight=None):
         """Of the weighted sum of the losses: one (weights, biases) per layer."""
-        inputs = self.layer_inputs(X)
+        inputs, derivatives = self.layer_inputs(X)
         deltas = loss_deltas(self.loss, inputs.pop(), y.T)
         if sample_weight is not None:
             deltas = deltas * sample_weight
@@ -413,9 +411,7 @@ class DenseNetwork:
             of_weights = self.masks[layer] * sddmm([deltas], [inputs[layer]])
             gradients.append((of_weights, deltas.sum(axis=1)))
             if layer > 0:
-                deltas = chain(
-                    self.activation, spmm(self.weights[layer].T, deltas), inputs[layer]
-                )
+                deltas = spmm(self.weights[layer].T, deltas) * derivatives[layer]
         return gradients[::-1]
 
 

@@ -8,6 +8,7 @@ import reference
 from reference import ACTIVATIONS, LANES, LOSSES, UNIT_ROUNDOFF
 
 from sparsenet._kernels import available_isas
+from sparsenet._kernels._dispatch import KEEP_DERIVATIVE
 from sparsenet._kernels._single import Kernels
 from sparsenet._network import Optimizer
 
@@ -26,11 +27,12 @@ def kernels(request):
 
 
 def activate(
-    kernels, activation, z, bias=NO_BIAS, row_scale=None, lane_scale=None, lanes=LANES
-):
+    kernels, activation, z, bias=NO_BIAS, row_scale=None, lane_scale=None, lanes=LANES,
+    derivative=None,
+):  # fmt: skip
     z = np.array(z, np.float32, order="C")
     kernels.activate(
-        ACTIVATIONS.index(activation), z, bias, row_scale, lane_scale, lanes
+        ACTIVATIONS.index(activation), z, bias, row_scale, lane_scale, lanes, derivative
     )
     return z
 
@@ -104,7 +106,7 @@ def test_log_is_accurate_to_2_ulp(kernels):
 def test_sigmoids_are_accurate_to_4_ulp(kernels, function):
     x = every_magnitude(1e-30, 80)
     y = activate(kernels, function, x.reshape(-1, LANES)).ravel()
-    expected = reference.activation_of(function, x.astype(np.float64))
+    expected, _ = reference.activation_of(function, x.astype(np.float64))
     assert ulps(y, expected).max() < 4
 
 
@@ -135,9 +137,9 @@ def test_activate(kernels, activation, scaled, n_rows):
         scales = [rng.uniform(0, 2, n).astype(np.float32) for n in (n_rows, LANES)]
     actual = activate(kernels, activation, z, bias, *scales)
     exact = [array.astype(np.float64) for array in (z, bias, *scales)]
-    expected = reference.activate(activation, *exact)
+    expected, _ = reference.activate(activation, *exact)
     # Three roundings of the argument, whose slope is at most one, and 4 ulp.
-    argument = np.abs(reference.activate("identity", *map(np.abs, exact)))
+    argument = np.abs(reference.activate("identity", *map(np.abs, exact))[0])
     bound = UNIT_ROUNDOFF * (3 * argument + 8 * np.abs(expected))
     assert np.all(np.abs(actual - expected) <= bound)
 
@@ -169,16 +171,37 @@ def test_activations_treat_all_lanes_alike(kernels, activation):
     np.testing.assert_array_equal(moved, activate(kernels, activation, z)[:, place])
 
 
-@each_activation
+@pytest.mark.parametrize("activation", KEEP_DERIVATIVE)
+@pytest.mark.parametrize("lanes", [1, 32, 33, 64])
+def test_derivatives_that_are_kept(kernels, activation, lanes):
+    rng = np.random.default_rng(lanes)
+    z = rng.normal(0, 4, (6, LANES)).astype(np.float32)
+    bias = rng.standard_normal(6).astype(np.float32)
+    scales = [rng.uniform(0, 2, n).astype(np.float32) for n in (6, LANES)]
+    derivative = np.full((6, LANES), np.nan, np.float32)
+    plain = activate(kernels, activation, z, bias, *scales, lanes=lanes)
+    kept = activate(kernels, activation, z, bias, *scales, lanes, derivative)
+    np.testing.assert_array_equal(kept, plain)
+    exact = [array.astype(np.float64) for array in (z, bias, *scales)]
+    _, expected = reference.activate(activation, *exact)
+    np.testing.assert_allclose(derivative[:, :lanes], expected[:, :lanes], atol=2e-6)
+    delta = rng.standard_normal((6, LANES)).astype(np.float32)
+    derivative[:, lanes:] = 0
+    actual = delta.copy()
+    kernels.chain(ACTIVATIONS.index(activation), actual, derivative, scales[1])
+    np.testing.assert_array_equal(actual, delta * scales[1] * derivative)
+
+
+@pytest.mark.parametrize("activation", sorted({*ACTIVATIONS} - {*KEEP_DERIVATIVE}))
 def test_chain(kernels, activation):
     rng = np.random.default_rng(0)
-    z, a = rng.standard_normal((2, 7, LANES)).astype(np.float32)
-    a = reference.activation_of(activation, a)
-    a[:, :3] = 0  # relu's kink has slope zero
+    z, x = rng.standard_normal((2, 7, LANES)).astype(np.float32)
+    x[:, :3] = 0  # relu's kink has slope zero
+    a, slopes = reference.activation_of(activation, x)
     lane_scale = rng.uniform(0, 2, LANES).astype(np.float32)
     actual = z.copy()
     kernels.chain(ACTIVATIONS.index(activation), actual, a, lane_scale)
-    expected = reference.chain(activation, z, a.astype(np.float64), lane_scale)
+    expected = z * lane_scale * slopes.astype(np.float64)
     # The slopes 1 - a^2 and a (1 - a) cancel towards zero, from a rounded a^2 or 1 - a.
     np.testing.assert_allclose(actual, expected, rtol=4 * UNIT_ROUNDOFF, atol=1e-6)
     if activation in ("identity", "relu"):

@@ -53,6 +53,9 @@ OUT_ACTIVATIONS = {
 REGRESSOR_LOSSES = [name for name, i in LOSSES.items() if sn_losses[i].is_of_regressor]
 CLASSIFIER_LOSSES = [name for name in LOSSES if name not in REGRESSOR_LOSSES]
 CODE_LOSSES = [name for name, i in LOSSES.items() if sn_losses[i].is_of_codes]
+KEEP_DERIVATIVE = [
+    name for name, i in ACTIVATIONS.items() if sn_activations[i].keeps_derivative
+]
 N_MOMENTS = {name: sn_solvers[i].n_moments for name, i in SOLVERS.items()}
 
 cdef const sn_kernels *table = NULL

@@ -243,6 +243,7 @@ cdef class Engine:
             panels[p].deltas = <void**>arena.take(n_layers * sizeof(void*))
             if training:
                 panels[p].turned = <void**>arena.take(n_layers * sizeof(void*))
+                panels[p].derivatives = <float**>arena.take(n_layers * sizeof(void*))
             panels[p].input_scale = <float*>arena.take(n_layers * SN_LANES * 4)
             panels[p].delta_scale = <float*>arena.take(n_layers * SN_LANES * 4)
             for l in range(n_layers):
@@ -256,8 +257,13 @@ cdef class Engine:
                 panels[p].activations[l] = arena.take(
                     rows * SN_LANES * ops.activation_size, training)
                 if training:
-                    panels[p].deltas[l] = arena.take(
-                        padded(self.net.layers[l].n_out) * SN_LANES * ops.delta_size)
+                    rows = padded(self.net.layers[l].n_out)
+                    panels[p].deltas[l] = arena.take(rows * SN_LANES * ops.delta_size)
+                    if l < n_layers - 1 and (
+                            sn_activations[self.net.layers[l].activation]
+                            .keeps_derivative):
+                        panels[p].derivatives[l] = <float*>arena.take(
+                            rows * SN_LANES * sizeof(float))
                     if self.turns(l, by_gradient):
                         rows = (self.net.layers[l].n_in + 63) // 64 * 64
                         panels[p].turned[l] = arena.take(rows * ops.turned_size)

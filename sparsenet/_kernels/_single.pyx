@@ -273,11 +273,12 @@ cdef class Kernels:
                         <float*>address(z))
 
     def activate(self, int activation, z, bias, row_scale, lane_scale,
-                 int lanes=SN_LANES):
+                 int lanes=SN_LANES, derivative=None):
         self.table.activate(activation, <float*>address(z), len(z),
                             <const float*>address(bias),
                             <const float*>address(row_scale),
-                            <const float*>address(lane_scale), lanes)
+                            <const float*>address(lane_scale), lanes,
+                            <float*>address(derivative))
 
     def chain(self, int activation, z, a, lane_scale):
         self.table.chain(activation, <float*>address(z), <const float*>address(a),

@@ -37,6 +37,7 @@ cdef struct CLayer:
 cdef struct Panel:
     void **activations       # inputs of each layer, [n_in][64] stored
     void **turned            # the same, turned (kernels.h), or NULLs
+    float **derivatives      # of each layer's outputs, where they are kept, or NULLs
     void **deltas            # of each layer's outputs, [n_out][64] kept
     float *input_scale       # [layer][64]
     float *delta_scale       # [layer][64]

@@ -72,10 +72,13 @@ cdef void finish_rows(const Net *net, Panel *panel, int l, float *sums, int64_t 
     """Bias, activation and 16-bit storage of some rows whose sums are complete."""
     cdef CLayer *layer = &net.layers[l]
     cdef bint last = l == net.n_layers - 1
+    cdef float *derivative = NULL
+    if panel.derivatives != NULL and panel.derivatives[l] != NULL:
+        derivative = panel.derivatives[l] + row * SN_LANES
     kernels.activate(
         SN_IDENTITY if last else layer.activation, sums, n_rows,
         layer.bias + row, NULL if row_scale == NULL else row_scale + row, lane_scale,
-        lanes)
+        lanes, derivative)
     if not last and net.format.stores_rows_at_once:
         net.ops.encode(
             sums, n_rows, 0, lanes,
@@ -199,7 +202,9 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
                     continue
                 inputs = <const char*>panel.activations[l]
                 inputs += row * SN_LANES * ops.activation_size
-                if net.format.is_own_storage:
+                if panel.derivatives[l - 1] != NULL:
+                    decoded = panel.derivatives[l - 1] + row * SN_LANES
+                elif net.format.is_own_storage:
                     decoded = <const float*>inputs
                 else:
                     ops.decode(inputs, rows, layer.input_offset,

@@ -177,10 +177,11 @@ typedef struct {
      * lanes become zero. */
     void (*pack)(const void *x, int double_precision, int64_t n_features, const int64_t *rows, int n, float *z);
     /* z = activation(z * row_scale[row] * lane_scale[lane] + bias[row]), for at least `lanes` lanes; NULL scales are
-     * ones. */
+     * ones. Activations that keep their derivative write it to `derivative` [n_rows][64], unless that is NULL. */
     void (*activate)(int activation, float *z, int64_t n_rows, const float *bias, const float *row_scale,
-                     const float *lane_scale, int lanes);
-    /* z *= lane_scale[lane] * activation'(.), the derivative computed from the activations a. */
+                     const float *lane_scale, int lanes, float *derivative);
+    /* z *= lane_scale[lane] * activation'(.), the derivative computed from the activations a, or a itself where it is
+     * kept. */
     void (*chain)(int activation, float *z, const float *a, int64_t n_rows, const float *lane_scale);
     /* Logits in, output activations out (softmax over the n_outputs rows of each lane, or per element). */
     void (*output)(int loss, float *z, int64_t n_outputs);

@@ -32,6 +32,7 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct sn_activation:
         const char *name
         int is_signed
+        int keeps_derivative
 
     ctypedef struct sn_loss:
         const char *name
@@ -155,7 +156,8 @@ cdef extern from "kernels.h" nogil:
                      const int64_t *rows, int n, float *z) noexcept nogil
         void (*activate)(int activation, float *z, int64_t n_rows,
                          const float *bias, const float *row_scale,
-                         const float *lane_scale, int lanes) noexcept nogil
+                         const float *lane_scale, int lanes,
+                         float *derivative) noexcept nogil
         void (*chain)(int activation, float *z, const float *a, int64_t n_rows,
                       const float *lane_scale) noexcept nogil
         void (*output)(int loss, float *z, int64_t n_outputs) noexcept nogil

@@ -19,17 +19,22 @@ typedef struct {
     X(BFLOAT16, bfloat16, .largest = 3.4028234663852886e38, .stores_rows_at_once = 1, .stores_deltas_at_once = 1) \
     X(INT8, int8, .largest = 3.4028234663852886e38, .has_scales = 1)
 
-/* Activation functions of hidden layers: apply_<name> and chain_<name> in elementwise/activations.h. */
+/* Activation functions of hidden layers: apply_<name> in elementwise/activations.h, and chain_<name> where the
+ * derivative is a function of the activation, else derivative_<name>, which training keeps beside the activations. */
 typedef struct {
     const char *name;
-    int is_signed; /* may be negative: int8 stores it with an offset */
+    int is_signed;        /* may be negative: int8 stores it with an offset */
+    int keeps_derivative;
 } sn_activation;
-#define SN_ACTIVATIONS(X)                     \
+#define SN_ACTIVATIONS_BY_OUTPUT(X)           \
     X(IDENTITY, identity, .is_signed = 1)     \
     X(LOGISTIC, logistic, .is_signed = 0)     \
     X(TANH, tanh, .is_signed = 1)             \
     X(RELU, relu, .is_signed = 0)             \
     X(LEAKY_RELU, leaky_relu, .is_signed = 1)
+#define SN_ACTIVATIONS_BY_INPUT(X) \
+    X(SILU, silu, .is_signed = 1, .keeps_derivative = 1)
+#define SN_ACTIVATIONS(X) SN_ACTIVATIONS_BY_OUTPUT(X) SN_ACTIVATIONS_BY_INPUT(X)
 
 /* Losses, with the activation of the output layer that belongs to each: output_<name>, loss_<name> and delta_<name> in
  * elementwise/losses.h. Those of the regressor are the values of its parameter `loss`, the others the classifier's. */

@@ -1,6 +1,9 @@
 /* Activation functions of hidden layers. Each has
- *   apply_<name>(z)        the activation of z
- *   chain_<name>(delta, a) delta times the derivative, from the activation a
+ *   apply_<name>(z)         the activation of z
+ * and either, where the derivative is a function of the activation a,
+ *   chain_<name>(delta, a)  delta times the derivative
+ * or else
+ *   derivative_<name>(z)
  * registry.h lists them: what is missing does not compile. NaN stays NaN, to be seen in the loss. */
 INLINE vf apply_identity(vf z) { return z; }
 INLINE vf chain_identity(vf delta, vf a) { return (void)a, delta; }
@@ -19,6 +22,14 @@ INLINE vf chain_relu(vf delta, vf a) { return select_float(a > 0.0f, delta, spla
 INLINE vf apply_leaky_relu(vf z) { return select_float(z < 0.0f, 0.01f * z, z); }
 INLINE vf chain_leaky_relu(vf delta, vf a) { return select_float(a > 0.0f, delta, 0.01f * delta); }
 
+/* Ramachandran, Zoph & Le 2017, "Searching for activation functions"; Elfwing et al. 2018. */
+INLINE vf apply_silu(vf z) { return z * vlogistic(z); }
+INLINE vf derivative_silu(vf z)
+{
+    const vf s = vlogistic(z);
+    return s * (1.0f + z * (1.0f - s));
+}
+
 INLINE vf apply_activation(const int activation, vf z)
 {
     switch (activation) {
@@ -29,52 +40,77 @@ INLINE vf apply_activation(const int activation, vf z)
     __builtin_unreachable();
 }
 
+INLINE vf derivative_of(const int activation, vf z)
+{
+    switch (activation) {
+#define CASE(NAME, name, ...) case SN_##NAME: return derivative_##name(z);
+    SN_ACTIVATIONS_BY_INPUT(CASE)
+#undef CASE
+    }
+    __builtin_unreachable();
+}
+
+/* `derivative` NULL: it is not kept. */
 INLINE void activate_rows(const int activation, const int vectors, float *z, int64_t n_rows, const float *bias,
-                          const float *row_scale, const float *lane_scale)
+                          const float *row_scale, const float *lane_scale, float *derivative)
 {
     for (int64_t r = 0; r < n_rows; r++) {
         const float scale = row_scale ? row_scale[r] : 1.0f;
         UNROLL for (int v = 0; v < vectors; v++)
         {
-            const vf y = load(z + r * SN_LANES + v * WIDTH), b = splat(bias[r]);
+            const int64_t i = r * SN_LANES + v * WIDTH;
+            const vf y = load(z + i), b = splat(bias[r]);
             /* Said explicitly: whether the compiler makes one operation of two may depend on `vectors`, and so would
              * a sample's result on how many there are. */
             const vf x = lane_scale ? fma_(y, load(lane_scale + v * WIDTH) * scale, b) : y + b;
-            store(z + r * SN_LANES + v * WIDTH, apply_activation(activation, x));
+            store(z + i, apply_activation(activation, x));
+            if (derivative) store(derivative + i, derivative_of(activation, x));
         }
     }
 }
 
 /* kernels.h, `activate`: a loop for each activation, without a branch inside. */
 static void activate(int activation, float *z, int64_t n_rows, const float *bias, const float *row_scale,
-                     const float *lane_scale, int lanes)
+                     const float *lane_scale, int lanes, float *derivative)
 {
     const int half = lanes <= SN_LANES / 2;
+#define ACTIVATE(NAME, derivative)                                                                                  \
+    if (half) activate_rows(SN_##NAME, VECTORS / 2, z, n_rows, bias, row_scale, lane_scale, derivative);            \
+    else activate_rows(SN_##NAME, VECTORS, z, n_rows, bias, row_scale, lane_scale, derivative)
     switch (activation) {
-#define CASE(NAME, name, ...)                                                                            \
-    case SN_##NAME:                                                                                      \
-        if (half) activate_rows(SN_##NAME, VECTORS / 2, z, n_rows, bias, row_scale, lane_scale);         \
-        else activate_rows(SN_##NAME, VECTORS, z, n_rows, bias, row_scale, lane_scale);                  \
+#define CASE(NAME, name, ...) case SN_##NAME: ACTIVATE(NAME, NULL); break;
+    SN_ACTIVATIONS_BY_OUTPUT(CASE)
+#undef CASE
+#define CASE(NAME, name, ...)                                                                                       \
+    case SN_##NAME:                                                                                                 \
+        if (derivative) {                                                                                           \
+            ACTIVATE(NAME, derivative);                                                                             \
+        } else {                                                                                                    \
+            ACTIVATE(NAME, NULL);                                                                                   \
+        }                                                                                                           \
         break;
-    SN_ACTIVATIONS(CASE)
+    SN_ACTIVATIONS_BY_INPUT(CASE)
 #undef CASE
     }
+#undef ACTIVATE
 }
 
 /* kernels.h, `chain`. */
 static void chain(int activation, float *z, const float *a, int64_t n_rows, const float *lane_scale)
 {
+#define CHAIN(chained)                                                                                              \
+    for (int64_t r = 0; r < n_rows; r++)                                                                            \
+        UNROLL for (int v = 0; v < VECTORS; v++)                                                                    \
+        {                                                                                                           \
+            const int64_t i = r * SN_LANES + v * WIDTH;                                                             \
+            const vf delta = load(z + i) * load(lane_scale + v * WIDTH), y = load(a + i);                           \
+            store(z + i, chained);                                                                                  \
+        }
     switch (activation) {
-#define CASE(NAME, name, ...)                                                                            \
-    case SN_##NAME:                                                                                      \
-        for (int64_t r = 0; r < n_rows; r++)                                                             \
-            UNROLL for (int v = 0; v < VECTORS; v++)                                                     \
-            {                                                                                            \
-                const int64_t i = r * SN_LANES + v * WIDTH;                                              \
-                store(z + i, chain_##name(load(z + i) * load(lane_scale + v * WIDTH), load(a + i)));     \
-            }                                                                                            \
-        break;
-    SN_ACTIVATIONS(CASE)
+#define CASE(NAME, name, ...) case SN_##NAME: CHAIN(chain_##name(delta, y)) break;
+    SN_ACTIVATIONS_BY_OUTPUT(CASE)
 #undef CASE
+    default: CHAIN(delta * y) /* the derivative itself */
     }
+#undef CHAIN
 }
