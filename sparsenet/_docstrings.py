@@ -10,9 +10,10 @@ hidden_layer_sizes : int or array-like of int, default=(100,)
 
 activation : str, default='relu'
     Activation function of the hidden layers: 'identity', 'logistic', 'tanh', 'relu', as
-    in scikit-learn, 'leaky_relu' (a slope of 0.01 for negative values), or 'silu'
-    (``z / (1 + exp(-z))`` [6]_). The derivative of 'silu' takes 4 bytes for each unit
-    and sample of a mini-batch.""",
+    in scikit-learn, 'leaky_relu' (a slope of 0.01 for negative values), 'silu'
+    (``z / (1 + exp(-z))`` [6]_), or 'gelu' (z times the normal distribution function of
+    z [7]_). The derivatives of the last two take 4 bytes for each unit and sample of a
+    mini-batch.""",
     "training": """\
 solver : {'adam', 'sgd'}, default='adam'
     How weights are updated: with Adam [1]_ or by stochastic gradient descent.
@@ -251,7 +252,10 @@ is handled, gives up the whole call.""",
 
 .. [6] Elfwing, S., Uchibe, E., & Doya, K. (2018). "Sigmoid-weighted linear units for
        neural network function approximation in reinforcement learning." Neural
-       Networks 107, 3-11. https://arxiv.org/abs/1702.03118""",
+       Networks 107, 3-11. https://arxiv.org/abs/1702.03118
+
+.. [7] Hendrycks, D., & Gimpel, K. (2016). "Gaussian error linear units (GELUs)."
+       https://arxiv.org/abs/1606.08415""",
 }
 
 

@@ -257,6 +257,9 @@ def activation_of(activation, z):
     if activation == "silu":
         s = special.expit(z)
         return z * s, s * (1 + z * (1 - s))
+    if activation == "gelu":
+        cdf, density = special.ndtr(z), np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+        return z * cdf, cdf + z * density
     assert activation == "identity"
     return z, one
 

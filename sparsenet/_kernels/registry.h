@@ -32,8 +32,9 @@ typedef struct {
     X(TANH, tanh, .is_signed = 1)             \
     X(RELU, relu, .is_signed = 0)             \
     X(LEAKY_RELU, leaky_relu, .is_signed = 1)
-#define SN_ACTIVATIONS_BY_INPUT(X) \
-    X(SILU, silu, .is_signed = 1, .keeps_derivative = 1)
+#define SN_ACTIVATIONS_BY_INPUT(X)                           \
+    X(SILU, silu, .is_signed = 1, .keeps_derivative = 1)     \
+    X(GELU, gelu, .is_signed = 1, .keeps_derivative = 1)
 #define SN_ACTIVATIONS(X) SN_ACTIVATIONS_BY_OUTPUT(X) SN_ACTIVATIONS_BY_INPUT(X)
 
 /* Losses, with the activation of the output layer that belongs to each: output_<name>, loss_<name> and delta_<name> in
