@@ -9,8 +9,8 @@ import dataclasses
 import numpy as np
 import pytest
 import reference
+from kernel_cases import each_isa
 from reference import LANES
-from test_kernels import each_isa
 
 from sparsenet._kernels._single import Kernels
 from sparsenet._network import Optimizer

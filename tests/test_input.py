@@ -189,7 +189,9 @@ def test_what_float16_does_not_hold_is_no_output(sparse_rows, container, n):
 def test_float16_refuses_X_beyond_its_numbers(container, warm_start):
     rng = np.random.default_rng(0)
     X, y = rng.uniform(-2, 2, (100, 3)), rng.standard_normal(100)
-    model = SparseMLPRegressor(precision="float16", warm_start=warm_start, max_iter=5)
+    model = SparseMLPRegressor(
+        precision="float16", warm_start=warm_start, max_iter=5, random_state=0
+    )
     model.fit(container(X), y)
     expected = model.predict(container(X))
     for large in (65505, 7e4, -1e6, 1e300):
@@ -212,6 +214,8 @@ def test_float16_refuses_X_beyond_its_numbers(container, warm_start):
 def test_float16_says_when_training_leaves_its_numbers(container):
     rng = np.random.default_rng(0)
     X = container(rng.uniform(3e4, 6e4, (100, 20)))
-    model = SparseMLPRegressor(precision="float16", max_iter=5, alpha=0)
+    model = SparseMLPRegressor(
+        precision="float16", max_iter=5, alpha=0, learning_rate_init=1, random_state=0
+    )
     with pytest.raises(ValueError, match="diverged"):
         model.fit(X, rng.standard_normal(100))

@@ -7,52 +7,21 @@ instruction sets.
 import numpy as np
 import pytest
 import reference
+from kernel_cases import (
+    FAN_INS,
+    SEEDS,
+    bits_of,
+    each_format,
+    each_height,
+    each_isa,
+    each_precision,
+    random_floats,
+    random_stored,
+    values,
+)
 from reference import LANES, UNIT_ROUNDOFF
 
-from sparsenet._kernels import available_isas
 from sparsenet._kernels._single import Kernels
-
-FLOATS = ("float32", "float16", "bfloat16")
-PRECISIONS = (*FLOATS, "int8")
-# What is added to stored bytes to make them unsigned; the float formats ignore it.
-FORMATS = [*((precision, 0) for precision in FLOATS), ("int8", 0), ("int8", 128)]
-
-# Around the steps of the vectors (16, 17), of grouped columns (1..5) and of the chunks
-# in which weights are widened (256 / height).
-FAN_INS = (0, 1, 2, 3, 5, 0, 16, 17, 64, 300, 0)
-
-each_isa = pytest.mark.parametrize("isa", available_isas())
-each_precision = pytest.mark.parametrize("precision", PRECISIONS)
-each_format = pytest.mark.parametrize(("precision", "offset"), FORMATS)
-each_height = pytest.mark.parametrize("height", [1, 4])
-
-
-def random_floats(shape, rng):
-    """Values whose magnitudes span a few powers of two."""
-    return (rng.standard_normal(shape) * 2.0 ** rng.integers(-4, 4, shape)).astype(
-        np.float32
-    )
-
-
-def random_stored(shape, precision, rng, offset=128):
-    """Random activations as stored; for int8 all bytes, the extremes often."""
-    if precision != "int8":
-        return reference.to_bits(random_floats(shape, rng), precision)
-    most = 127 + offset
-    stored, extreme = rng.integers(0, most + 1, shape), rng.choice([0, most], shape)
-    return np.where(rng.random(shape) < 0.1, extreme, stored).astype(np.uint8)
-
-
-def values(stored, precision, offset=0):
-    """Numbers that stored activations mean, to be summed exactly."""
-    if precision == "int8":
-        return stored.astype(np.int64) - offset
-    return reference.from_bits(stored, precision).astype(np.float64)
-
-
-def bits_of(array):
-    return np.ascontiguousarray(array).view(f"u{array.itemsize}")
-
 
 # --- activations -------------------------------------------------------------------
 
@@ -166,8 +135,6 @@ def test_first_lane(isa, precision, offset):
 
 
 # --- deltas ------------------------------------------------------------------------
-
-SEEDS = (0, 1, 2**32 - 1, 2**32, 0x9E3779B97F4A7C15, 2**64 - 1)
 
 
 def encode_deltas(kernels, precision, z, row_scale, seed, packed=False):

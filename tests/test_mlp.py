@@ -9,12 +9,24 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import load_digits, make_multilabel_classification
+from sklearn.datasets import make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
-from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from small_estimators import (
+    BOTH,
+    LABELS,
+    PRECISIONS,
+    TARGET,
+    X_TEST,
+    X_TRAIN,
+    Y_TEST,
+    Y_TRAIN,
+    X,
+    small,
+)
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._kernels._dispatch import ACTIVATIONS
@@ -27,7 +39,6 @@ needs_loss = pytest.mark.skipif(
     reason="MLPRegressor has a loss since scikit-learn 1.7",
 )
 
-PRECISIONS = ["float32", "bfloat16", "float16", "int8"]
 NEW_PARAMETERS = {
     "density": "auto",
     "density_distribution": "erdos_renyi",
@@ -40,22 +51,6 @@ NEW_PARAMETERS = {
     "precision": "float32",
     "n_threads": None,
 }
-
-
-def split_digits():
-    X, y = load_digits(return_X_y=True)
-    return train_test_split(X / 16, y, random_state=0, stratify=y)
-
-
-X_TRAIN, X_TEST, Y_TRAIN, Y_TEST = split_digits()
-X, LABELS = X_TRAIN[:300], Y_TRAIN[:300]
-TARGET = np.sin(X.sum(axis=1))
-BOTH = [(SparseMLPClassifier, LABELS), (SparseMLPRegressor, TARGET)]
-
-
-def small(estimator, **parameters):
-    defaults = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
-    return estimator(**defaults | parameters)
 
 
 # --- the interface -----------------------------------------------------------------

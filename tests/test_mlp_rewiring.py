@@ -10,8 +10,8 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, train_test_split
-from test_mlp import BOTH, PRECISIONS, small
-from test_mlp import X as X_SMALL
+from small_estimators import BOTH, PRECISIONS, share_inputs, small
+from small_estimators import X as X_SMALL
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor
 
@@ -41,15 +41,6 @@ def network(**options):
 
 def connections(model):
     return [matrix.indices for matrix in model.coefs_[:2]]
-
-
-def share_inputs(coef):
-    """Whether neighbouring units, four at a time, have the same inputs."""
-    by_unit = np.split(coef.indices, coef.indptr[1:-1])
-    return all(
-        np.array_equal(inputs, by_unit[unit // 4 * 4])
-        for unit, inputs in enumerate(by_unit)
-    )
 
 
 @each_precision

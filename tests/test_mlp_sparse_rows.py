@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from test_mlp import BOTH, PRECISIONS, X_TEST, X, small
+from small_estimators import BOTH, PRECISIONS, X_TEST, X, small
 
 from sparsenet import SparseMLPClassifier
 

@@ -12,17 +12,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import reference
-from reference import LANES, UNIT_ROUNDOFF
-from test_kernels import (
+from kernel_cases import (
     FAN_INS,
     bits_of,
     each_format,
     each_height,
+    each_index,
     each_isa,
     each_precision,
     random_stored,
     values,
 )
+from reference import LANES, UNIT_ROUNDOFF
 
 from sparsenet._kernels._single import Kernels
 
@@ -33,7 +34,6 @@ N_ROWS = {np.uint16: 2**16, np.uint32: 2**16 + 1000}
 each_layout = pytest.mark.parametrize(
     "layout", ["rows", "blocks", "block_columns", "dense"]
 )
-each_index = pytest.mark.parametrize("index", [np.uint16, np.uint32])
 
 
 @dataclass

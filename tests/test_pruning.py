@@ -1,6 +1,8 @@
 """Pruned and converted estimators."""
 
 import pickle
+from copy import deepcopy
+from functools import cache
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
-from test_mlp_rewiring import share_inputs
+from small_estimators import share_inputs
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor, from_sklearn, prune
 
@@ -126,10 +128,22 @@ def test_what_cannot_be_pruned_is_refused(
 # --- from_sklearn ------------------------------------------------------------------
 
 
-def theirs(kind, y=LABELS, **options):
-    settings = SETTINGS | options
+@cache
+def fitted_once(kind, y, options):
     inputs = X if kind is MLPClassifier else X_NUMBERS
-    return kind(**settings).fit(inputs, y), inputs
+    targets = {"labels": LABELS, "numbers": NUMBERS}[y]
+    return kind(**SETTINGS | dict(options)).fit(inputs, targets)
+
+
+def theirs(kind, y=LABELS, **options):
+    """An estimator of scikit-learn, to be changed as one likes, and its inputs."""
+    if y is LABELS or y is NUMBERS:
+        mlp = fitted_once(
+            kind, "labels" if y is LABELS else "numbers", (*options.items(),)
+        )
+        return deepcopy(mlp), X if kind is MLPClassifier else X_NUMBERS
+    inputs = X if kind is MLPClassifier else X_NUMBERS
+    return kind(**SETTINGS | options).fit(inputs, y), inputs
 
 
 CASES = {

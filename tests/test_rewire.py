@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import reference
+from compute_copies import product_weights, transposed_weights
 from problems import (
     PRECISIONS,
     dense,
@@ -15,7 +16,6 @@ from problems import (
     train,
 )
 from scipy import sparse
-from test_layer import product_weights, transposed_weights
 
 from sparsenet._kernels import HAS_OPENMP
 from sparsenet._network import Optimizer

@@ -6,17 +6,17 @@ Bits and bounds as in test_kernels.py and test_products.py.
 import numpy as np
 import pytest
 import reference
-from reference import LANES, UNIT_ROUNDOFF
-from test_kernels import (
+from kernel_cases import (
     SEEDS,
     bits_of,
+    each_index,
     each_isa,
     each_precision,
     random_floats,
     random_stored,
     values,
 )
-from test_products import each_index
+from reference import LANES, UNIT_ROUNDOFF
 
 from sparsenet._kernels._single import Kernels
 

@@ -1,0 +1,34 @@
+"""Small estimators, and digits for them."""
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+
+
+def split_digits():
+    X, y = load_digits(return_X_y=True)
+    return train_test_split(X / 16, y, random_state=0, stratify=y)
+
+
+X_TRAIN, X_TEST, Y_TRAIN, Y_TEST = split_digits()
+X, LABELS = X_TRAIN[:300], Y_TRAIN[:300]
+TARGET = np.sin(X.sum(axis=1))
+BOTH = [(SparseMLPClassifier, LABELS), (SparseMLPRegressor, TARGET)]
+
+
+def small(estimator, **parameters):
+    defaults = {"hidden_layer_sizes": (32,), "max_iter": 5, "random_state": 0}
+    return estimator(**defaults | parameters)
+
+
+def share_inputs(coef):
+    """Whether neighbouring units, four at a time, have the same inputs."""
+    by_unit = np.split(coef.indices, coef.indptr[1:-1])
+    return all(
+        np.array_equal(inputs, by_unit[unit // 4 * 4])
+        for unit, inputs in enumerate(by_unit)
+    )
