@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from sparsenet import _topology, _training, _validation
+from sparsenet import _parameters, _topology, _training, _validation
 from sparsenet._connectivity import LayerTopology, Topology
 from sparsenet._formats import LARGEST
 from sparsenet._input import check_dense_row_lengths, in_rows, read_X, read_X_y
@@ -251,7 +251,7 @@ class BaseSparseMLP(BaseEstimator):
         Whatever ends an attempt leaves no trace, and another thread that predicts
         meanwhile has the model from before.
         """
-        _validation.check_parameters(self)
+        _parameters.check_parameters(self)
         if incremental and self.early_stopping:
             raise ValueError(
                 f"{type(self).__name__}: partial_fit does not support "
@@ -355,9 +355,9 @@ class BaseSparseMLP(BaseEstimator):
             X, y, sample_weight, self._decide, self._score_decided, strata
         )
         structure = {
-            "hidden_layer_sizes": _validation.hidden_layer_sizes(self),
+            "hidden_layer_sizes": _parameters.hidden_layer_sizes(self),
             "activation": self.activation,
-            "density": _validation.density(self),
+            "density": _parameters.density(self),
             "density_distribution": self.density_distribution,
             "block_size": self.block_size,
             "precision": self.precision,
@@ -401,7 +401,7 @@ class BaseSparseMLP(BaseEstimator):
     def _fan_ins(self, layer_sizes):
         """Connections of a unit in each layer, at the start and the end of training."""
         distribution = self.density_distribution
-        final = _topology.fan_ins(_validation.density(self), layer_sizes, distribution)
+        final = _topology.fan_ins(_parameters.density(self), layer_sizes, distribution)
         initial = final
         if self.sparse_training == "gradual":
             first = float(self.initial_density)
@@ -438,7 +438,7 @@ class BaseSparseMLP(BaseEstimator):
     def _check_rows(self, X):
         check_is_fitted(self)
         if self.n_threads is not None:
-            _validation.check_parameter(self, "n_threads")
+            _parameters.check_parameter(self, "n_threads")
         X = read_X(self, X, self._network.precision)
         if self._network.sparse_rows:
             check_dense_row_lengths(self, X, self._network.precision)

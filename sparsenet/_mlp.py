@@ -239,10 +239,7 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        Loss: half the squared error, averaged over the outputs, or half the Poisson
-        deviance. With 'poisson', predictions are the exponential of the last layer,
-        and targets must be >= 0.
+    %(loss)s
 
     %(architecture)s
 

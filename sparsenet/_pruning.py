@@ -7,8 +7,9 @@ from sklearn.base import clone, is_classifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import check_is_fitted
 
-from sparsenet import _topology, _validation
+from sparsenet import _parameters, _topology, _validation
 from sparsenet._base import BaseSparseMLP
+from sparsenet._constraints import listing
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._formats import LARGEST
 from sparsenet._kernels._dispatch import (
@@ -20,7 +21,6 @@ from sparsenet._layer import Layer
 from sparsenet._mlp import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._network import Network
 from sparsenet._training import History
-from sparsenet._validation import listing
 
 
 def prune(estimator, density, *, precision=None):
@@ -85,7 +85,7 @@ def prune(estimator, density, *, precision=None):
     pruned = clone(estimator).set_params(
         density=density, precision=precision, block_size=estimator._network.block_size
     )
-    _validation.check_parameters(pruned)
+    _parameters.check_parameters(pruned)
     _check_same_network(pruned, estimator._structure, "prune")
     fitted = {
         name: value
@@ -170,7 +170,7 @@ def from_sklearn(
         taken["solver"] = "adam"
     cls = SparseMLPClassifier if is_classifier(mlp) else SparseMLPRegressor
     converted = cls(**taken | parameters | {"density": density, "precision": precision})
-    _validation.check_parameters(converted)
+    _parameters.check_parameters(converted)
     _check_same_network(converted, structure, "from_sklearn")
     for name in ("classes_", "feature_names_in_"):
         if hasattr(mlp, name):
@@ -277,7 +277,7 @@ def _require(what, value, expected):
 def _check_same_network(estimator, structure, name):
     """Refuse parameters that say that the fitted network is another one."""
     parameters = estimator.get_params(deep=False)
-    parameters["hidden_layer_sizes"] = _validation.hidden_layer_sizes(estimator)
+    parameters["hidden_layer_sizes"] = _parameters.hidden_layer_sizes(estimator)
     for parameter in ("hidden_layer_sizes", "activation", "loss"):
         value = parameters.get(parameter, structure[parameter])
         if value != structure[parameter]:
@@ -290,7 +290,7 @@ def _check_same_network(estimator, structure, name):
 def _replace_network(estimator, network):
     """Give an estimator a copy of a network, as its parameters want it."""
     fan_ins = _topology.fan_ins(
-        _validation.density(estimator),
+        _parameters.density(estimator),
         network.layer_sizes,
         estimator.density_distribution,
     )
@@ -310,7 +310,7 @@ def _replace_network(estimator, network):
     estimator._network = network
     estimator._choose_pickle()
     estimator._structure = estimator._structure | {
-        "density": _validation.density(estimator),
+        "density": _parameters.density(estimator),
         "density_distribution": estimator.density_distribution,
         "block_size": estimator.block_size,
         "precision": estimator.precision,

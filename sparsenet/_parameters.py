@@ -1,0 +1,468 @@
+"""The estimators' parameters: default, what is allowed and documentation, in one table.
+
+Docstrings and checks come from the table, and a test holds the signatures against it.
+"""
+
+import math
+import textwrap
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+
+from sparsenet._constraints import (
+    Constraint,
+    boolean,
+    check,
+    choice,
+    decay,
+    each,
+    either,
+    fraction,
+    instance,
+    integer,
+    is_number,
+    listing,
+    none,
+    number,
+    units,
+)
+from sparsenet._formats import INT8_MAX_TERMS
+from sparsenet._kernels._dispatch import (
+    ACTIVATIONS,
+    FORMATS,
+    REGRESSOR_LOSSES,
+    SOLVERS,
+)
+from sparsenet._topology import BLOCK_SIZES
+
+
+class Parameter(NamedTuple):
+    """A parameter of the estimators; `kind` is its type in numpydoc's words."""
+
+    default: object
+    constraint: Constraint
+    kind: str
+    text: str
+
+    def documentation(self, name):
+        """The parameter's entry in a docstring."""
+        text = textwrap.indent(textwrap.dedent(self.text).strip(), "    ")
+        return f"{name} : {self.kind}, default={self.default!r}\n{text}"
+
+
+#: In the order of the signatures; `loss` is the regressor's.
+PARAMETERS = {
+    "loss": Parameter(
+        "squared_error",
+        choice(*REGRESSOR_LOSSES),
+        "{'squared_error', 'poisson'}",
+        """
+    Loss: half the squared error, averaged over the outputs, or half the Poisson
+    deviance. With 'poisson', predictions are the exponential of the last layer,
+    and targets must be >= 0.
+    """,
+    ),
+    "hidden_layer_sizes": Parameter(
+        (100,),
+        either(units, each(units, "a sequence of such")),
+        "int or array-like of int",
+        """
+    Number of units in each hidden layer, each in [1, 2**31 - 1]. An empty sequence
+    makes a linear model.
+    """,
+    ),
+    "activation": Parameter(
+        "relu",
+        choice(*ACTIVATIONS),
+        "str",
+        """
+    Activation function of the hidden layers: 'identity', 'logistic', 'tanh', 'relu', as
+    in scikit-learn, 'leaky_relu' (a slope of 0.01 for negative values), 'silu'
+    (``z / (1 + exp(-z))`` [6]_), or 'gelu' (z times the normal distribution function of
+    z [7]_). The derivatives of the last two take 4 bytes for each unit and sample of a
+    mini-batch.
+    """,
+    ),
+    "solver": Parameter(
+        "adam",
+        choice(*SOLVERS)._replace(
+            description="'adam' or 'sgd' ('lbfgs' is not implemented yet)"
+        ),
+        "{'adam', 'sgd'}",
+        """
+    How weights are updated: with Adam [1]_ or by stochastic gradient descent.
+    scikit-learn's 'lbfgs' is not implemented yet and raises an error.
+    """,
+    ),
+    "alpha": Parameter(
+        0.0001,
+        number(0),
+        "float",
+        """
+    Strength of the L2 regularization, >= 0. The loss of a mini-batch contains
+    ``alpha / 2 * ||W||^2``, divided by the sum of its sample weights.
+    """,
+    ),
+    "batch_size": Parameter(
+        "auto",
+        either(choice("auto"), integer(1)),
+        "int or 'auto'",
+        """
+    Size of the mini-batches, >= 1; 'auto' is ``min(200, n_samples)``.
+    """,
+    ),
+    "learning_rate": Parameter(
+        "constant",
+        choice("constant", "invscaling", "adaptive"),
+        "{'constant', 'invscaling', 'adaptive'}",
+        """
+    Schedule of the learning rate. Used only with ``solver='sgd'``.
+
+    - 'constant' is `learning_rate_init` throughout.
+    - 'invscaling' is ``learning_rate_init / (t_ + 1) ** power_t`` in each epoch, where
+      `t_` counts the training samples seen before it.
+    - 'adaptive' starts from `learning_rate_init`, and where training would otherwise
+      stop, it divides by 5 and goes on, until it has reached 1e-6.
+    """,
+    ),
+    "learning_rate_init": Parameter(
+        0.001,
+        number(0, bounds="(]"),
+        "float",
+        """
+    The initial learning rate, > 0.
+    """,
+    ),
+    "power_t": Parameter(
+        0.5,
+        number(0),
+        "float",
+        """
+    Exponent of 'invscaling', >= 0.
+    """,
+    ),
+    "max_iter": Parameter(
+        200,
+        integer(1),
+        "int",
+        """
+    Largest number of epochs of a call of `fit`, >= 1.
+    """,
+    ),
+    "shuffle": Parameter(
+        True,
+        boolean,
+        "bool",
+        """
+    Whether to visit the samples in a new random order in each epoch.
+    """,
+    ),
+    "random_state": Parameter(
+        None,
+        either(
+            none,
+            integer(0, 2**32 - 1),
+            instance("a numpy.random.RandomState", np.random.RandomState),
+        ),
+        "int, RandomState instance or None",
+        """
+    Draws the connections, the initial weights, the validation samples of early
+    stopping and the order of samples. An int makes `fit` reproducible, with any number
+    of threads. From a RandomState only calls that succeed draw.
+    """,
+    ),
+    "tol": Parameter(
+        0.0001,
+        number(0),
+        "float",
+        """
+    An epoch is an improvement if the training loss falls, or the validation score
+    rises, by at least so much, >= 0.
+    """,
+    ),
+    "verbose": Parameter(
+        False,
+        either(boolean, integer(0)),
+        "bool or int",
+        """
+    Whether to print the progress of training.
+    """,
+    ),
+    "warm_start": Parameter(
+        False,
+        boolean,
+        "bool",
+        """
+    Whether `fit` goes on from the weights and connections of the last call, with a new
+    optimizer, or starts anew.
+    """,
+    ),
+    "momentum": Parameter(
+        0.9,
+        number(0, 1),
+        "float",
+        """
+    Momentum of the updates, in [0, 1]. Used only with ``solver='sgd'``.
+    """,
+    ),
+    "nesterovs_momentum": Parameter(
+        True,
+        boolean,
+        "bool",
+        """
+    Whether the momentum is Nesterov's. Used only with ``solver='sgd'``.
+    """,
+    ),
+    "early_stopping": Parameter(
+        False,
+        boolean,
+        "bool",
+        """
+    Whether to set validation samples aside, to stop when their score no longer
+    improves, and to keep the connections and weights with the best score. Not
+    available in `partial_fit`.
+    """,
+    ),
+    "validation_fraction": Parameter(
+        0.1,
+        number(0, 1, bounds="[)"),
+        "float",
+        """
+    Share of the samples that `early_stopping` sets aside, in [0, 1).
+    """,
+    ),
+    "beta_1": Parameter(
+        0.9,
+        decay,
+        "float",
+        """
+    Decay of Adam's estimate of the first moment, in [0, 1).
+    """,
+    ),
+    "beta_2": Parameter(
+        0.999,
+        decay,
+        "float",
+        """
+    Decay of Adam's estimate of the second moment, in [0, 1).
+    """,
+    ),
+    "epsilon": Parameter(
+        1e-08,
+        number(2.0**-126),
+        "float",
+        """
+    Number added to Adam's denominator, >= 2**-126, the smallest one of float32.
+    """,
+    ),
+    "n_iter_no_change": Parameter(
+        10,
+        either(
+            integer(1),
+            Constraint(lambda v: isinstance(v, Real) and v == math.inf, "numpy.inf"),
+        ),
+        "int or numpy.inf",
+        """
+    Training stops after more than so many epochs in a row without improvement.
+    """,
+    ),
+    "max_fun": Parameter(
+        15000,
+        integer(1),
+        "int",
+        """
+    Belongs to ``solver='lbfgs'`` and has no effect without it.
+    """,
+    ),
+    "density": Parameter(
+        "auto",
+        either(choice("auto"), fraction, each(fraction, "one per weight matrix")),
+        "'auto', float or array-like of float",
+        """
+    Share of the connections that exist, in (0, 1].
+
+    - 'auto': a hidden unit keeps a tenth of its inputs, but at least 32 of them (all,
+      where there are fewer). The output layer is dense.
+    - a number: density of all hidden layers together, where a unit keeps at least 8 of
+      its inputs. The output layer is dense.
+    - a sequence: density of each weight matrix, that of the output layer last.
+    """,
+    ),
+    "density_distribution": Parameter(
+        "erdos_renyi",
+        choice("erdos_renyi", "uniform"),
+        "{'erdos_renyi', 'uniform'}",
+        """
+    How a number given as `density` is spread over the hidden layers.
+
+    - 'erdos_renyi': a layer's density is proportional to
+      ``(n_in + n_out) / (n_in * n_out)``, so that narrow layers are denser [2]_.
+    - 'uniform': each has that density.
+    """,
+    ),
+    "block_size": Parameter(
+        1,
+        Constraint(
+            lambda value: is_number(value, Integral) and value in BLOCK_SIZES,
+            listing([str(size) for size in BLOCK_SIZES]),
+        ),
+        "{1, 4}",
+        """
+    How many neighbouring units of a sparse layer share their inputs. Blocks of 4 are
+    chosen, dropped and grown as one, by the sums of their magnitudes [5]_. They are
+    multiplied faster and take fewer bytes in a pickle. The first layer of a network
+    for sparse X has them where its number of units is a multiple of 4.
+    """,
+    ),
+    "sparse_training": Parameter(
+        "set",
+        choice("static", "set", "rigl", "gradual"),
+        "{'static', 'set', 'rigl', 'gradual'}",
+        """
+    How the connections of sparse layers change during training. Their number does not,
+    but with 'gradual'.
+
+    - 'static': not at all; they are drawn at random.
+    - 'set': in each round, every unit drops the connections with the smallest weights
+      and draws as many new ones at random [2]_.
+    - 'rigl': it draws those where the gradient of the last mini-batch is largest
+      instead [3]_. Where there is no gradient, connections stay: those of a unit that
+      is dead, and those of features of a sparse X that the mini-batch lacks.
+    - 'gradual': training starts with `initial_density` and every round prunes the
+      smallest weights of each unit, until `density` is reached [4]_. Time and memory
+      are those of the denser network at first.
+    """,
+    ),
+    "rewire_interval": Parameter(
+        100,
+        integer(1),
+        "int",
+        """
+    Steps (mini-batches) from one round to the next, >= 1, counted over all calls. A
+    round that would come after `rewire_until` comes at the beginning of the next call.
+    A first call without any round warns.
+    """,
+    ),
+    "rewire_fraction": Parameter(
+        0.3,
+        fraction,
+        "float",
+        """
+    Share of the connections that are replaced, in (0, 1]. It falls with each round, to
+    0 along half a cosine wave. Used only with 'set' and 'rigl'.
+    """,
+    ),
+    "rewire_until": Parameter(
+        0.75,
+        Constraint(
+            lambda value: (
+                is_number(value, Real)
+                and (value >= 1 if isinstance(value, Integral) else 0 < value <= 1)
+            ),
+            "a float in (0, 1] or an integer >= 1",
+        ),
+        "float or int",
+        """
+    When connections begin to stay as they are.
+
+    - a float in (0, 1]: after this share of training. Each call of `fit` is a training
+      of `max_iter` epochs, on a warm start, too. A call of `partial_fit` is an epoch,
+      however many samples it has, of the training that the last call of `fit` began or,
+      without one, the first call of `partial_fit`.
+    - an int >= 1: after so many epochs, counted from the first call on and over all
+      calls. Where `fit` is called with few epochs at a time, this makes a schedule as
+      long as all of them; and where 'gradual' is to be done after many calls.
+    """,
+    ),
+    "initial_density": Parameter(
+        1.0,
+        fraction,
+        "float",
+        """
+    Density of the hidden layers before the first round of 'gradual', in (0, 1]; layers
+    start with at least what `density` gives them.
+    """,
+    ),
+    "precision": Parameter(
+        "float32",
+        choice(*FORMATS),
+        "{'float32', 'bfloat16', 'float16', 'int8'}",
+        """
+    Number format of weights, activations and deltas in the forward and backward pass.
+    The optimizer works in float32 in any case. 'float16' holds numbers up to 65,504:
+    X with larger ones is refused, and so are models whose weights or activations
+    become larger.
+    """,
+    ),
+    "n_threads": Parameter(
+        None,
+        either(none, integer(1, 1024)),
+        "int or None",
+        """
+    Number of OpenMP threads, at most 1024. None follows ``OMP_NUM_THREADS``,
+    threadpoolctl and the number of cores. Results do not depend on it.
+    """,
+    ),
+}
+
+
+def documentation(*names):
+    """The entries of some parameters in a docstring."""
+    return "\n\n".join(PARAMETERS[name].documentation(name) for name in names)
+
+
+def check_parameter(estimator, name):
+    """Refuse the value of one parameter if it is out of bounds, as below."""
+    check(estimator, name, getattr(estimator, name), PARAMETERS[name].constraint)
+
+
+def check_parameters(estimator):
+    """Refuse a parameter that is out of bounds.
+
+    Parameters
+    ----------
+    estimator : object
+        Has the method ``get_params``, as scikit-learn's estimators.
+
+    Raises
+    ------
+    ValueError
+        Names the estimator, the parameter, its value and what is allowed.
+    """
+    parameters = estimator.get_params(deep=False)
+    for name, parameter in PARAMETERS.items():
+        if name in parameters and name != "density":
+            check(estimator, name, parameters[name], parameter.constraint)
+    # How many densities there may be depends on how many layers there are.
+    n_matrices = len(hidden_layer_sizes(estimator)) + 1
+    one_each = each(
+        fraction, f"one per weight matrix ({n_matrices} here)", length=n_matrices
+    )
+    check(
+        estimator,
+        "density",
+        estimator.density,
+        either(choice("auto"), fraction, one_each),
+    )
+    if estimator.precision == "int8" and estimator.batch_size != "auto":
+        # A weight's gradient is a sum over the batch in 32 bits.
+        bound = Constraint(
+            lambda value: value <= INT8_MAX_TERMS,
+            f"at most {INT8_MAX_TERMS:,} with precision='int8'",
+        )
+        check(estimator, "batch_size", estimator.batch_size, bound)
+
+
+def hidden_layer_sizes(estimator):
+    """Return the sizes of the hidden layers as a tuple of int."""
+    sizes = estimator.hidden_layer_sizes
+    return (int(sizes),) if isinstance(sizes, Integral) else tuple(map(int, sizes))
+
+
+def density(estimator):
+    """Return the density as "auto", a float or a tuple of float."""
+    value = estimator.density
+    if isinstance(value, str):
+        return value
+    return float(value) if isinstance(value, Real) else tuple(map(float, value))

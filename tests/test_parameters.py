@@ -1,0 +1,245 @@
+"""Parameters: what is allowed, what an error says, and one table of all of it."""
+
+import inspect
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+from sparsenet import _parameters as parameters
+
+FRACTIONS = st.floats(0, 1, exclude_min=True)
+NOT_NUMBERS = st.one_of(
+    st.none(), st.booleans(), st.text(), st.binary(), st.complex_numbers(), st.just({})
+)
+NOT_FINITE = st.sampled_from([math.nan, math.inf, -math.inf, np.float32("nan")])
+
+ALLOWED = {
+    "hidden_layer_sizes": [
+        1,
+        np.int64(7),
+        (),
+        (3,),
+        [3, np.int32(4)],
+        np.array([5, 6]),
+        2**31 - 1,
+    ],
+    "activation": ["identity", "logistic", "tanh", np.str_("relu")],
+    "solver": ["adam", "sgd"],
+    "alpha": [0, 1e-4, np.float32(0.5), Fraction(1, 3)],
+    "batch_size": ["auto", 1, np.int8(100)],
+    "learning_rate": ["constant", "invscaling", "adaptive"],
+    "learning_rate_init": [1e-300, 10],
+    "power_t": [0, 0.5],
+    "max_iter": [1, 10**9],
+    "shuffle": [True, np.False_],
+    "random_state": [None, 0, 2**32 - 1, np.random.RandomState(0)],
+    "tol": [0, 0.1],
+    "verbose": [True, 0, 10],
+    "warm_start": [True, False],
+    "momentum": [0, 1],
+    "nesterovs_momentum": [True, False],
+    "early_stopping": [True, False],
+    "validation_fraction": [0, 0.99],
+    "beta_1": [0, 0.99],
+    "beta_2": [0, 0.99],
+    "epsilon": [1e-30, 2.0**-126],
+    "n_iter_no_change": [1, np.inf],
+    "max_fun": [1, 15000],
+    "density": [
+        "auto",
+        1,
+        1e-9,
+        np.float16(0.5),
+        [0.1, 1],
+        (1, 1),
+        np.array([0.1, 0.2]),
+    ],
+    "density_distribution": ["erdos_renyi", "uniform"],
+    "block_size": [1, 4, np.int64(4)],
+    "sparse_training": ["static", "set", "rigl", "gradual"],
+    "rewire_interval": [1, np.int64(100), 10**9],
+    "rewire_fraction": [1e-9, 0.3, 1],
+    "rewire_until": [1e-9, 0.75, 1.0, 1, np.int64(15)],
+    "initial_density": [1e-9, 0.5, 1],
+    "precision": ["float32", "bfloat16", "float16", "int8"],
+    "n_threads": [None, 1, 1024],
+}
+REFUSED = {
+    "hidden_layer_sizes": [
+        0,
+        -1,
+        1.0,
+        True,
+        "100",
+        b"ab",
+        None,
+        {3, 4},
+        (5, 0),
+        (5, 2**31),
+        (5, 1.5),
+        (True,),
+        ((3,), 4),
+        np.ones((2, 2), int),
+        np.array(3.0),
+    ],
+    "activation": ["ReLU", None, 1, ["relu"]],
+    "solver": ["lbfgs", "adamw", None],
+    "alpha": [10**400, -1e-9, math.nan, math.inf, "0", None, True, 1j],
+    "batch_size": [0, 1.0, "all", True, None],
+    "learning_rate": ["cosine", 0.1, None],
+    "learning_rate_init": [0, -1, math.nan, math.inf, True],
+    "power_t": [-0.1, math.nan],
+    "max_iter": [0, 1.0, 10**400, math.inf, True],
+    "shuffle": [0, 1, "yes", None],
+    "random_state": [-1, 2**32, 1.0, True, "0", np.random.default_rng(0)],
+    "tol": [-1e-9, math.nan, math.inf],
+    "verbose": [-1, "yes", None],
+    "warm_start": [1, None],
+    "momentum": [-0.1, 1.1, math.nan],
+    "nesterovs_momentum": [1],
+    "early_stopping": ["auto", 1],
+    "validation_fraction": [-0.1, 1.0],
+    "beta_1": [1.0, -0.1, math.nan],
+    "beta_2": [1 - 1e-9, 1e300, -0.1, True],
+    "epsilon": [0.0, -1e-8, 1e-38],
+    "n_iter_no_change": [0, 1.5, -math.inf, math.nan],
+    "max_fun": [0],
+    "density": [
+        0,
+        1.5,
+        -0.1,
+        math.nan,
+        "sparse",
+        None,
+        True,
+        [],
+        [0.1],
+        [0.1] * 3,
+        [0.1, 0],
+        [0.1, "auto"],
+        np.full((1, 2), 0.1),
+    ],
+    "density_distribution": ["er", None, 0.1],
+    "block_size": [0, 2, 3, 5, 8, -4, 4.0, True, "4", None, (4, 1)],
+    "sparse_training": ["SET", "dynamic", True, None],
+    "rewire_interval": [0, -1, 100.0, True, "auto", None],
+    "rewire_fraction": [0, 1.1, -0.1, math.nan, True, None],
+    "rewire_until": [0, 0.0, -1, 1.1, 2.0, math.nan, True, "end", None],
+    "initial_density": [0, 1.1, math.nan, "auto", [1.0, 1.0], None],
+    "precision": ["float64", "fp16", np.float32, None],
+    "n_threads": [0, -1, 1025, 2.0, True],
+}
+
+
+def cases(values):
+    return [(name, value) for name in values for value in values[name]]
+
+
+def test_every_parameter_of_the_estimators_is_checked():
+    names = set(SparseMLPRegressor().get_params())
+    assert names == set(parameters.PARAMETERS)
+    assert set(ALLOWED) == set(REFUSED) == names - {"loss"}
+
+
+@pytest.mark.parametrize("estimator", [SparseMLPClassifier, SparseMLPRegressor])
+def test_signatures_are_those_of_the_table(estimator):
+    signature = inspect.signature(estimator.__init__).parameters
+    names = [name for name in parameters.PARAMETERS if name in signature]
+    assert ["self", *names] == list(signature)
+    for name in names:
+        assert signature[name].default == parameters.PARAMETERS[name].default
+        assert f"\n{name} : " in estimator.__doc__
+
+
+@pytest.mark.parametrize(("name", "value"), cases(ALLOWED))
+def test_allowed_value_passes(name, value):
+    parameters.check_parameters(SparseMLPClassifier(**{name: value}))
+
+
+@pytest.mark.parametrize(("name", "value"), cases(REFUSED))
+def test_refused_value_raises_and_the_error_names_the_parameter(name, value):
+    with pytest.raises(
+        ValueError, match=rf"^SparseMLPClassifier: {name}=.*; allowed: "
+    ):
+        parameters.check_parameters(SparseMLPClassifier(**{name: value}))
+
+
+@pytest.mark.parametrize("loss", ["log_loss", None, 1])
+def test_loss_of_the_regressor_is_checked(loss):
+    with pytest.raises(ValueError, match=r"SparseMLPRegressor: loss=.*'poisson'"):
+        parameters.check_parameters(SparseMLPRegressor(loss=loss))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"density": 1.5, "hidden_layer_sizes": (10, 10)},
+            "density=1.5; allowed: 'auto', a number in (0, 1], or one per weight "
+            "matrix (3 here)",
+        ),
+        ({"max_iter": 0}, "max_iter=0; allowed: an integer >= 1"),
+        (
+            {"learning_rate_init": 0},
+            "learning_rate_init=0; allowed: a number > 0",
+        ),
+        (
+            {"validation_fraction": 1},
+            "validation_fraction=1; allowed: a number in [0, 1)",
+        ),
+        ({"n_threads": 0}, "n_threads=0; allowed: None or an integer in [1, 1024]"),
+        (
+            {"solver": "lbfgs"},
+            "solver='lbfgs'; allowed: 'adam' or 'sgd' ('lbfgs' is not implemented yet)",
+        ),
+    ],
+)
+def test_error_says_what_is_allowed(changes, message):
+    with pytest.raises(ValueError) as error:
+        parameters.check_parameters(SparseMLPClassifier(**changes))
+    assert str(error.value) == f"SparseMLPClassifier: {message}"
+
+
+def test_error_shortens_a_long_value():
+    with pytest.raises(ValueError) as error:
+        parameters.check_parameters(SparseMLPClassifier(density=[0.5] * 10_000))
+    assert len(str(error.value)) < 200
+
+
+@given(value=st.one_of(NOT_NUMBERS, NOT_FINITE, st.floats(max_value=0)))
+def test_what_is_not_a_positive_number_is_no_learning_rate(value):
+    with pytest.raises(ValueError, match="learning_rate_init"):
+        parameters.check_parameters(SparseMLPClassifier(learning_rate_init=value))
+
+
+@given(sizes=st.lists(st.integers(1, 2**31 - 1), max_size=6), data=st.data())
+def test_one_density_per_weight_matrix_passes(sizes, data):
+    n_matrices = len(sizes) + 1
+    densities = data.draw(st.lists(FRACTIONS, min_size=n_matrices, max_size=n_matrices))
+    estimator = SparseMLPClassifier(hidden_layer_sizes=sizes, density=densities)
+    parameters.check_parameters(estimator)
+    assert parameters.density(estimator) == tuple(densities)
+    assert parameters.hidden_layer_sizes(estimator) == tuple(sizes)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 100), max_size=4),
+    densities=st.lists(FRACTIONS, max_size=6),
+)
+def test_another_number_of_densities_is_refused(sizes, densities):
+    estimator = SparseMLPClassifier(hidden_layer_sizes=sizes, density=densities)
+    if len(densities) != len(sizes) + 1:
+        with pytest.raises(ValueError, match=f"{len(sizes) + 1} here"):
+            parameters.check_parameters(estimator)
+
+
+def test_int8_batches_that_could_overflow_are_refused():
+    estimator = SparseMLPClassifier(precision="int8", batch_size=65_537)
+    with pytest.raises(ValueError, match="batch_size=65537"):
+        parameters.check_parameters(estimator)
+    parameters.check_parameters(estimator.set_params(batch_size=65_536))
