@@ -497,10 +497,10 @@ cdef class Engine:
         if self.net.features != NULL and run.x.indptr == NULL:
             raise TypeError("X is dense; allowed: CSR, for a network of sparse rows")
         run.targets = checked(
-            y, "y", (np.int32 if sn_losses[self.net.loss].is_of_codes else np.float32,))
+            y, "y", ("<i4" if sn_losses[self.net.loss].is_of_codes else "<f4",))
         if sample_weight is not None:
             run.weights = <const float*>checked(
-                sample_weight, "sample_weight", (np.float32,))
+                sample_weight, "sample_weight", ("<f4",))
         run.order = &order[0]
         run.n_rows = order.shape[0]
         run.batch_size = min(batch_size, run.n_rows)

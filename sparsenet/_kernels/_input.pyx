@@ -29,9 +29,10 @@ cdef const void *address(array) except? NULL:
 cdef const void *checked(array, name, dtypes) except? NULL:
     """The address of an array, if it is of one of these types and has no gaps.
 
-    The last door before the kernels, which take what they get.
+    Types are named as in NumPy's array interface, "<f4". The last door before the
+    kernels, which take what they get.
     """
-    if array.dtype not in dtypes or not array.flags.c_contiguous:
+    if array.dtype.str not in dtypes or not array.flags.c_contiguous:
         names = " or ".join([np.dtype(dtype).name for dtype in dtypes])
         raise TypeError(f"{name} is {array.dtype} with strides {array.strides}; "
                         f"allowed: {names}, C-contiguous")
@@ -42,13 +43,13 @@ cdef Input input_of(X):
     cdef Input x
     x.n_features = X.shape[1]
     values = X if isinstance(X, np.ndarray) else X.data
-    x.data = checked(values, "X", (np.float32, np.float64))
+    x.data = checked(values, "X", ("<f4", "<f8"))
     x.double_precision = values.dtype == np.float64
     x.indptr = x.indices = NULL
     x.wide = 0
     if values is not X:
         x.wide = X.indices.dtype == np.int64
-        index = np.int64 if x.wide else np.int32
+        index = "<i8" if x.wide else "<i4"
         x.indices = checked(X.indices, "X.indices", (index,))
         x.indptr = checked(X.indptr, "X.indptr", (index,))
     return x
