@@ -75,7 +75,6 @@ cdef class Kernels:
         """
         cdef sn_matrix m = matrix_of(LAYOUTS[layout], indptr, indices, weights, len(x),
                                      self.ops)
-        cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int _i
         cdef int64_t tile
         cdef bint tiled = self.ops.tile_columns > 0 and layout == "dense"
@@ -98,7 +97,8 @@ cdef class Kernels:
         with nogil:
             for _i in range(repeat):
                 for tile in range(m.n_tiles):
-                    self.ops.spmm(&m, tile, 0, m.n_blocks, px[tile], offset, lanes, pout)
+                    self.ops.spmm(&m, tile, 0, m.n_blocks, px[tile], offset, lanes,
+                                  pout)
         out[...] = whole[:len(out)]
 
     def tile_samples(self, x, int offset):
@@ -162,7 +162,6 @@ cdef class Kernels:
         """
         cdef sn_matrix m = matrix_of(LAYOUTS[layout], indptr, indices, None,
                                      len(panels[0]), self.ops)
-        cdef int wide = indices is not None and indices.dtype == np.uint32
         cdef int64_t n_panels = len(panels), n_rows = factor.size, strip, block, row
         cdef int64_t n_strips = (n_rows + SN_STRIP_PAIR - 1) // SN_STRIP_PAIR
         cdef int _i

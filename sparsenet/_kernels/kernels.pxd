@@ -106,9 +106,9 @@ cdef extern from "kernels.h" nogil:
                       const int32_t *correction, const float *const *ahead,
                       float *gradient) noexcept nogil
         void (*sddmm_strips)(const sn_matrix *m, int64_t block, void *deltas,
-                              const void *const *x, int64_t n_samples,
-                              const float *factor, const int32_t *correction,
-                              float *gradient) noexcept nogil
+                             const void *const *x, int64_t n_samples,
+                             const float *factor, const int32_t *correction,
+                             float *gradient)noexcept nogil
         int *strip_percent
         int *spmm_strip_percent
         void (*encode)(const float *z, int64_t n_rows, int offset, int lanes,
@@ -135,14 +135,14 @@ cdef extern from "kernels.h" nogil:
                          const void *table, int64_t row_bytes, int encoded,
                          int64_t n_units, float *out) noexcept nogil
         void (*sum_sparse_rows)(const uint32_t *indices, const void *terms,
-                                 int64_t n, const void *table, int64_t row_bytes,
-                                 const void *connections, int wide, int64_t fan_out,
-                                 int64_t height, int64_t n_units,
-                                 float *out) noexcept nogil
+                                int64_t n, const void *table, int64_t row_bytes,
+                                const void *connections, int wide, int64_t fan_out,
+                                int64_t height, int64_t n_units,
+                                float *out)noexcept nogil
         void (*sum_at_connections)(const uint32_t *indices, const void *terms,
-                                    int64_t n, const void *table, int64_t row_bytes,
-                                    const void *connections, int wide, int64_t fan_out,
-                                    int64_t height, float *out) noexcept nogil
+                                   int64_t n, const void *table, int64_t row_bytes,
+                                   const void *connections, int wide, int64_t fan_out,
+                                   int64_t height, float *out)noexcept nogil
 
     ctypedef struct sn_thread_state:
         pass
