@@ -174,7 +174,7 @@ class BaseSparseMLP(BaseEstimator):
         training_state : bool or 'auto', default='auto'
             Whether pickles hold what only training needs: the optimizer's state and,
             with 16 or 8 bits, the weights in float32. With it, a loaded estimator goes
-            on training as this one would, to the same bits, and a pickle takes 8 to 16
+            on training as this one would, to the same bits, and a pickle takes 4 to 14
             bytes more for each connection. 'auto': after `partial_fit`, but not after
             `fit`.
 

@@ -61,15 +61,20 @@ typedef struct {
     X(ADAM, adam, .n_moments = 2)   \
     X(SGD, sgd, .n_moments = 1)
 
-/* Instruction sets, each better than those before: isa/<name>.h each, and is_<name> in isa/dispatch.c. AMX needs a
- * compiler that knows it, and an operating system that is asked for its registers. */
+/* Instruction sets, each better than those before: isa/<name>.h each, and is_<name> in isa/dispatch.c. Those of 2021 and
+ * later need a compiler that knows them, and AMX an operating system that is asked for its registers. */
 #if defined(__x86_64__) && defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
 #define SN_AMX(X) X(amx)
 #else
 #define SN_AMX(X)
 #endif
+#if defined(__x86_64__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
+#define SN_AVX_VNNI(X) X(avx_vnni)
+#else
+#define SN_AVX_VNNI(X)
+#endif
 #if defined(__x86_64__)
-#define SN_ISAS(X) X(portable) X(avx2) X(avx512) X(avx512_vnni) X(avx512_bf16) SN_AMX(X)
+#define SN_ISAS(X) X(portable) X(avx2) SN_AVX_VNNI(X) X(avx512) X(avx512_vnni) X(avx512_bf16) SN_AMX(X)
 #else
 #define SN_ISAS(X) X(portable)
 #endif

@@ -18,8 +18,10 @@ typedef float delta_t; /* kept for the weight gradient */
 typedef int8_t wide_t;
 typedef vi piece_t;
 
-#if ISA_VNNI
+#if ISA_VNNI && VECTOR_BYTES == 64
 INLINE vi byte_dot(vi acc, vi u, vi s) { return (vi)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)u, (__m512i)s); }
+#elif ISA_VNNI
+INLINE vi byte_dot(vi acc, vi u, vi s) { return (vi)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)u, (__m256i)s); }
 #elif VECTOR_BYTES == 64
 /* vpmaddubsw would saturate at u > 127: widen even and odd bytes to 16 bits and use vpmaddwd. */
 INLINE vi pair_dot(vi a, vi b) { return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b); }

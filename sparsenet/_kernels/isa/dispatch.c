@@ -13,6 +13,12 @@ static int has_f16c(void) /* not every compiler's __builtin_cpu_supports knows i
     return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
 static int is_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c(); }
+__attribute__((unused)) static int is_avx_vnni(void)
+{
+    enum { AVX_VNNI = 1 << 4 };
+    unsigned a, b, c, d;
+    return is_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & AVX_VNNI;
+}
 static int is_avx512(void)
 {
     return is_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
