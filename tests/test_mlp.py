@@ -158,7 +158,7 @@ def test_every_activation_learns_in_every_format(precision, activation, containe
         (64, 64), activation, precision=precision, max_iter=30, batch_size=50,
         learning_rate_init=0.005, random_state=0,
     ).fit(container(X_TRAIN), Y_TRAIN)  # fmt: skip
-    assert model.score(container(X_TEST), Y_TEST) > 0.93
+    assert model.score(container(X_TEST), Y_TEST) > 0.9
 
 
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
