@@ -12,7 +12,7 @@ from sparsenet._formats import (
     to_stored,
 )
 from sparsenet._kernels._dispatch import BLOCK_HEIGHT
-from sparsenet._layer import copy_arrays, drawn_weights, glorot_bound, padded
+from sparsenet._layer import Layer, copy_arrays, drawn_weights, glorot_bound, padded
 from sparsenet._topology import (
     average_fan_out,
     block_height,
@@ -209,15 +209,7 @@ class FeatureLayer:
                 layer.table = layer.state
         return layer
 
-    def with_cohorts(self, number=None):
-        """As `Layer.with_cohorts`."""
-        layer = copy.copy(self)
-        if self.cohort is None:
-            layer.cohort = padded((self.n_in, self.fan_out), np.uint16)
-        elif number is not None:
-            layer.cohort = padded(self.cohort.shape, np.uint16)
-            layer.cohort[...] = number[self.cohort]
-        return layer
+    with_cohorts = Layer.with_cohorts
 
     def sum_of_squares(self):
         """Of the weights, for the L2 term of the loss."""
