@@ -16,7 +16,7 @@ from sparsenet._kernels._features cimport (
 from sparsenet._kernels._input cimport Input, address, checked, input_of
 from sparsenet._kernels._matrix cimport matrix_of, pays
 from sparsenet._kernels._memory cimport Arena
-from sparsenet._kernels._random cimport mix
+from sparsenet._kernels._random cimport layer_seed
 from sparsenet._kernels._rewire cimport (
     Growth,
     RowScratch,
@@ -473,7 +473,7 @@ cdef class Engine:
                 if not run.features.out_of_memory:
                     run_panels(&run, run.batch_size, seed)
             for l in range(self.net.n_layers):
-                growth.seed = mix(seed, ~<uint64_t>l)
+                growth.seed = layer_seed(seed, l)
                 if run.features.out_of_memory:
                     break
                 if l == 0 and self.net.features != NULL:

@@ -21,7 +21,7 @@ from libc.string cimport memcpy, memset
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels._input cimport Input
 from sparsenet._kernels._memory cimport Arena, allocate
-from sparsenet._kernels._random cimport mix
+from sparsenet._kernels._random cimport row_seed
 from sparsenet._kernels.kernels cimport (
     SN_LANES,
     sn_format_kernels,
@@ -250,7 +250,7 @@ cdef void keep_rows(const FeatureRun *run, const sn_format_kernels *ops,
     for lane in range(n):
         sample = first_sample + lane
         run.delta_scale[sample] = ops.encode_row(
-            s.rows + lane * n_units, n_units, 1, mix(seed, lane),
+            s.rows + lane * n_units, n_units, 1, row_seed(seed, lane),
             run.deltas + sample * run.delta_bytes)
 
 
@@ -395,7 +395,8 @@ cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
     if f.scale != NULL:
         for k in range(n_terms):
             s.values[k] = batch.values[begin + k] * run.delta_scale[samples[k]]
-        factor = ops.encode_terms(s.values, n_terms, 1, mix(seed, feature), s.terms)
+        factor = ops.encode_terms(s.values, n_terms, 1, row_seed(seed, feature),
+                                  s.terms)
         terms = s.terms
     if dense or f.connections == NULL:
         ops.sum_rows(samples, terms, n_terms, run.deltas, run.delta_bytes, 1,

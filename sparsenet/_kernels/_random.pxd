@@ -1,4 +1,10 @@
-"""Counter-based random numbers: seeds for what a step draws."""
+"""Counter-based random numbers: a seed for each thing that a step draws.
+
+A step's seed has a stream for each panel (region 1), for each layer (region 2, and a
+round of rewiring) and for a first layer of sparse rows; numbers of layers are
+complemented, so that no two streams of a step are one. Those of a panel and of a layer
+have one for each of their rows.
+"""
 
 from libc.stdint cimport uint64_t
 
@@ -9,3 +15,25 @@ cdef inline uint64_t mix(uint64_t x, uint64_t y) noexcept nogil:
     z = (z ^ (z >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
     z = (z ^ (z >> 27)) * <uint64_t>0x94D049BB133111EB
     return z ^ (z >> 31)
+
+
+cdef inline uint64_t step_seed(uint64_t network_seed, uint64_t step) noexcept nogil:
+    return mix(network_seed, step)
+
+
+cdef inline uint64_t panel_seed(uint64_t step_seed, uint64_t panel) noexcept nogil:
+    return mix(step_seed, panel)
+
+
+cdef inline uint64_t layer_seed(uint64_t step_seed, uint64_t layer) noexcept nogil:
+    return mix(step_seed, ~layer)
+
+
+cdef inline uint64_t row_seed(uint64_t seed, uint64_t row) noexcept nogil:
+    """Of a layer of a panel, a row or feature of a layer, or a draw of a row."""
+    return mix(seed, row)
+
+
+cdef inline uint64_t repair_seed(uint64_t layer_seed, uint64_t column) noexcept nogil:
+    """Of a column that has lost its last connection."""
+    return mix(layer_seed, ~column)

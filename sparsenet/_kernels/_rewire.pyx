@@ -23,7 +23,7 @@ from sparsenet._kernels._features cimport (
 )
 from sparsenet._kernels._input cimport address
 from sparsenet._kernels._memory cimport Arena
-from sparsenet._kernels._random cimport mix
+from sparsenet._kernels._random cimport repair_seed, row_seed
 from sparsenet._kernels._steps cimport (
     CLayer,
     Run,
@@ -158,7 +158,8 @@ cdef int64_t grow_at_random(const Rows *rows, int64_t row, int64_t n, uint64_t s
     for i in range(rows.length):
         s.taken[column_at(rows.columns, rows.wide, first + i)] = 1
     while n_grown < n:
-        column = <uint32_t>(((mix(seed, draw) >> 32) * <uint64_t>rows.n_columns) >> 32)
+        column = <uint32_t>(
+            ((row_seed(seed, draw) >> 32) * <uint64_t>rows.n_columns) >> 32)
         draw += 1
         if not s.taken[column]:
             s.taken[column] = 1
@@ -248,7 +249,7 @@ cdef int64_t rewire_row(const Rows *rows, int64_t row, const Growth *growth,
                         const float *gradients, int64_t stride,
                         RowScratch *s) noexcept nogil:
     """Drop and grow connections of one row; returns how many are new."""
-    cdef uint64_t seed = mix(growth.seed, row)
+    cdef uint64_t seed = row_seed(growth.seed, row)
     # Rounded at random, so that a small fraction of a few connections is not nothing.
     cdef int64_t n = <int64_t>(
         growth.fraction * rows.length + (seed >> 40) * (1.0 / (1 << 24)))
@@ -335,7 +336,7 @@ cdef void keep_columns_alive(const Rows *rows, const Growth *growth,
         if n_spare == 0:
             break
         for attempt in range(min(rows.n_rows, ATTEMPTS)):
-            row = <int64_t>((mix(growth.seed, ~<uint64_t>column) + attempt)
+            row = <int64_t>((repair_seed(growth.seed, column) + attempt)
                             % <uint64_t>rows.n_rows)
             least = ~<uint64_t>0
             for i in range(rows.length):
@@ -513,7 +514,7 @@ cdef int64_t rewire_block(Run *run, int l, const Rows *rows, int64_t first,
         # All columns of a few rows: never the whole gradient.
         point_to_panels(run.net, l, run.panels, run.batch_size, s.step)
         block_gradient(run.net, l, first, SN_BLOCK_HEIGHT, NULL, rows.n_columns,
-                       run.panels, run.batch_size, mix(growth.seed, first), s.step,
+                       run.panels, run.batch_size, row_seed(growth.seed, first), s.step,
                        NULL, s.gradient, bias_gradient)
     if rows.height > 1:
         # Rows that only complete a block have no connections to count.

@@ -21,7 +21,7 @@ from libc.string cimport memset
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels._features cimport keep_rows, learn, plan, settle, sum_features
 from sparsenet._kernels._input cimport Input, pack
-from sparsenet._kernels._random cimport mix
+from sparsenet._kernels._random cimport layer_seed, panel_seed, row_seed, step_seed
 from sparsenet._kernels.kernels cimport (
     SN_ADAM,
     SN_BLOCK_COLUMNS,
@@ -175,7 +175,8 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
         scale = panel.delta_scale + l * SN_LANES
         if not at_once or l == net.n_layers - 1:
             ops.encode_deltas(z, layer.n_out, layer.row_scale,
-                              layer.transpose.layout == SN_BLOCK_COLUMNS, mix(seed, l),
+                              layer.transpose.layout == SN_BLOCK_COLUMNS,
+                              row_seed(seed, l),
                               panel.deltas[l], s.operand if l > 0 else NULL, scale)
         if l == 0:
             break
@@ -259,7 +260,7 @@ cdef void prepare_rows(const Net *net, int l, int64_t first_row, int64_t n_rows,
         bias_gradient[h] = ops.prepare(
             kept, n_panels, <const float**>(s.pointers + 3 * n_panels),
             <const float**>(s.pointers + 2 * n_panels), layer.input_offset,
-            mix(seed, row), <char*>s.prepared + h * operand_row, &factor[h],
+            row_seed(seed, row), <char*>s.prepared + h * operand_row, &factor[h],
             &correction[h])
 
 
@@ -406,7 +407,7 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
         run.step.inv_weight = run.inv_weight[known]
         run.step.learning_rate = run.rates + known * run.step.n_cohorts
         run.n_steps += 1
-        seed = mix(run.seed, run.n_steps)
+        seed = step_seed(run.seed, run.n_steps)
         batch = batch_at(run, run.start)
         run_panels(run, batch, seed)
         if sparse:
@@ -518,10 +519,10 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
                 target[o * SN_LANES + lane] = targets[rows[lane] * n_outputs + o]
     forward(net, &run.x, rows, n, panel, s)
     panel.loss = kernels.loss(net.loss, s.z, n_outputs, s.target, s.weight)
-    deltas = backward(net, panel, n, s, mix(seed, p))
+    deltas = backward(net, panel, n, s, panel_seed(seed, p))
     if net.features != NULL:
         keep_rows(&run.features, net.ops, deltas, p * SN_LANES, n,
-                  mix(mix(seed, p), net.n_layers), &s.features)
+                  row_seed(panel_seed(seed, p), net.n_layers), &s.features)
     kernels.leave(&state)
 
 
@@ -529,9 +530,8 @@ cdef void update_task(Run *run, const Task *task, int64_t batch, Scratch *s,
                       uint64_t seed) noexcept nogil:
     cdef sn_thread_state state
     kernels.enter(&state)
-    # Complemented: region 1 counts panels where this counts layers.
     update_rows(run.net, task, run.panels, batch, &run.step,
-                mix(seed, ~<uint64_t>task.layer), s)
+                layer_seed(seed, task.layer), s)
     kernels.leave(&state)
 
 
@@ -548,9 +548,9 @@ cdef void update_range(Run *run, int64_t end, int64_t r, Scratch *s,
                        uint64_t seed) noexcept nogil:
     cdef sn_thread_state state
     kernels.enter(&state)
-    # A seed that no layer of region 2 has.
+    # As of a layer behind the last one: region 2 has the others.
     learn(&run.features, run.net.ops, &run.step, run.steps_here, end, r,
-          mix(seed, ~<uint64_t>run.net.n_layers), &s.features)
+          layer_seed(seed, run.net.n_layers), &s.features)
     kernels.leave(&state)
 
 
