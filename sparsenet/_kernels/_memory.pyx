@@ -52,7 +52,7 @@ cdef class Arena:
 
     Of those for one pass, one block of up to 16 MB is kept for the next pass of the
     process. Fresh memory costs a page fault for each 4 KB, which made a call of
-    `partial_fit` with one mini-batch take 3.8 ms instead of 2.3 (784-1024-1024-10 at
+    `partial_fit` with one mini-batch take 3.8 ms instead of 2.5 (784-1024-1024-10 at
     density 0.1, Zen 5).
     """
 
