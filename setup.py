@@ -123,10 +123,10 @@ class BuildKernels(build_ext):
         return None
 
 
-def extension(name):
+def extension(source):
     return Extension(
-        f"sparsenet._kernels.{name}",
-        sources=[str(KERNELS / f"{name}.pyx")],
+        ".".join(source.with_suffix("").parts),
+        sources=[str(source)],
         depends=INTERFACE,
         include_dirs=[str(KERNELS)],
         libraries=["m"] if os.name == "posix" else [],
@@ -136,17 +136,7 @@ def extension(name):
 
 setup(
     ext_modules=cythonize(
-        [
-            extension("_dispatch"),
-            extension("_input"),
-            extension("_matrix"),
-            extension("_memory"),
-            extension("_features"),
-            extension("_steps"),
-            extension("_rewire"),
-            extension("_engine"),
-            extension("_single"),
-        ],
+        [extension(source) for source in sorted(KERNELS.glob("**/*.pyx"))],
         compiler_directives={
             "language_level": 3,
             "boundscheck": False,

@@ -12,8 +12,8 @@ from sparsenet._formats import (
     to_stored,
 )
 from sparsenet._kernels._dispatch import BLOCK_HEIGHT, weight_group, weight_tile
-from sparsenet._kernels._engine import PADDING
-from sparsenet._kernels._rewire import transpose
+from sparsenet._kernels.train.engine import PADDING
+from sparsenet._kernels.train.rewire import transpose
 from sparsenet._topology import index_dtype, largest_connections, random_connections
 
 

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._formats import are_finite
 from sparsenet._kernels._dispatch import CODE_LOSSES, N_MOMENTS
-from sparsenet._kernels._engine import Engine
+from sparsenet._kernels.train.engine import Engine
 from sparsenet._layer import Layer
 from sparsenet._rewiring import Rewiring
 from sparsenet._state import DAMAGED, check_state, checksum

@@ -15,7 +15,7 @@ from scipy import sparse
 from sklearn.datasets import load_digits
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor
-from sparsenet._kernels import _memory
+from sparsenet._kernels.train import memory
 from sparsenet._network import Network
 from sparsenet._state import checksum
 
@@ -182,7 +182,7 @@ def test_a_lack_of_memory_leaves_the_estimator_as_it_was(precision, container):
     expected = copy.deepcopy(model).partial_fit(rows, LABELS)
     n, failures = 0, 0
     while True:
-        _memory.fail_after(n)
+        memory.fail_after(n)
         try:
             model.partial_fit(rows, LABELS)
         except MemoryError:
@@ -190,7 +190,7 @@ def test_a_lack_of_memory_leaves_the_estimator_as_it_was(precision, container):
         else:
             break
         finally:
-            _memory.fail_after(-1)
+            memory.fail_after(-1)
         assert bits(model) == before
         n += 1
     assert failures > 20

@@ -7,7 +7,7 @@ import subprocesses
 
 from sparsenet._kernels import available_isas, current_isa
 from sparsenet._kernels._dispatch import FORMATS, weight_group, weight_tile
-from sparsenet._kernels._single import Kernels
+from sparsenet._kernels.testing.kernels import Kernels
 
 TRAIN = """
 import numpy as np

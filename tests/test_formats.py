@@ -14,7 +14,7 @@ from sparsenet._formats import (
 )
 from sparsenet._kernels import available_isas
 from sparsenet._kernels._dispatch import FORMATS
-from sparsenet._kernels._single import Kernels
+from sparsenet._kernels.testing.kernels import Kernels
 
 SIXTEEN_BITS = ("float16", "bfloat16")
 

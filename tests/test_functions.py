@@ -9,7 +9,7 @@ from reference import ACTIVATIONS, LANES, LOSSES, UNIT_ROUNDOFF
 
 from sparsenet._kernels import available_isas
 from sparsenet._kernels._dispatch import KEEP_DERIVATIVE
-from sparsenet._kernels._single import Kernels
+from sparsenet._kernels.testing.kernels import Kernels
 from sparsenet._network import Optimizer
 
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -21,7 +21,7 @@ from kernel_cases import (
 )
 from reference import LANES, UNIT_ROUNDOFF
 
-from sparsenet._kernels._single import Kernels
+from sparsenet._kernels.testing.kernels import Kernels
 
 # --- activations -------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import subprocesses
 from problems import random_data, random_network, state, train
 from scipy import sparse
 
-from sparsenet._kernels import _memory
+from sparsenet._kernels.train import memory
 from sparsenet._network import Optimizer
 
 ADAM = Optimizer("adam", 0.01)
@@ -15,7 +15,7 @@ ADAM = Optimizer("adam", 0.01)
 @pytest.fixture(autouse=True)
 def _no_failures_left():
     yield
-    _memory.fail_after(-1)
+    memory.fail_after(-1)
 
 
 def rows(n, n_features=400):
@@ -40,7 +40,7 @@ def test_each_allocation_of_a_pass_may_fail(precision, sparse_rows):
     n, done = 0, False
     while not done:
         attempt = network.copy()
-        _memory.fail_after(n)
+        memory.fail_after(n)
         try:
             train(attempt, X, y, **options)
         except MemoryError:
@@ -48,7 +48,7 @@ def test_each_allocation_of_a_pass_may_fail(precision, sparse_rows):
         else:
             done = True
         finally:
-            _memory.fail_after(-1)
+            memory.fail_after(-1)
         if sparse_rows and n % 7 == 0:  # what is left is memory that may be used
             assert attempt.predict(X, 1).shape == (300, 3)
     assert n > (100 if sparse_rows else 20)
@@ -61,7 +61,7 @@ def test_each_allocation_of_a_prediction_may_fail(n_threads):
     expected = network.predict(X, n_threads)
     n = 0
     while True:
-        _memory.fail_after(n)
+        memory.fail_after(n)
         try:
             actual = network.predict(X, n_threads)
         except MemoryError:
@@ -76,7 +76,7 @@ PLANNING = """
 import numpy as np
 from problems import random_network, train
 from scipy import sparse
-from sparsenet._kernels import _memory
+from sparsenet._kernels.train import memory
 from sparsenet._network import Optimizer
 
 # Of the first range's features there are many in a batch, of the others few: counts
@@ -89,13 +89,13 @@ X, y = sparse.csr_array(X), rng.integers(0, 3, 4000).astype(np.int32)
 failures = 0
 for n in range(0, 400, 3):
     network = random_network((4000, 18, 3), (0.5, 1.0), sparse_rows=True)
-    _memory.fail_after(n)
+    memory.fail_after(n)
     try:
         train(network, X, y, order=np.arange(2000), batch_size=500,
               optimizer=Optimizer("adam", 0.01))
     except MemoryError:
         failures += 1
-    _memory.fail_after(-1)
+    memory.fail_after(-1)
 assert failures > 20, failures
 print("alive")
 """

@@ -25,7 +25,7 @@ from kernel_cases import (
 )
 from reference import LANES, UNIT_ROUNDOFF
 
-from sparsenet._kernels._single import Kernels
+from sparsenet._kernels.testing.kernels import Kernels
 
 N_FEATURES = 333
 # Panels so tall that the last features need all bits of their index.

@@ -18,7 +18,7 @@ from kernel_cases import (
 )
 from reference import LANES, UNIT_ROUNDOFF
 
-from sparsenet._kernels._single import Kernels
+from sparsenet._kernels.testing.kernels import Kernels
 
 # Around the vectors (16), their tiles (64, 128) and what two tiles leave over; and 7
 # vectors of 4, 8 and 16.

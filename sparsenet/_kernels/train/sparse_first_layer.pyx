@@ -19,15 +19,15 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
-from sparsenet._kernels._input cimport Input
-from sparsenet._kernels._memory cimport Arena, allocate
-from sparsenet._kernels._random cimport row_seed
 from sparsenet._kernels.kernels cimport (
     SN_LANES,
     sn_format_kernels,
     sn_kernels,
     sn_optimizer,
 )
+from sparsenet._kernels.train.input cimport Input
+from sparsenet._kernels.train.memory cimport Arena, allocate
+from sparsenet._kernels.train.random cimport row_seed
 
 cdef const sn_kernels *kernels = kernels_in_use()
 

@@ -1,15 +1,19 @@
-"""What the two regions of a training step share."""
+"""What a network is made of here, and a pass over data: all that passes share."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from sparsenet._kernels._features cimport FeatureRun, Features, FeatureScratch
-from sparsenet._kernels._input cimport Input
 from sparsenet._kernels.kernels cimport (
     SN_LANES,
     sn_format,
     sn_format_kernels,
     sn_matrix,
     sn_optimizer,
+)
+from sparsenet._kernels.train.input cimport Input
+from sparsenet._kernels.train.sparse_first_layer cimport (
+    FeatureRun,
+    Features,
+    FeatureScratch,
 )
 
 cdef enum:
@@ -70,59 +74,50 @@ cdef struct Task:
     int64_t begin
     int64_t end
 
-cdef struct Run:             # a pass over the training rows
-    const Net *net
+cdef struct Data:            # the training rows
     Input x
     const void *targets
     const float *weights     # NULL: ones
     const int64_t *order
     int64_t n_rows
     int64_t batch_size
-    int64_t start            # rows done
-    int64_t weighed          # rows whose batches have been weighed, for steps to come
-    int64_t n_steps
+
+cdef struct Memory:
+    int64_t n_tasks
+    Task *tasks              # of region 2
+    Panel *panels
+    Scratch *scratch         # one a thread
+
+cdef struct Run:             # a pass over the training rows
+    const Net *net
+    Data data
+    Memory memory
+    FeatureRun features
     uint64_t seed
+    int panel_threads        # of region 1
+    int row_threads          # and 2
+    double work              # multiply-adds of a step, about
+    # The step
+    sn_optimizer step
     double learning_rate
     double beta_1
     double beta_2
     double young_rate
-    sn_optimizer step
     double *decays           # [2][n_cohorts] beta ** age, in steps, of each cohort
     # What is known of the steps of this pass up to `n_weighed`; unless rows are sparse,
     # of one at a time.
     int64_t *first_row
     float *rates             # [step][n_cohorts]
     float *inv_weight        # [step]
-    int64_t n_tasks
-    Task *tasks
-    Panel *panels
-    Scratch *scratch
-    FeatureRun features
-    int64_t steps_here       # steps of this pass
+    # How far the pass has come
+    int64_t start            # rows done
+    int64_t weighed          # rows whose batches have been weighed, for steps to come
+    int64_t n_steps          # of all passes
+    int64_t steps_here       # of this pass
     int64_t n_weighed        # and those whose batches have been weighed
-    int panel_threads
-    int row_threads
-    double work              # multiply-adds of a step, about
     double loss
     double total_weight
 
 
 cdef inline int64_t panels_of(int64_t n_samples) noexcept nogil:
     return (n_samples + SN_LANES - 1) // SN_LANES
-
-
-cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil
-cdef void plan_batch(Run *run, int64_t first_row, int64_t step) noexcept nogil
-cdef void run_panels(Run *run, int64_t batch, uint64_t seed) noexcept nogil
-cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t batch,
-                          Scratch *s) noexcept nogil
-cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t height,
-                         const void *columns, int64_t n, Panel *panels,
-                         int64_t batch, uint64_t seed, Scratch *s,
-                         const float *const *ahead, float *gradient,
-                         float *bias_gradient) noexcept nogil
-cdef void encode_blocks(const Net *net, int l, int64_t begin,
-                        int64_t end) noexcept nogil
-cdef void settle_features(Run *run) noexcept nogil
-cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *panels,
-                         Scratch *scratch, int n_threads, float *out) noexcept nogil

@@ -12,7 +12,7 @@ import reference
 from kernel_cases import each_isa
 from reference import LANES
 
-from sparsenet._kernels._single import Kernels
+from sparsenet._kernels.testing.kernels import Kernels
 from sparsenet._network import Optimizer
 
 OPTIMIZERS = {

@@ -15,27 +15,26 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
-from sparsenet._kernels._features cimport (
-    Features,
-    PlannedBatch,
-    gradient,
-    write_table,
-)
-from sparsenet._kernels._input cimport address
-from sparsenet._kernels._memory cimport Arena
-from sparsenet._kernels._random cimport repair_seed, row_seed
-from sparsenet._kernels._steps cimport (
-    CLayer,
-    Run,
-    block_gradient,
-    encode_blocks,
-    point_to_panels,
-)
 from sparsenet._kernels.kernels cimport (
     SN_ADAM,
     SN_BLOCK_HEIGHT,
     sn_kernels,
     sn_thread_state,
+)
+from sparsenet._kernels.train.input cimport address
+from sparsenet._kernels.train.memory cimport Arena
+from sparsenet._kernels.train.network cimport CLayer, Run
+from sparsenet._kernels.train.random cimport repair_seed, row_seed
+from sparsenet._kernels.train.sparse_first_layer cimport (
+    Features,
+    PlannedBatch,
+    gradient,
+    write_table,
+)
+from sparsenet._kernels.train.update cimport (
+    block_gradient,
+    encode_blocks,
+    point_to_panels,
 )
 
 import numpy as np
@@ -512,9 +511,10 @@ cdef int64_t rewire_block(Run *run, int l, const Rows *rows, int64_t first,
     kernels.enter(&state)
     if growth.by_gradient:
         # All columns of a few rows: never the whole gradient.
-        point_to_panels(run.net, l, run.panels, run.batch_size, s.step)
+        point_to_panels(run.net, l, run.memory.panels, run.data.batch_size, s.step)
         block_gradient(run.net, l, first, SN_BLOCK_HEIGHT, NULL, rows.n_columns,
-                       run.panels, run.batch_size, row_seed(growth.seed, first), s.step,
+                       run.memory.panels, run.data.batch_size,
+                       row_seed(growth.seed, first), s.step,
                        NULL, s.gradient, bias_gradient)
     if rows.height > 1:
         # Rows that only complete a block have no connections to count.
@@ -590,7 +590,7 @@ cdef RowScratch *row_scratches(Arena arena, Run *run, int n_threads,
     cdef RowScratch *s = <RowScratch*>arena.take(n_threads * sizeof(RowScratch))
     cdef int t
     for t in range(n_threads):
-        s[t].step = &run.scratch[t]
+        s[t].step = &run.memory.scratch[t]
         s[t].keys = <uint64_t*>arena.take((2 * n + 16) * 8)
         s[t].taken = <uint8_t*>arena.take(n)
         s[t].dropped = <uint8_t*>arena.take(n)

@@ -2,7 +2,6 @@
 
 from libc.stdint cimport int64_t
 
-from sparsenet._kernels._input cimport address
 from sparsenet._kernels.kernels cimport (
     SN_BLOCK_COLUMNS,
     SN_BLOCK_HEIGHT,
@@ -11,6 +10,7 @@ from sparsenet._kernels.kernels cimport (
     sn_format_kernels,
     sn_matrix,
 )
+from sparsenet._kernels.train.input cimport address
 
 import numpy as np
 

@@ -5,40 +5,6 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
-from sparsenet._kernels._features cimport (
-    FeatureRange,
-    Features,
-    PlannedBatch,
-    Progress,
-    release,
-    take_scratch,
-)
-from sparsenet._kernels._input cimport Input, address, checked, input_of
-from sparsenet._kernels._matrix cimport matrix_of, pays
-from sparsenet._kernels._memory cimport Arena
-from sparsenet._kernels._random cimport layer_seed
-from sparsenet._kernels._rewire cimport (
-    Growth,
-    RowScratch,
-    rewire_features,
-    rewire_layer,
-    row_scratches,
-)
-from sparsenet._kernels._steps cimport (
-    ROWS,
-    CLayer,
-    Net,
-    Panel,
-    Run,
-    Scratch,
-    Task,
-    panels_of,
-    plan_batch,
-    predict_panels,
-    run_panels,
-    run_steps,
-    settle_features,
-)
 from sparsenet._kernels.kernels cimport (
     SN_BLOCK_COLUMNS,
     SN_BLOCK_HEIGHT,
@@ -52,13 +18,49 @@ from sparsenet._kernels.kernels cimport (
     sn_formats,
     sn_losses,
 )
+from sparsenet._kernels.train.input cimport Input, address, checked, input_of
+from sparsenet._kernels.train.matrix cimport matrix_of, pays
+from sparsenet._kernels.train.memory cimport Arena
+from sparsenet._kernels.train.network cimport (
+    ROWS,
+    CLayer,
+    Net,
+    Panel,
+    Run,
+    Scratch,
+    Task,
+    panels_of,
+)
+from sparsenet._kernels.train.predict cimport predict_panels
+from sparsenet._kernels.train.random cimport layer_seed
+from sparsenet._kernels.train.rewire cimport (
+    Growth,
+    RowScratch,
+    rewire_features,
+    rewire_layer,
+    row_scratches,
+)
+from sparsenet._kernels.train.sparse_first_layer cimport (
+    FeatureRange,
+    Features,
+    PlannedBatch,
+    Progress,
+    release,
+    take_scratch,
+)
+from sparsenet._kernels.train.step cimport (
+    plan_batch,
+    run_panels,
+    run_steps,
+    settle_features,
+)
 
 import time
 
 import numpy as np
 
 from sparsenet._kernels._dispatch import ACTIVATIONS, FORMATS, LOSSES, SOLVERS
-from sparsenet._kernels.governor import ThreadGovernor
+from sparsenet._kernels.train.adaptive_threads import AdaptiveThreads
 
 #: Elements that must follow each weight array: kernels read whole vectors.
 PADDING = 64
@@ -110,7 +112,7 @@ cdef class Engine:
     cdef Arena arena
     cdef list arrays
     cdef readonly int64_t n_batches  # of the last pass
-    cdef object governor
+    cdef object threads
     cdef int64_t n_tasks
     cdef Task *tasks
     cdef int64_t connections
@@ -173,7 +175,7 @@ cdef class Engine:
                 for i in range(4):
                     c.moments[i] = <float*>address(layer.moments[i])
         self.cut_into_tasks()
-        self.governor = ThreadGovernor()
+        self.threads = AdaptiveThreads()
 
     cdef int take_features(self, layer, CLayer *c) except -1:
         """Take a first layer that is stored by feature."""
@@ -307,7 +309,7 @@ cdef class Engine:
             # Once for all passes: it decides who works on a feature, not on what.
             rows = min(X.shape[0], SAMPLED_ROWS)
             counts = np.bincount(X.indices[:X.indptr[rows]], minlength=n_features)
-            met = counts * (run.batch_size / rows)  # in a batch
+            met = counts * (run.data.batch_size / rows)  # in a batch
             work = met + UPDATE_COST * -np.expm1(-met) + 1e-3
             self.feature_work = np.cumsum(work)
         share = self.feature_work.max() * np.arange(1, n) / n
@@ -337,13 +339,13 @@ cdef class Engine:
             self.features.n_features * sizeof(Progress))
         run.features.delta_bytes = units * self.net.ops.row_size
         run.features.deltas = <char*>arena.take(
-            run.batch_size * run.features.delta_bytes + 512)
-        run.features.delta_scale = <float*>arena.take(run.batch_size * 4)
+            run.data.batch_size * run.features.delta_bytes + 512)
+        run.features.delta_scale = <float*>arena.take(run.data.batch_size * 4)
         largest = self.take_ranges(arena, run, X, n_threads)
         longest = int(np.diff(X.indptr).max())
         for t in range(n_threads):
-            take_scratch(arena, &self.features, &run.scratch[t].features, longest,
-                         run.batch_size, largest)
+            take_scratch(arena, &self.features, &run.memory.scratch[t].features,
+                         longest, run.data.batch_size, largest)
         return 0
 
     cdef int cut_into_tasks(self) except -1:
@@ -411,7 +413,8 @@ cdef class Engine:
         n_threads = self.start(arena, &run, X, y, sample_weight, order, batch_size,
                                seed, n_threads)
         if self.net.features != NULL:
-            steps_known = (run.n_rows + run.batch_size - 1) // run.batch_size
+            steps_known = run.data.n_rows + run.data.batch_size - 1
+            steps_known //= run.data.batch_size
         run.first_row = <int64_t*>arena.take(steps_known * 8)
         run.rates = <float*>arena.take(steps_known * run.step.n_cohorts * 4)
         run.inv_weight = <float*>arena.take(steps_known * 4)
@@ -424,7 +427,7 @@ cdef class Engine:
             if self.net.features != NULL:
                 # Some features are as far as the last planned step: so are all, then.
                 # No signal is handled before.
-                run.n_rows = run.weighed
+                run.data.n_rows = run.weighed
                 with nogil:
                     run_steps(&run, run.n_weighed - run.steps_here + 1)
                 self.count(&run, steps)
@@ -456,9 +459,9 @@ cdef class Engine:
         run.step.solver = SOLVERS[optimizer.solver]
         n_threads = self.start(arena, &run, X, y, sample_weight, batch, len(batch),
                                seed, n_threads, by_gradient)
-        run.row_threads = self.governor.choose(n_threads)
+        run.row_threads = self.threads.choose(n_threads)
         run.panel_threads = <int>min(<int64_t>run.row_threads,
-                                     panels_of(run.batch_size))
+                                     panels_of(run.data.batch_size))
         longest = max([max(a["n_in"], a["n_out"]) for a in self.arrays])
         scratch = row_scratches(arena, &run, n_threads, longest)
         growth.fraction = fraction
@@ -471,7 +474,7 @@ cdef class Engine:
                 if self.net.features != NULL:
                     plan_batch(&run, 0, 0)
                 if not run.features.out_of_memory:
-                    run_panels(&run, run.batch_size, seed)
+                    run_panels(&run, run.data.batch_size, seed)
             for l in range(self.net.n_layers):
                 growth.seed = layer_seed(seed, l)
                 if run.features.out_of_memory:
@@ -493,33 +496,33 @@ cdef class Engine:
         cdef int64_t n_panels
         cdef double entries = 0
         run.net = &self.net
-        run.x = input_of(X)
-        if self.net.features != NULL and run.x.indptr == NULL:
+        run.data.x = input_of(X)
+        if self.net.features != NULL and run.data.x.indptr == NULL:
             raise TypeError("X is dense; allowed: CSR, for a network of sparse rows")
-        run.targets = checked(
+        run.data.targets = checked(
             y, "y", ("<i4" if sn_losses[self.net.loss].is_of_codes else "<f4",))
         if sample_weight is not None:
-            run.weights = <const float*>checked(
+            run.data.weights = <const float*>checked(
                 sample_weight, "sample_weight", ("<f4",))
-        run.order = &order[0]
-        run.n_rows = order.shape[0]
-        run.batch_size = min(batch_size, run.n_rows)
+        run.data.order = &order[0]
+        run.data.n_rows = order.shape[0]
+        run.data.batch_size = min(batch_size, run.data.n_rows)
         run.features.window = 1
         run.seed = seed
-        run.n_tasks = self.n_tasks
-        run.tasks = self.tasks
-        run.panel_threads = run.row_threads = 1  # until the governor has chosen
-        n_panels = panels_of(run.batch_size)
+        run.memory.n_tasks = self.n_tasks
+        run.memory.tasks = self.tasks
+        run.panel_threads = run.row_threads = 1  # until they are chosen
+        n_panels = panels_of(run.data.batch_size)
         run.work = 3.0 * self.connections * n_panels * SN_LANES
         if self.net.features != NULL:
-            entries = run.batch_size * (X.nnz / X.shape[0])
+            entries = run.data.batch_size * (X.nnz / X.shape[0])
             run.work += (3 + UPDATE_COST) * self.features.state.fan_out * entries
             run.work = max(run.work, 1.0)  # a linear model of rows without non-zeros
         if run.work < SERIAL_WORK:
             n_threads = 1
         n_threads = sn_startable_threads(n_threads)
-        run.panels = self.panels(arena, n_panels, True, by_gradient)
-        run.scratch = self.scratches(arena, n_threads, n_panels)
+        run.memory.panels = self.panels(arena, n_panels, True, by_gradient)
+        run.memory.scratch = self.scratches(arena, n_threads, n_panels)
         if self.net.features != NULL:
             self.start_features(arena, run, X, entries, n_threads)
         return n_threads
@@ -535,25 +538,25 @@ cdef class Engine:
     cdef void count(self, const Run *run, int64_t[::1] steps) noexcept:
         """Tell how far a pass has come."""
         steps[0] = run.n_steps
-        self.n_batches = (run.start + run.batch_size - 1) // run.batch_size
+        self.n_batches = (run.start + run.data.batch_size - 1) // run.data.batch_size
 
     cdef int run_pass(self, Run *run, int64_t[::1] steps, int n_threads,
                       int64_t steps_per_call) except -1:
         """Run steps until the rows are done, in calls short enough for signals."""
         cdef int64_t done, n_steps
-        while run.start < run.n_rows:
+        while run.start < run.data.n_rows:
             done = run.n_steps
             begin = time.perf_counter()
-            run.row_threads = self.governor.choose(n_threads)
+            run.row_threads = self.threads.choose(n_threads)
             run.panel_threads = <int>min(
-                run.row_threads, panels_of(run.batch_size))
-            n_steps = self.governor.limit(steps_per_call)
+                run.row_threads, panels_of(run.data.batch_size))
+            n_steps = self.threads.limit(steps_per_call)
             with nogil:
                 run_steps(run, n_steps)
             self.count(run, steps)
             PyErr_CheckSignals()
             if run.n_steps > done:
-                self.governor.observe(
+                self.threads.observe(
                     (time.perf_counter() - begin) / (run.n_steps - done) / run.work)
             if run.features.out_of_memory:
                 break

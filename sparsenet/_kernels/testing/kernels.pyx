@@ -3,8 +3,6 @@
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from sparsenet._kernels._dispatch cimport kernels_named, tile_of
-from sparsenet._kernels._input cimport address
-from sparsenet._kernels._matrix cimport matrix_of
 from sparsenet._kernels.kernels cimport (
     SN_BLOCK_COLUMNS,
     SN_BLOCKS,
@@ -19,6 +17,8 @@ from sparsenet._kernels.kernels cimport (
     sn_matrix,
     sn_optimizer,
 )
+from sparsenet._kernels.train.input cimport address
+from sparsenet._kernels.train.matrix cimport matrix_of
 
 import numpy as np
 

@@ -2,8 +2,8 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from sparsenet._kernels._memory cimport Arena
-from sparsenet._kernels._steps cimport Run, Scratch
+from sparsenet._kernels.train.memory cimport Arena
+from sparsenet._kernels.train.network cimport Run, Scratch
 
 cdef struct Rows:            # connections of one layer, as many in each row
     int64_t n_rows

@@ -2,13 +2,13 @@
 
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
-from sparsenet._kernels._input cimport Input
-from sparsenet._kernels._memory cimport Arena
 from sparsenet._kernels.kernels cimport (
     sn_feature_state,
     sn_format_kernels,
     sn_optimizer,
 )
+from sparsenet._kernels.train.input cimport Input
+from sparsenet._kernels.train.memory cimport Arena
 
 cdef enum:
     # Parameters that are updated together: their values, moments and gradients stay

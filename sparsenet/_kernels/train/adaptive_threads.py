@@ -1,7 +1,7 @@
 """Keep to one thread while other processes hold the cores that a team needs."""
 
 
-class ThreadGovernor:
+class AdaptiveThreads:
     """Chooses between a team of threads and one, by the time that steps take.
 
     Every barrier of a team waits for its slowest thread. A thread whose core is taken

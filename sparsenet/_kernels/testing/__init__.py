@@ -1,0 +1,1 @@
+"""Each kernel on its own, for tests and benchmarks."""

@@ -1,0 +1,200 @@
+"""Samples through a network and back: what happens to one panel of 64 of them.
+
+A panel stays with one thread, and there is no barrier between layers.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from sparsenet._kernels._dispatch cimport kernels_in_use
+from sparsenet._kernels.kernels cimport (
+    SN_BLOCK_COLUMNS,
+    SN_DENSE,
+    SN_IDENTITY,
+    SN_LANES,
+    sn_format_kernels,
+    sn_kernels,
+    sn_matrix,
+)
+from sparsenet._kernels.train.input cimport Input, pack
+from sparsenet._kernels.train.network cimport ROWS, CLayer, Net, Panel, Scratch
+from sparsenet._kernels.train.random cimport row_seed
+from sparsenet._kernels.train.sparse_first_layer cimport sum_features
+
+cdef const sn_kernels *kernels = kernels_in_use()
+
+
+cdef inline float *scale_of(const Net *net, float *scale) noexcept nogil:
+    """Of formats that have scales."""
+    return scale if net.format.has_scales else NULL
+
+
+cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile,
+                                const void *stored, int offset, int lanes,
+                                Scratch *s) noexcept nogil:
+    """What spmm reads: stored samples, or what it wants of a tile of columns."""
+    cdef int64_t first = tile * m.tile_columns
+    cdef int64_t n = min(m.tile_columns, m.n_columns - first)
+    cdef const char *samples = <const char*>stored
+    samples += first * SN_LANES * net.ops.activation_size
+    if lanes == 1 and m.lane_alone:
+        net.ops.first_lane(samples, n, offset, s.tile)
+    elif net.ops.tile_samples == NULL or not (m.layout == SN_DENSE or m.by_strips):
+        return samples
+    else:
+        net.ops.tile_samples(samples, n, offset, s.tile)
+    return s.tile
+
+
+cdef void finish_rows(const Net *net, Panel *panel, int l, float *sums, int64_t row,
+                      int64_t n_rows, const float *row_scale,
+                      const float *lane_scale, int lanes) noexcept nogil:
+    """Bias, activation and 16-bit storage of some rows whose sums are complete."""
+    cdef CLayer *layer = &net.layers[l]
+    cdef bint last = l == net.n_layers - 1
+    cdef float *derivative = NULL
+    if panel.derivatives != NULL and panel.derivatives[l] != NULL:
+        derivative = panel.derivatives[l] + row * SN_LANES
+    kernels.activate(
+        SN_IDENTITY if last else layer.activation, sums, n_rows,
+        layer.bias + row, NULL if row_scale == NULL else row_scale + row, lane_scale,
+        lanes, derivative)
+    if not last and net.format.stores_rows_at_once:
+        net.ops.encode(
+            sums, n_rows, 0, lanes,
+            <char*>panel.activations[l + 1] + row * SN_LANES * net.ops.activation_size,
+            NULL)
+
+
+cdef void multiply(const Net *net, Panel *panel, int l, int lanes, float *z,
+                   Scratch *s) noexcept nogil:
+    """Stored inputs of a layer -> its outputs in z, but for hidden ones in 16 bits.
+
+    Those are stored at once, and their sums never leave L1.
+    """
+    cdef const sn_format_kernels *ops = net.ops
+    cdef CLayer *layer = &net.layers[l]
+    cdef int64_t n_tiles = layer.forward.n_tiles
+    cdef int64_t step = ROWS // layer.forward.height
+    cdef bint kept = (n_tiles > 1 or l == net.n_layers - 1
+                      or not net.format.stores_rows_at_once)
+    cdef int64_t tile, part, block, end, row, rows
+    cdef const void *x
+    cdef float *sums
+    for tile in range(n_tiles):
+        x = operand(net, &layer.forward, tile, panel.activations[l],
+                    layer.input_offset, lanes, s)
+        for part in range((layer.forward.n_blocks + step - 1) // step):
+            block = part * step
+            end = min(block + step, layer.forward.n_blocks)
+            row = block * layer.forward.height
+            rows = min(end * layer.forward.height, layer.n_out) - row
+            sums = z + row * SN_LANES if kept else z
+            ops.spmm(&layer.forward, tile, block, end, x, layer.input_offset, lanes,
+                     sums)
+            if tile == n_tiles - 1:
+                finish_rows(net, panel, l, sums, row, rows,
+                            scale_of(net, layer.row_scale),
+                            scale_of(net, panel.input_scale + l * SN_LANES), lanes)
+
+
+cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
+                  Panel *panel, Scratch *s) noexcept nogil:
+    """Rows of X -> logits in s.z; inputs of all layers but sparse rows are kept."""
+    cdef const sn_format_kernels *ops = net.ops
+    cdef CLayer *layer
+    cdef int l
+    cdef float *z
+    if net.features == NULL and net.format.is_own_storage:
+        pack(x, rows, n, <float*>panel.activations[0])
+    elif net.features == NULL:
+        pack(x, rows, n, s.z)
+        ops.encode(s.z, net.layers[0].n_in, net.layers[0].input_offset, n,
+                   panel.activations[0], panel.input_scale)
+    for l in range(net.n_layers):
+        layer = &net.layers[l]
+        if panel.turned != NULL and panel.turned[l] != NULL:
+            ops.turn(panel.activations[l], layer.n_in, panel.turned[l])
+        z = s.z
+        if net.format.is_own_storage and l < net.n_layers - 1:
+            z = <float*>panel.activations[l + 1]
+        if l == 0 and net.features != NULL:
+            sum_features(net.features, ops, x, rows, n, &s.features, z)
+            finish_rows(net, panel, 0, z, 0, layer.n_out, NULL, NULL, n)
+        else:
+            multiply(net, panel, l, n, z, s)
+        if net.format.has_scales and l < net.n_layers - 1:
+            ops.encode(z, layer.n_out, net.layers[l + 1].input_offset, n,
+                       panel.activations[l + 1],
+                       panel.input_scale + (l + 1) * SN_LANES)
+
+
+cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
+                     uint64_t seed) noexcept nogil:
+    """Deltas of the logits in s.z -> deltas of all layers kept.
+
+    Returns the first layer's before they were rounded, where rows are sparse. Formats
+    that scale deltas have to see all rows of a layer before they round the first.
+    """
+    cdef const sn_format_kernels *ops = net.ops
+    cdef CLayer *layer
+    cdef int l
+    cdef int64_t tile, n_tiles, part, block, end, row, rows, step
+    cdef float *z = s.z
+    cdef float *z_next
+    cdef float *sums
+    cdef float *scale
+    cdef bint at_once = net.format.stores_deltas_at_once, kept
+    cdef const char *inputs
+    cdef const float *decoded
+    cdef const void *x
+    cdef bint quantized = net.format.has_scales
+    cdef int offset = 128 if quantized else 0
+    for l in range(net.n_layers - 1, -1, -1):
+        layer = &net.layers[l]
+        scale = panel.delta_scale + l * SN_LANES
+        if not at_once or l == net.n_layers - 1:
+            ops.encode_deltas(z, layer.n_out, layer.row_scale,
+                              layer.transpose.layout == SN_BLOCK_COLUMNS,
+                              row_seed(seed, l),
+                              panel.deltas[l], s.operand if l > 0 else NULL, scale)
+        if l == 0:
+            break
+        # Deltas that are kept in fp32 are written in place.
+        z_next = s.z_next if z == s.z else s.z
+        if ops.delta_size == sizeof(float):
+            z_next = <float*>panel.deltas[l - 1]
+        n_tiles = layer.transpose.n_tiles
+        kept = not at_once or n_tiles > 1 or (l == 1 and net.features != NULL)
+        step = ROWS // layer.transpose.height
+        for tile in range(n_tiles):
+            x = operand(net, &layer.transpose, tile,
+                        <void*>s.operand if quantized else panel.deltas[l],
+                        offset, lanes, s)
+            for part in range((layer.transpose.n_blocks + step - 1) // step):
+                block = part * step
+                end = min(block + step, layer.transpose.n_blocks)
+                row = block * layer.transpose.height
+                rows = min(end * layer.transpose.height, layer.n_in) - row
+                sums = z_next + row * SN_LANES if kept else z_next
+                ops.spmm(
+                    &layer.transpose, tile, block, end, x, offset, lanes, sums)
+                if tile < n_tiles - 1:
+                    continue
+                inputs = <const char*>panel.activations[l]
+                inputs += row * SN_LANES * ops.activation_size
+                if panel.derivatives[l - 1] != NULL:
+                    decoded = panel.derivatives[l - 1] + row * SN_LANES
+                elif net.format.is_own_storage:
+                    decoded = <const float*>inputs
+                else:
+                    ops.decode(inputs, rows, layer.input_offset,
+                               panel.input_scale + l * SN_LANES, s.decoded)
+                    decoded = s.decoded
+                kernels.chain(net.layers[l - 1].activation, sums, decoded, rows, scale)
+                if at_once:
+                    ops.encode_deltas(
+                        sums, rows, NULL, False, 0,
+                        <char*>panel.deltas[l - 1] + row * SN_LANES * ops.delta_size,
+                        NULL, scale - SN_LANES)
+        z = z_next
+    return z

@@ -1,0 +1,7 @@
+from libc.stdint cimport int64_t
+
+from sparsenet._kernels.train.input cimport Input
+from sparsenet._kernels.train.network cimport Net, Panel, Scratch
+
+cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *panels,
+                         Scratch *scratch, int n_threads, float *out) noexcept nogil

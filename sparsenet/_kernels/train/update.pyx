@@ -1,0 +1,186 @@
+"""The weight gradient over all panels of a batch, and at once what follows from it.
+
+A task is some rows of one layer, with one thread: their gradient, the optimizer's step
+and the compute copies of those weights. The gradient never exists as an array.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from sparsenet._kernels._dispatch cimport kernels_in_use
+from sparsenet._kernels.kernels cimport (
+    SN_BLOCK_HEIGHT,
+    SN_DENSE,
+    SN_LANES,
+    SN_STRIP,
+    SN_STRIP_PAIR,
+    sn_format_kernels,
+    sn_kernels,
+    sn_matrix,
+    sn_optimizer,
+)
+from sparsenet._kernels.train.network cimport (
+    CLayer,
+    Net,
+    Panel,
+    Scratch,
+    Task,
+    panels_of,
+)
+from sparsenet._kernels.train.random cimport row_seed
+
+cdef const sn_kernels *kernels = kernels_in_use()
+
+
+cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t batch,
+                          Scratch *s) noexcept nogil:
+    """Where each panel of a batch has the inputs of a layer and its scales."""
+    cdef int64_t p, n_panels = panels_of(batch)
+    for p in range(n_panels):
+        s.pointers[p] = panels[p].turned[l]
+        if s.pointers[p] == NULL:
+            s.pointers[p] = panels[p].activations[l]
+        s.pointers[2 * n_panels + p] = panels[p].input_scale + l * SN_LANES
+        s.pointers[3 * n_panels + p] = panels[p].delta_scale + l * SN_LANES
+
+
+cdef void prepare_rows(const Net *net, int l, int64_t first_row, int64_t n_rows,
+                       Panel *panels, int64_t n_panels, uint64_t seed, Scratch *s,
+                       float *factor, int32_t *correction,
+                       float *bias_gradient) noexcept nogil:
+    """Deltas of neighbouring rows as their weight gradient wants them.
+
+    Rows behind the last one complete a block or strip: their gradient is zero.
+    """
+    cdef const sn_format_kernels *ops = net.ops
+    cdef CLayer *layer = &net.layers[l]
+    cdef const void **kept = s.pointers + n_panels
+    cdef int64_t operand_row = n_panels * SN_LANES * ops.operand_size
+    cdef int64_t p, h, row
+    for h in range(n_rows):
+        row = first_row + h
+        factor[h] = 0
+        correction[h] = 0
+        if row >= layer.n_out:
+            memset(<char*>s.prepared + h * operand_row, 0, operand_row)
+            continue
+        for p in range(n_panels):
+            kept[p] = <char*>panels[p].deltas[l] + row * SN_LANES * ops.delta_size
+        bias_gradient[h] = ops.prepare(
+            kept, n_panels, <const float**>(s.pointers + 3 * n_panels),
+            <const float**>(s.pointers + 2 * n_panels), layer.input_offset,
+            row_seed(seed, row), <char*>s.prepared + h * operand_row, &factor[h],
+            &correction[h])
+
+
+cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t height,
+                         const void *columns, int64_t n, Panel *panels,
+                         int64_t batch, uint64_t seed, Scratch *s,
+                         const float *const *ahead, float *gradient,
+                         float *bias_gradient) noexcept nogil:
+    """Gradient [n][height] of neighbouring rows at n columns; `point_to_panels` first.
+
+    `columns` NULL: all n, of panels that were turned.
+    """
+    cdef float[SN_BLOCK_HEIGHT] factor
+    cdef int32_t[SN_BLOCK_HEIGHT] correction
+    prepare_rows(net, l, first_row, height, panels, panels_of(batch), seed, s, factor,
+                 correction, bias_gradient)
+    net.ops.sddmm(columns, net.layers[l].forward.wide, n, height, s.prepared,
+                  s.pointers, batch, factor, correction, ahead, gradient)
+
+
+cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t batch,
+                        uint64_t seed, Scratch *s) noexcept nogil:
+    """Gradients of all weights and biases of a task."""
+    cdef CLayer *layer = &net.layers[task.layer]
+    cdef const sn_matrix *m = &layer.forward
+    cdef int64_t index_size = 4 if m.wide else 2
+    cdef int64_t first = m.indptr[task.begin], block, row, rows, k
+    cdef float[SN_STRIP_PAIR] factor
+    cdef int32_t[SN_STRIP_PAIR] correction
+    cdef const float *ahead[3]
+    cdef const void *columns
+    cdef float *gradient
+    cdef float *bias_gradient
+    point_to_panels(net, task.layer, panels, batch, s)
+    block = task.begin
+    while block < task.end:
+        k = m.indptr[block]
+        row = block * m.height
+        gradient = s.gradient + (k - first) * m.height
+        bias_gradient = s.bias_gradient + row - task.begin * m.height
+        if not layer.in_strips:
+            columns = NULL
+            if m.layout != SN_DENSE:
+                columns = <const char*>m.indices + k * index_size
+            ahead[0] = layer.weights + k * m.height
+            ahead[1] = layer.moments[0] + k * m.height
+            ahead[2] = layer.moments[1] + k * m.height
+            block_gradient(
+                net, task.layer, row, m.height, columns,
+                m.indptr[block + 1] - k, panels, batch, seed, s, ahead, gradient,
+                bias_gradient)
+            block += 1
+            continue
+        # Two strips, or one if no more rows are left.
+        rows = (layer.n_out - row + SN_STRIP - 1) // SN_STRIP * SN_STRIP
+        prepare_rows(net, task.layer, row, min(rows, SN_STRIP_PAIR), panels,
+                     panels_of(batch), seed, s, factor, correction, bias_gradient)
+        net.ops.sddmm_strips(m, block, s.prepared, s.pointers, batch, factor,
+                             correction, gradient)
+        block += SN_STRIP_PAIR // m.height
+
+
+cdef void update_rows(const Net *net, const Task *task, Panel *panels,
+                      int64_t batch, const sn_optimizer *optimizer,
+                      uint64_t seed, Scratch *s) noexcept nogil:
+    """Gradients of some rows of one layer, optimizer step, compute copies."""
+    cdef CLayer *layer = &net.layers[task.layer]
+    cdef const sn_matrix *m = &layer.forward
+    cdef int64_t height = m.height
+    cdef int64_t first = m.indptr[task.begin]
+    cdef int64_t row0 = task.begin * height
+    cdef int64_t rows = min(task.end * height, layer.n_out) - row0
+    cdef int64_t n
+    cdef sn_optimizer for_bias
+    task_gradient(net, task, panels, batch, seed, s)
+    n = m.indptr[task.end] - first
+    kernels.update(
+        optimizer, NULL if layer.cohort == NULL else layer.cohort + first * height,
+        n * height, layer.weights + first * height, s.gradient,
+        layer.moments[0] + first * height, layer.moments[1] + first * height)
+    for_bias = optimizer[0]
+    for_bias.alpha = 0
+    kernels.update(&for_bias, NULL, rows, layer.bias + row0, s.bias_gradient,
+                   layer.moments[2] + row0, layer.moments[3] + row0)
+    encode_blocks(net, task.layer, task.begin, task.end)
+
+
+cdef void encode_blocks(const Net *net, int l, int64_t begin,
+                        int64_t end) noexcept nogil:
+    """Compute copies of the weights of some blocks of rows."""
+    cdef const sn_format_kernels *ops = net.ops
+    cdef CLayer *layer = &net.layers[l]
+    cdef const sn_matrix *m = &layer.forward
+    cdef int64_t height = m.height, block, last, k
+    cdef const uint32_t *position
+    cdef char *forward
+    cdef bint dense = m.layout == SN_DENSE
+    # Rows are told apart by their scales, or where columns are grouped.
+    cdef bint together = not dense and not net.format.has_scales and (
+        height == 1 or ops.weight_group == 1)
+    block = begin
+    while block < end:
+        last = end if together else block + 1
+        k = m.indptr[block]
+        position = layer.transpose_position
+        forward = <char*>m.weights
+        if not dense:
+            forward += k * height * ops.weight_size
+        ops.encode_weights(
+            layer.weights + k * height, m.indptr[last] - k, height,
+            NULL if position == NULL else position + k, layer.far,
+            block if dense else -1, layer.n_out, forward, layer.transpose.weights,
+            layer.row_scale + block * height)
+        block = last
