@@ -31,19 +31,19 @@ enum { SN_ROWS, SN_BLOCKS, SN_BLOCK_COLUMNS, SN_DENSE };
 /* A matrix as the products read it. The forward product reads the layer's own order, the input gradient reads the
  * same weights in the order of the transpose. */
 typedef struct {
-    int64_t n_blocks;       /* of rows, or rows */
+    int64_t n_blocks; /* of rows, or rows */
     int64_t n_columns;
-    int64_t height;         /* rows of a block: 1 or SN_BLOCK_HEIGHT */
+    int64_t height; /* rows of a block: 1 or SN_BLOCK_HEIGHT */
     int layout;
-    const int64_t *indptr;  /* n_blocks + 1 offsets into indices, or where they would be */
-    const void *indices;    /* uint16_t, or uint32_t if `wide`; SN_DENSE: NULL */
+    const int64_t *indptr; /* n_blocks + 1 offsets into indices, or where they would be */
+    const void *indices;   /* uint16_t, or uint32_t if `wide`; SN_DENSE: NULL */
     int wide;
-    void *weights;          /* compute copy in the layer's number format */
+    void *weights; /* compute copy in the layer's number format */
     /* SN_DENSE: tiles of neighbouring columns whose samples stay in L1; else one tile. */
     int64_t n_tiles;
     int64_t tile_columns;
-    int by_strips;          /* not SN_DENSE: written out as strips while it is multiplied; x is tile_samples of all columns */
-    int lane_alone;         /* spmm of one lane reads first_lane of the columns of a tile */
+    int by_strips;  /* not SN_DENSE: written out as strips while it is multiplied; x is tile_samples of all columns */
+    int lane_alone; /* spmm of one lane reads first_lane of the columns of a tile */
 } sn_matrix;
 
 /* One step of the optimizer. Weights that came into being at the same step are a cohort: Adam corrects the bias of
@@ -55,13 +55,13 @@ typedef struct {
     const float *learning_rate; /* [n_cohorts]; Adam: with the bias corrections of this step folded in */
     float beta_1, beta_2, epsilon;
     float momentum;
-    float alpha;       /* L2 */
-    float inv_weight;  /* 1 / sum of the step's sample weights */
+    float alpha;      /* L2 */
+    float inv_weight; /* 1 / sum of the step's sample weights */
 } sn_optimizer;
 
 /* The parameters of a layer that is stored by feature. */
 typedef struct {
-    float *values;  /* [n_features][planes][stride]: weights, then the optimizer's moments; zero behind fan_out */
+    float *values; /* [n_features][planes][stride]: weights, then the optimizer's moments; zero behind fan_out */
     int64_t planes;
     int64_t stride;
     int64_t fan_out;
@@ -86,8 +86,8 @@ typedef struct {
      * there are strips, `begin` is the first block of one, and all rows of the last one are written. `offset` is what was
      * added to int8 operands. Only the first `lanes` lanes need be right; the others are finite. The operand of
      * SN_BLOCK_COLUMNS is `packed` by encode_deltas. */
-    void (*spmm)(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset,
-                    int lanes, float *out);
+    void (*spmm)(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset, int lanes,
+                 float *out);
     /* The samples of n columns as a tile of a dense layer, or a matrix `by_strips`, reads them: fp32, or for strips the
      * size that they are stored in, n rounded up to the columns of a register. NULL: as they are stored. */
     void (*tile_samples)(const void *x, int64_t n, int offset, void *samples);
@@ -101,15 +101,15 @@ typedef struct {
      * [height][n_panels][64] as prepared by `prepare`: zero in lanes without a sample, which may be read.
      * `ahead`: three arrays like `gradient` that the optimizer reads next, fetched meanwhile; or NULL. */
     void (*sddmm)(const void *indices, int wide, int64_t n, int64_t height, const void *deltas, const void *const *x,
-                     int64_t n_samples, const float *factor, const int32_t *correction, const float *const *ahead,
-                     float *gradient);
+                  int64_t n_samples, const float *factor, const int32_t *correction, const float *const *ahead,
+                  float *gradient);
     /* The same of one strip or two: the blocks from number `block` on that have SN_STRIP_PAIR rows together, or those that
      * are left, with the deltas, factors and corrections of whole strips; `gradient` is that of one block after another.
      * `deltas` has room for two pairs, a panel for 31 more columns. NULL: the format has no strips; else dense layers are
      * stored by strips, and the gradients of sparse ones are faster so from strip_percent of all connections on (rows,
      * blocks; 0: never). */
     void (*sddmm_strips)(const sn_matrix *m, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
-                            const float *factor, const int32_t *correction, float *gradient);
+                         const float *factor, const int32_t *correction, float *gradient);
     int strip_percent[2];
     int spmm_strip_percent[3]; /* the same for spmm, sn_matrix.by_strips (rows, blocks, block columns) */
 
@@ -154,9 +154,11 @@ typedef struct {
     /* The same where feature f reaches the blocks of `height` units connections[f][fan_out / height] only
      * (uint16_t, or uint32_t if `wide`): forward from its stored weights; and its gradient, from rows of deltas. */
     void (*sum_sparse_rows)(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
-                               const void *connections, int wide, int64_t fan_out, int64_t height, int64_t n_units, float *out);
-    void (*sum_at_connections)(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
-                                  const void *connections, int wide, int64_t fan_out, int64_t height, float *out);
+                            const void *connections, int wide, int64_t fan_out, int64_t height, int64_t n_units,
+                            float *out);
+    void (*sum_at_connections)(const uint32_t *indices, const void *terms, int64_t n, const void *table,
+                               int64_t row_bytes, const void *connections, int wide, int64_t fan_out, int64_t height,
+                               float *out);
 } sn_format_kernels;
 
 /* What a thread had before its first kernel. */
@@ -195,8 +197,9 @@ typedef struct {
     /* Steps begin[i] to end[i] - 1 of the parameters of n features, in place, as `update` would do them: the first with
      * the gradient [n][stride], or without one if that is NULL, the others without. `rates` are [step][n_cohorts],
      * `inv_weight` [step]. Neighbours should have about as many steps to do. */
-    void (*advance)(const sn_optimizer *o, const sn_feature_state *f, const float *rates, const float *inv_weight, int64_t n,
-                    const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient);
+    void (*advance)(const sn_optimizer *o, const sn_feature_state *f, const float *rates, const float *inv_weight,
+                    int64_t n, const uint32_t *features, const uint32_t *begin, const uint32_t *end,
+                    const float *gradient);
 } sn_kernels;
 
 /* isa/dispatch.c */

@@ -13,9 +13,9 @@ typedef struct {
     int stores_rows_at_once;   /* rows of activations are stored as they come: no scale waits for the whole panel */
     int stores_deltas_at_once; /* so are rows of deltas */
 } sn_format;
-#define SN_FORMATS(X)                                                                                      \
-    X(FLOAT32, float32, .largest = 3.4028234663852886e38, .is_own_storage = 1)                             \
-    X(FLOAT16, float16, .largest = 65504, .stores_rows_at_once = 1)                                        \
+#define SN_FORMATS(X)                                                                                             \
+    X(FLOAT32, float32, .largest = 3.4028234663852886e38, .is_own_storage = 1)                                    \
+    X(FLOAT16, float16, .largest = 65504, .stores_rows_at_once = 1)                                               \
     X(BFLOAT16, bfloat16, .largest = 3.4028234663852886e38, .stores_rows_at_once = 1, .stores_deltas_at_once = 1) \
     X(INT8, int8, .largest = 3.4028234663852886e38, .has_scales = 1)
 
@@ -23,17 +23,17 @@ typedef struct {
  * derivative is a function of the activation, else derivative_<name>, which training keeps beside the activations. */
 typedef struct {
     const char *name;
-    int is_signed;        /* may be negative: int8 stores it with an offset */
+    int is_signed; /* may be negative: int8 stores it with an offset */
     int keeps_derivative;
 } sn_activation;
-#define SN_ACTIVATIONS_BY_OUTPUT(X)           \
-    X(IDENTITY, identity, .is_signed = 1)     \
-    X(LOGISTIC, logistic, .is_signed = 0)     \
-    X(TANH, tanh, .is_signed = 1)             \
-    X(RELU, relu, .is_signed = 0)             \
+#define SN_ACTIVATIONS_BY_OUTPUT(X)       \
+    X(IDENTITY, identity, .is_signed = 1) \
+    X(LOGISTIC, logistic, .is_signed = 0) \
+    X(TANH, tanh, .is_signed = 1)         \
+    X(RELU, relu, .is_signed = 0)         \
     X(LEAKY_RELU, leaky_relu, .is_signed = 1)
-#define SN_ACTIVATIONS_BY_INPUT(X)                           \
-    X(SILU, silu, .is_signed = 1, .keeps_derivative = 1)     \
+#define SN_ACTIVATIONS_BY_INPUT(X)                       \
+    X(SILU, silu, .is_signed = 1, .keeps_derivative = 1) \
     X(GELU, gelu, .is_signed = 1, .keeps_derivative = 1)
 #define SN_ACTIVATIONS(X) SN_ACTIVATIONS_BY_OUTPUT(X) SN_ACTIVATIONS_BY_INPUT(X)
 
@@ -42,13 +42,13 @@ typedef struct {
 typedef struct {
     const char *name;
     const char *out_activation;
-    int is_of_codes;      /* a target is a class code, not a number for each output */
-    int is_mean;          /* over the outputs, not their sum */
+    int is_of_codes; /* a target is a class code, not a number for each output */
+    int is_mean;     /* over the outputs, not their sum */
     int is_of_regressor;
 } sn_loss;
-#define SN_LOSSES_OF_NUMBERS(X)                                                                                   \
-    X(LOGISTIC, logistic, .out_activation = "logistic")                                                           \
-    X(SQUARED_ERROR, squared_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1)             \
+#define SN_LOSSES_OF_NUMBERS(X)                                                                       \
+    X(LOGISTIC, logistic, .out_activation = "logistic")                                               \
+    X(SQUARED_ERROR, squared_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1) \
     X(POISSON, poisson, .out_activation = "exp", .is_mean = 1, .is_of_regressor = 1)
 #define SN_LOSSES(X) X(SOFTMAX, softmax, .out_activation = "softmax", .is_of_codes = 1) SN_LOSSES_OF_NUMBERS(X)
 
@@ -57,8 +57,8 @@ typedef struct {
     const char *name;
     int n_moments; /* of each parameter */
 } sn_solver;
-#define SN_SOLVERS(X)               \
-    X(ADAM, adam, .n_moments = 2)   \
+#define SN_SOLVERS(X)             \
+    X(ADAM, adam, .n_moments = 2) \
     X(SGD, sgd, .n_moments = 1)
 
 /* Instruction sets, each better than those before: isa/<name>.h each, and is_<name> in isa/dispatch.c. Those of 2021 and

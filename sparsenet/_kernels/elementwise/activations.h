@@ -54,8 +54,9 @@ INLINE vf derivative_gelu(vf z)
 INLINE vf apply_activation(const int activation, vf z)
 {
     switch (activation) {
-#define CASE(NAME, name, ...) case SN_##NAME: return apply_##name(z);
-    SN_ACTIVATIONS(CASE)
+#define CASE(NAME, name, ...) \
+    case SN_##NAME: return apply_##name(z);
+        SN_ACTIVATIONS(CASE)
 #undef CASE
     }
     __builtin_unreachable();
@@ -64,8 +65,9 @@ INLINE vf apply_activation(const int activation, vf z)
 INLINE vf derivative_of(const int activation, vf z)
 {
     switch (activation) {
-#define CASE(NAME, name, ...) case SN_##NAME: return derivative_##name(z);
-    SN_ACTIVATIONS_BY_INPUT(CASE)
+#define CASE(NAME, name, ...) \
+    case SN_##NAME: return derivative_##name(z);
+        SN_ACTIVATIONS_BY_INPUT(CASE)
 #undef CASE
     }
     __builtin_unreachable();
@@ -77,8 +79,7 @@ INLINE void activate_rows(const int activation, const int vectors, float *z, int
 {
     for (int64_t r = 0; r < n_rows; r++) {
         const float scale = row_scale ? row_scale[r] : 1.0f;
-        UNROLL for (int v = 0; v < vectors; v++)
-        {
+        unrolled_for (int v = 0; v < vectors; v++) {
             const int64_t i = r * SN_LANES + v * WIDTH;
             const vf y = load(z + i), b = splat(bias[r]);
             /* Said explicitly: whether the compiler makes one operation of two may depend on `vectors`, and so would
@@ -95,22 +96,23 @@ static void activate(int activation, float *z, int64_t n_rows, const float *bias
                      const float *lane_scale, int lanes, float *derivative)
 {
     const int half = lanes <= SN_LANES / 2;
-#define ACTIVATE(NAME, derivative)                                                                                  \
-    if (half) activate_rows(SN_##NAME, VECTORS / 2, z, n_rows, bias, row_scale, lane_scale, derivative);            \
+#define ACTIVATE(NAME, derivative)                                                                       \
+    if (half) activate_rows(SN_##NAME, VECTORS / 2, z, n_rows, bias, row_scale, lane_scale, derivative); \
     else activate_rows(SN_##NAME, VECTORS, z, n_rows, bias, row_scale, lane_scale, derivative)
     switch (activation) {
-#define CASE(NAME, name, ...) case SN_##NAME: ACTIVATE(NAME, NULL); break;
-    SN_ACTIVATIONS_BY_OUTPUT(CASE)
+#define CASE(NAME, name, ...) \
+    case SN_##NAME: ACTIVATE(NAME, NULL); break;
+        SN_ACTIVATIONS_BY_OUTPUT(CASE)
 #undef CASE
-#define CASE(NAME, name, ...)                                                                                       \
-    case SN_##NAME:                                                                                                 \
-        if (derivative) {                                                                                           \
-            ACTIVATE(NAME, derivative);                                                                             \
-        } else {                                                                                                    \
-            ACTIVATE(NAME, NULL);                                                                                   \
-        }                                                                                                           \
+#define CASE(NAME, name, ...)           \
+    case SN_##NAME:                     \
+        if (derivative) {               \
+            ACTIVATE(NAME, derivative); \
+        } else {                        \
+            ACTIVATE(NAME, NULL);       \
+        }                               \
         break;
-    SN_ACTIVATIONS_BY_INPUT(CASE)
+        SN_ACTIVATIONS_BY_INPUT(CASE)
 #undef CASE
     }
 #undef ACTIVATE
@@ -119,17 +121,17 @@ static void activate(int activation, float *z, int64_t n_rows, const float *bias
 /* kernels.h, `chain`. */
 static void chain(int activation, float *z, const float *a, int64_t n_rows, const float *lane_scale)
 {
-#define CHAIN(chained)                                                                                              \
-    for (int64_t r = 0; r < n_rows; r++)                                                                            \
-        UNROLL for (int v = 0; v < VECTORS; v++)                                                                    \
-        {                                                                                                           \
-            const int64_t i = r * SN_LANES + v * WIDTH;                                                             \
-            const vf delta = load(z + i) * load(lane_scale + v * WIDTH), y = load(a + i);                           \
-            store(z + i, chained);                                                                                  \
+#define CHAIN(chained)                                                                    \
+    for (int64_t r = 0; r < n_rows; r++)                                                  \
+        unrolled_for (int v = 0; v < VECTORS; v++) {                                      \
+            const int64_t i = r * SN_LANES + v * WIDTH;                                   \
+            const vf delta = load(z + i) * load(lane_scale + v * WIDTH), y = load(a + i); \
+            store(z + i, chained);                                                        \
         }
     switch (activation) {
-#define CASE(NAME, name, ...) case SN_##NAME: CHAIN(chain_##name(delta, y)) break;
-    SN_ACTIVATIONS_BY_OUTPUT(CASE)
+#define CASE(NAME, name, ...) \
+    case SN_##NAME: CHAIN(chain_##name(delta, y)) break;
+        SN_ACTIVATIONS_BY_OUTPUT(CASE)
 #undef CASE
     default: CHAIN(delta * y) /* the derivative itself */
     }

@@ -34,7 +34,8 @@ INLINE drift_constants constants_of(const sn_optimizer *o)
 }
 
 /* A step without a gradient. */
-INLINE void drift(const sn_optimizer *o, const int adam, vf rate, float inv_weight, const drift_constants *c, parameters *p)
+INLINE void drift(const sn_optimizer *o, const int adam, vf rate, float inv_weight, const drift_constants *c,
+                  parameters *p)
 {
     if (!adam) {
         step_vector(o, 0, rate, inv_weight, splat(0.0f), &p->w, &p->m, &p->v);
@@ -47,8 +48,8 @@ INLINE void drift(const sn_optimizer *o, const int adam, vf rate, float inv_weig
 }
 
 /* Whether nothing is left that would move the parameters further. */
-INLINE int has_settled(const sn_optimizer *o, const int adam, const int cohorts, const float *rates, const float *inv_weight,
-                       const drift_constants *c, int64_t step, const parameters *p)
+INLINE int has_settled(const sn_optimizer *o, const int adam, const int cohorts, const float *rates,
+                       const float *inv_weight, const drift_constants *c, int64_t step, const parameters *p)
 {
     const float decay = adam ? o->beta_1 : o->momentum;
     float largest = rates[step * o->n_cohorts];
@@ -69,8 +70,7 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
 {
     const float decay = adam ? o->beta_1 : o->momentum;
     int64_t n_steps[ABREAST], longest = 0, together = at[0].n_steps;
-    UNROLL for (int j = 0; j < ABREAST; j++)
-    {
+    unrolled_for (int j = 0; j < ABREAST; j++) {
         n_steps[j] = at[j].n_steps;
         longest = n_steps[j] > longest ? n_steps[j] : longest;
         together = n_steps[j] < together ? n_steps[j] : together;
@@ -79,14 +79,14 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
     if (longest == 0) return;
     const drift_constants c = constants_of(o);
     /* A vector without steps keeps its bits, whatever those beside it do. */
-    UNROLL for (int j = 0; j < ABREAST; j++)
+    unrolled_for (int j = 0; j < ABREAST; j++)
         if (adam && at[j].n_steps > 0) p[j].m *= c.of_m, p[j].v *= c.of_v;
     for (int64_t step = 0; step < longest; step++) {
         if (step % 32 == 31) { /* what is left of those that have settled, at once */
             longest = 0;
-            UNROLL for (int j = 0; j < ABREAST; j++)
-            {
-                if (step < n_steps[j] && has_settled(o, adam, cohorts, rates, inv_weight, &c, at[j].begin + step, p + j)) {
+            unrolled_for (int j = 0; j < ABREAST; j++) {
+                if (step < n_steps[j]
+                    && has_settled(o, adam, cohorts, rates, inv_weight, &c, at[j].begin + step, p + j)) {
                     p[j].m *= __builtin_powf(decay, (float)(n_steps[j] - step));
                     if (adam) p[j].v *= __builtin_powf(o->beta_2, (float)(n_steps[j] - step));
                     n_steps[j] = step;
@@ -95,18 +95,18 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
                 longest = n_steps[j] > longest ? n_steps[j] : longest;
             }
         }
-#define DRIFT(j, number)                                                                                         \
-    drift(o, adam, rates_of(rates + (number) * o->n_cohorts, o->n_cohorts, cohorts ? at[j].cohort : 0), inv_weight[number], \
-          &c, p + j)
+#define DRIFT(j, number)                                                                                \
+    drift(o, adam, rates_of(rates + (number) * o->n_cohorts, o->n_cohorts, cohorts ? at[j].cohort : 0), \
+          inv_weight[number], &c, p + j)
         if (step < together) { /* the same step of all of them, with one learning rate and decay */
-            UNROLL for (int j = 0; j < ABREAST; j++) DRIFT(j, at[0].begin + step);
+            unrolled_for (int j = 0; j < ABREAST; j++) DRIFT(j, at[0].begin + step);
         } else {
-            UNROLL for (int j = 0; j < ABREAST; j++)
+            unrolled_for (int j = 0; j < ABREAST; j++)
                 if (step < n_steps[j]) DRIFT(j, at[j].begin + step);
         }
 #undef DRIFT
     }
-    UNROLL for (int j = 0; j < ABREAST; j++)
+    unrolled_for (int j = 0; j < ABREAST; j++)
         if (adam && at[j].n_steps > 0) p[j].m *= 1.0f / c.of_m, p[j].v *= 1.0f / c.of_v;
 }
 
@@ -115,8 +115,7 @@ INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int coh
                             int64_t stride, const float *rates, const float *inv_weight, const place *at, int64_t n)
 {
     parameters p[ABREAST];
-    UNROLL for (int j = 0; j < ABREAST; j++)
-    {
+    unrolled_for (int j = 0; j < ABREAST; j++) {
         const int64_t lanes = whole ? WIDTH : at[j].lanes, number = at[j].begin - 1;
         p[j].w = load_partial(at[j].w, lanes);
         p[j].m = load_partial(at[j].w + stride, lanes);
@@ -126,8 +125,7 @@ INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int coh
                         inv_weight[number], load_partial(at[j].gradient, at[j].lanes), &p[j].w, &p[j].m, &p[j].v);
     }
     drift_abreast(o, adam, cohorts, rates, inv_weight, at, p);
-    UNROLL for (int j = 0; j < ABREAST; j++)
-    {
+    unrolled_for (int j = 0; j < ABREAST; j++) {
         const int64_t lanes = whole ? WIDTH : at[j].lanes;
         if (j >= n) break;
         store_partial(at[j].w, p[j].w, lanes);
@@ -136,9 +134,9 @@ INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int coh
     }
 }
 
-INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts, const int whole, const sn_feature_state *f,
-                       const float *rates, const float *inv_weight, int64_t n, const uint32_t *features,
-                       const uint32_t *begin, const uint32_t *end, const float *gradient)
+INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts, const int whole,
+                       const sn_feature_state *f, const float *rates, const float *inv_weight, int64_t n,
+                       const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
     place at[PLACES];
     for (int64_t i = 0, lane = 0; i < n;) {
@@ -156,14 +154,16 @@ INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts,
         }
         for (int64_t k = n_places; k % ABREAST; k++) at[k] = at[0], at[k].n_steps = 0;
         for (int64_t k = 0; k < n_places; k += ABREAST) {
-            if (gradient) advance_abreast(o, adam, cohorts, 1, whole, f->stride, rates, inv_weight, at + k, n_places - k);
+            if (gradient)
+                advance_abreast(o, adam, cohorts, 1, whole, f->stride, rates, inv_weight, at + k, n_places - k);
             else advance_abreast(o, adam, cohorts, 0, whole, f->stride, rates, inv_weight, at + k, n_places - k);
         }
     }
 }
 
-static void advance(const sn_optimizer *o, const sn_feature_state *f, const float *rates, const float *inv_weight, int64_t n,
-                    const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient)
+static void advance(const sn_optimizer *o, const sn_feature_state *f, const float *rates, const float *inv_weight,
+                    int64_t n, const uint32_t *features, const uint32_t *begin, const uint32_t *end,
+                    const float *gradient)
 {
     const int whole = f->stride % WIDTH == 0, cohorts = f->cohort && o->n_cohorts > 1;
 #define ADVANCE(adam, cohorts, whole) \

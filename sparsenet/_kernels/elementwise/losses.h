@@ -59,11 +59,11 @@ static void output(int loss, float *z, int64_t n_outputs)
     case SN_LOSS_SOFTMAX:
         for (int v = 0; v < VECTORS; v++) softmax_lanes(z + v * WIDTH, n_outputs);
         break;
-#define CASE(NAME, name, ...)                                                                                       \
-    case SN_LOSS_##NAME:                                                                                            \
-        for (int64_t i = 0; i < n_outputs * SN_LANES; i += WIDTH) store(z + i, output_##name(load(z + i)));         \
+#define CASE(NAME, name, ...)                                                                               \
+    case SN_LOSS_##NAME:                                                                                    \
+        for (int64_t i = 0; i < n_outputs * SN_LANES; i += WIDTH) store(z + i, output_##name(load(z + i))); \
         break;
-    SN_LOSSES_OF_NUMBERS(CASE)
+        SN_LOSSES_OF_NUMBERS(CASE)
 #undef CASE
     }
 }
@@ -79,17 +79,17 @@ static double loss_and_deltas(int loss, float *z, int64_t n_outputs, const void 
         vf sum = splat(0.0f);
         switch (loss) {
         case SN_LOSS_SOFTMAX: sum = log_loss_of_codes(logits, n_outputs, (const int32_t *)target + v * WIDTH, w); break;
-#define CASE(NAME, name, ...)                                                                                       \
-    case SN_LOSS_##NAME: {                                                                                          \
-        const float share = sn_losses[SN_LOSS_##NAME].is_mean ? 1.0f / (float)n_outputs : 1.0f;                     \
-        for (int64_t r = 0; r < n_outputs; r++) {                                                                   \
-            const vf y = load(targets + r * SN_LANES), x = load(logits + r * SN_LANES), p = output_##name(x);       \
-            sum += share * loss_##name(x, y, p);                                                                    \
-            store(logits + r * SN_LANES, delta_##name(x, y, p) * (w * share));                                      \
-        }                                                                                                           \
-        break;                                                                                                      \
+#define CASE(NAME, name, ...)                                                                                 \
+    case SN_LOSS_##NAME: {                                                                                    \
+        const float share = sn_losses[SN_LOSS_##NAME].is_mean ? 1.0f / (float)n_outputs : 1.0f;               \
+        for (int64_t r = 0; r < n_outputs; r++) {                                                             \
+            const vf y = load(targets + r * SN_LANES), x = load(logits + r * SN_LANES), p = output_##name(x); \
+            sum += share * loss_##name(x, y, p);                                                              \
+            store(logits + r * SN_LANES, delta_##name(x, y, p) * (w * share));                                \
+        }                                                                                                     \
+        break;                                                                                                \
     }
-        SN_LOSSES_OF_NUMBERS(CASE)
+            SN_LOSSES_OF_NUMBERS(CASE)
 #undef CASE
         }
         /* An idle lane has weight zero; its loss may be anything. */

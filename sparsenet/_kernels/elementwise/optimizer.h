@@ -1,5 +1,6 @@
 /* One step of WIDTH parameters. */
-INLINE void step_vector(const sn_optimizer *o, const int adam, vf learning_rate, float inv_weight, vf gradient, vf *w, vf *m, vf *v)
+INLINE void step_vector(const sn_optimizer *o, const int adam, vf learning_rate, float inv_weight, vf gradient, vf *w,
+                        vf *m, vf *v)
 {
     const vf g = fma_(*w, splat(o->alpha), gradient) * inv_weight;
     if (adam) { /* Kingma & Ba (2015), algorithm 1 with the efficient order of its section 2 */

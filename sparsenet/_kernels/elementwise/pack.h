@@ -11,7 +11,8 @@ INLINE vf load_real(const void *x, const int double_precision, int64_t i, int64_
     return __builtin_convertvector(v, vf);
 }
 
-INLINE void pack_real(const void *x, const int double_precision, int64_t n_features, const int64_t *rows, int n, float *z)
+INLINE void pack_real(const void *x, const int double_precision, int64_t n_features, const int64_t *rows, int n,
+                      float *z)
 {
     const int64_t size = double_precision ? sizeof(double) : sizeof(float);
     for (int lane = 0; lane < SN_LANES; lane += WIDTH) {
@@ -24,13 +25,15 @@ INLINE void pack_real(const void *x, const int double_precision, int64_t n_featu
             const int64_t left = n_features - feature;
             for (int r = 0; r < WIDTH && r < next; r++)
                 for (int64_t byte = 0; byte < WIDTH * size; byte += 64)
-                    __builtin_prefetch((const char *)x + (rows[lane + WIDTH + r] * n_features + feature) * size + byte, 0, 2);
+                    __builtin_prefetch((const char *)x + (rows[lane + WIDTH + r] * n_features + feature) * size + byte,
+                                       0, 2);
             vf v[WIDTH];
-            UNROLL for (int r = 0; r < WIDTH; r++)
-                v[r] = lane + r < n ? load_real((const char *)x + rows[lane + r] * n_features * size, double_precision, feature, left)
+            unrolled_for (int r = 0; r < WIDTH; r++)
+                v[r] = lane + r < n ? load_real((const char *)x + rows[lane + r] * n_features * size, double_precision,
+                                                feature, left)
                                     : splat(0.0f);
             transpose_square(v);
-            UNROLL for (int f = 0; f < WIDTH; f++)
+            unrolled_for (int f = 0; f < WIDTH; f++)
                 if (f < left) store(z + (feature + f) * SN_LANES + lane, v[f]);
         }
     }

@@ -27,16 +27,14 @@ INLINE void shares(vf *share, const int first, const int joint, const void *w, i
 }
 
 INLINE void step(vf *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
-                    const uint16_t *w, int offset)
+                 const uint16_t *w, int offset)
 {
     (void)tiled, (void)packed, (void)offset;
-    UNROLL for (int v = 0; v < tile; v += 2)
-    {
+    unrolled_for (int v = 0; v < tile; v += 2) {
         const __m512i a = _mm512_loadu_si512(rows[0] + v * WIDTH * 2);
         const __m512i b = _mm512_loadu_si512(rows[1] + v * WIDTH * 2);
         const __m512i low = _mm512_unpacklo_epi16(a, b), high = _mm512_unpackhi_epi16(a, b);
-        UNROLL for (int j = 0; j < joint; j++)
-        {
+        unrolled_for (int j = 0; j < joint; j++) {
             int32_t pair;
             memcpy(&pair, w + j * GROUP, sizeof pair);
             const __m512i weights = _mm512_set1_epi32(pair);
@@ -51,8 +49,7 @@ INLINE void resume(vf *acc, const int tile, const float *out) { (void)acc, (void
 INLINE void finish(vf *acc, const vf *share, const int tiled, const int packed, const int tile, float *out)
 {
     (void)share, (void)tiled, (void)packed;
-    UNROLL for (int v = 0; v < tile; v += 2)
-    {
+    unrolled_for (int v = 0; v < tile; v += 2) {
         store(out + v * WIDTH, SHUFFLE(acc[v], acc[v + 1], 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23));
         store(out + (v + 1) * WIDTH,
               SHUFFLE(acc[v], acc[v + 1], 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31));

@@ -11,7 +11,8 @@ INLINE void interleave(const uint16_t *const *rows, int offset, char *words)
 {
     (void)offset;
     for (int half = 0; half < 2; half++, words += 2 * VECTOR_BYTES) {
-        const __m512i a = _mm512_loadu_si512(rows[0] + half * SN_LANES / 2), b = _mm512_loadu_si512(rows[1] + half * SN_LANES / 2);
+        const __m512i a = _mm512_loadu_si512(rows[0] + half * SN_LANES / 2),
+                      b = _mm512_loadu_si512(rows[1] + half * SN_LANES / 2);
         const vi low = (vi)_mm512_unpacklo_epi16(a, b), high = (vi)_mm512_unpackhi_epi16(a, b);
         const vi first = SHUFFLE(low, high, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
         const vi second = SHUFFLE(low, high, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);

@@ -7,13 +7,15 @@ INLINE vf in_half_range(vf x) { return select_float(vabs(x) < 65520.0f, x, splat
 INLINE vf load_half(const uint16_t *x) { return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)x)); }
 INLINE void store_half(uint16_t *x, vf v)
 {
-    _mm256_storeu_si256((__m256i *)x, _mm512_cvtps_ph((__m512)in_half_range(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm256_storeu_si256((__m256i *)x,
+                        _mm512_cvtps_ph((__m512)in_half_range(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 #elif ISA_F16C
 INLINE vf load_half(const uint16_t *x) { return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)x)); }
 INLINE void store_half(uint16_t *x, vf v)
 {
-    _mm_storeu_si128((__m128i *)x, _mm256_cvtps_ph((__m256)in_half_range(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm_storeu_si128((__m128i *)x,
+                     _mm256_cvtps_ph((__m256)in_half_range(v), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 #else
 INLINE vf load_half(const uint16_t *x)
@@ -39,7 +41,7 @@ INLINE void store_half(uint16_t *x, vf v)
     const vu exponent = (vu)vmax(a, splat(0x1p-14f)) & 0x7f800000u;
     const vf magic = (vf)(exponent + (13u << 23));
     const vu mantissa = (vu)(a + magic) - (vu)magic;
-    vu half = mantissa + ((exponent >> 13) - (113u << 10)) ;
+    vu half = mantissa + ((exponent >> 13) - (113u << 10));
     half = (vu)((vi)half & (vi)(a == a)) | (vu)((vi)splat_uint(0x7e00u) & (vi)(a != a));
     const vu16 stored = __builtin_convertvector(half | sign, vu16);
     memcpy(x, &stored, sizeof stored);

@@ -5,7 +5,7 @@
 INLINE void encode_lanes(const float *z, int64_t n_rows, const int lanes, STORE *x)
 {
     for (int64_t r = 0; r < n_rows; r++)
-        UNROLL for (int i = 0; i < lanes; i += PAIR)
+        unrolled_for (int i = 0; i < lanes; i += PAIR)
             store_pair(x + r * SN_LANES + i, load(z + r * SN_LANES + i), load(z + r * SN_LANES + i + WIDTH));
 }
 
@@ -44,7 +44,7 @@ INLINE float delta_multiplier(float maximum)
 #endif
 
 static void encode_deltas(const float *z, int64_t n_rows, const float *row_scale, int packed, uint64_t seed, void *kept,
-                             void *operand, float *scale)
+                          void *operand, float *scale)
 {
     (void)row_scale, (void)packed, (void)seed, (void)operand;
     float multiplier = 1.0f;
@@ -64,8 +64,8 @@ static void encode_deltas(const float *z, int64_t n_rows, const float *row_scale
 }
 
 static float prepare(const void *const *kept, int64_t n_panels, const float *const *delta_scale,
-                        const float *const *x_scale, int offset, uint64_t seed, void *deltas, float *factor,
-                        int32_t *correction)
+                     const float *const *x_scale, int offset, uint64_t seed, void *deltas, float *factor,
+                     int32_t *correction)
 {
     (void)x_scale, (void)offset, (void)seed;
     vf total = splat(0.0f);
@@ -74,7 +74,8 @@ static float prepare(const void *const *kept, int64_t n_panels, const float *con
         for (int i = 0; i < SN_LANES; i += PAIR) {
             const STORE *row = (const STORE *)kept[p] + i;
             /* The next row: fp32 deltas do not fit L2, and made this 5 % of a step (2 % so). */
-            if (STORES_MASTER) __builtin_prefetch(row + SN_LANES, 0, 2), __builtin_prefetch(row + SN_LANES + WIDTH, 0, 2);
+            if (STORES_MASTER)
+                __builtin_prefetch(row + SN_LANES, 0, 2), __builtin_prefetch(row + SN_LANES + WIDTH, 0, 2);
             vf a, b;
             load_pair(row, &a, &b);
             a *= scale, b *= scale;
@@ -88,7 +89,7 @@ static float prepare(const void *const *kept, int64_t n_panels, const float *con
 }
 
 static void encode_weights(const float *master, int64_t n, int64_t height, const uint32_t *position, int far,
-                              int64_t block, int64_t n_rows, void *forward, void *transpose, float *row_scale)
+                           int64_t block, int64_t n_rows, void *forward, void *transpose, float *row_scale)
 {
     enum { CHUNK = PAIR > TILE_SIZE ? PAIR : TILE_SIZE };
     (void)row_scale;
@@ -97,8 +98,9 @@ static void encode_weights(const float *master, int64_t n, int64_t height, const
     for (int64_t i = 0; i < n * height; i += CHUNK) {
         const int64_t m = n * height - i < CHUNK ? n * height - i : CHUNK;
         STORE buffer[CHUNK];
-        UNROLL for (int j = 0; j < CHUNK; j += PAIR)
-            store_pair(buffer + j, load_partial(master + i + j, m - j), load_partial(master + i + j + WIDTH, m - j - WIDTH));
+        unrolled_for (int j = 0; j < CHUNK; j += PAIR)
+            store_pair(buffer + j, load_partial(master + i + j, m - j),
+                       load_partial(master + i + j + WIDTH, m - j - WIDTH));
         copy_weights(buffer, CHUNK, i, m, n, height, position, far, block, n_rows, forward, transpose);
     }
 }
@@ -119,7 +121,8 @@ static float encode_row(const float *values, int64_t n, int stochastic, uint64_t
     float multiplier = 1.0f;
 #if DELTA_EXPONENT
     float maximum = 0.0f;
-    for (int64_t i = 0; i < n; i++) maximum = __builtin_fabsf(values[i]) > maximum ? __builtin_fabsf(values[i]) : maximum;
+    for (int64_t i = 0; i < n; i++)
+        maximum = __builtin_fabsf(values[i]) > maximum ? __builtin_fabsf(values[i]) : maximum;
     multiplier = delta_multiplier(maximum);
 #endif
     for (int64_t i = 0; i < n; i += PAIR) {

@@ -14,7 +14,9 @@ typedef STORE weight_t;
 typedef vf acc_t;
 typedef vf dot_acc_t;
 typedef float operand_t;
-typedef struct { vf a, b; } piece_t;
+typedef struct {
+    vf a, b;
+} piece_t;
 
 INLINE const float *widen(const STORE *w, int64_t n, float *buffer)
 {
@@ -34,11 +36,10 @@ INLINE void shares(vf *share, const int first, const int joint, const void *w, i
 }
 
 INLINE void step(vf *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
-                    const float *w, int offset)
+                 const float *w, int offset)
 {
     (void)packed, (void)offset;
-    UNROLL for (int v = 0; v < tile; v += 2)
-    {
+    unrolled_for (int v = 0; v < tile; v += 2) {
         vf a, b;
         const int both = v + 1 < tile; /* odd tiles: only where order_pair does nothing */
         if (tiled) {
@@ -49,8 +50,7 @@ INLINE void step(vf *acc, const int tiled, const int packed, const int joint, co
         } else {
             a = b = load_vector((const STORE *)rows[0] + v * WIDTH);
         }
-        UNROLL for (int j = 0; j < joint; j++)
-        {
+        unrolled_for (int j = 0; j < joint; j++) {
             const vf weight = splat(w[j]);
             acc[j * tile + v] = fma_(weight, a, acc[j * tile + v]);
             if (both) acc[j * tile + v + 1] = fma_(weight, b, acc[j * tile + v + 1]);
@@ -60,14 +60,13 @@ INLINE void step(vf *acc, const int tiled, const int packed, const int joint, co
 
 INLINE void resume(vf *acc, const int tile, const float *out)
 {
-    UNROLL for (int v = 0; v < tile; v++) acc[v] = load(out + v * WIDTH);
+    unrolled_for (int v = 0; v < tile; v++) acc[v] = load(out + v * WIDTH);
 }
 
 INLINE void finish(vf *acc, const vf *share, const int tiled, const int packed, const int tile, float *out)
 {
     (void)share, (void)packed;
-    UNROLL for (int v = 0; v < tile; v += 2)
-    {
+    unrolled_for (int v = 0; v < tile; v += 2) {
         const int both = v + 1 < tile;
         if (!tiled && both) order_pair(acc + v, acc + v + 1);
         store(out + v * WIDTH, acc[v]);

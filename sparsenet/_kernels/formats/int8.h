@@ -60,40 +60,42 @@ INLINE const int8_t *widen(const int8_t *w, int64_t n, int8_t *buffer)
 
 /* Rows first..first + joint of a block of n columns: whole groups hold four bytes of each row, so a lane sums those
  * of the row of its number modulo the height; a row of height 1 is one long group. */
-INLINE void shares(vi *share, const int first, const int joint, const void *weights, int64_t n, int64_t height, int offset)
+INLINE void shares(vi *share, const int first, const int joint, const void *weights, int64_t n, int64_t height,
+                   int offset)
 {
     const int8_t *w = weights;
     static const int8_t first_bytes[2 * VECTOR_BYTES] = {[0 ... VECTOR_BYTES - 1] = -1};
-    UNROLL for (int j = 0; j < joint; j++) share[j] = splat_int(0);
+    unrolled_for (int j = 0; j < joint; j++) share[j] = splat_int(0);
     if (offset == 0) return;
     const int64_t grouped = height == 1 ? n : n / GROUP * GROUP * height;
     vi sums = splat_int(0);
     int64_t i = 0;
-    for (; i + VECTOR_BYTES <= grouped; i += VECTOR_BYTES) sums = byte_dot(sums, splat_int(0x01010101), load_int(w + i));
+    for (; i + VECTOR_BYTES <= grouped; i += VECTOR_BYTES)
+        sums = byte_dot(sums, splat_int(0x01010101), load_int(w + i));
     if (i < grouped)
-        sums = byte_dot(sums, splat_int(0x01010101), load_int(w + i) & load_int(first_bytes + VECTOR_BYTES - (grouped - i)));
+        sums = byte_dot(sums, splat_int(0x01010101),
+                        load_int(w + i) & load_int(first_bytes + VECTOR_BYTES - (grouped - i)));
     if (height == 1) {
         share[0] = splat_int(offset * sum_lanes_int(sums));
         return;
     }
     for (int j = 0; j < joint; j++) {
         int32_t sum = 0;
-        UNROLL for (int lane = 0; lane < WIDTH; lane += SN_BLOCK_HEIGHT) sum += sums[lane + first + j];
+        unrolled_for (int lane = 0; lane < WIDTH; lane += SN_BLOCK_HEIGHT) sum += sums[lane + first + j];
         for (int64_t k = n / GROUP * GROUP; k < n; k++) sum += w[k * height + first + j];
         share[j] = splat_int(offset * sum);
     }
 }
 
 INLINE void step(vi *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
-                    const int8_t *w, int offset)
+                 const int8_t *w, int offset)
 {
     (void)tiled, (void)offset;
-    UNROLL for (int v = 0; v < tile; v += 4)
-    {
+    unrolled_for (int v = 0; v < tile; v += 4) {
         if (packed) {
             int32_t four;
             memcpy(&four, w, sizeof four);
-            UNROLL for (int q = 0; q < 4; q++)
+            unrolled_for (int q = 0; q < 4; q++)
                 acc[v + q] = byte_dot(acc[v + q], load_int(rows[0] + (v + q) * VECTOR_BYTES), splat_int(four));
             continue;
         }
@@ -103,12 +105,11 @@ INLINE void step(vi *acc, const int tiled, const int packed, const int joint, co
         const vi cd_low = unpack_low_8(c, d), cd_high = unpack_high_8(c, d);
         const vi quads[4] = {unpack_low_16(ab_low, cd_low), unpack_high_16(ab_low, cd_low),
                              unpack_low_16(ab_high, cd_high), unpack_high_16(ab_high, cd_high)};
-        UNROLL for (int j = 0; j < joint; j++)
-        {
+        unrolled_for (int j = 0; j < joint; j++) {
             int32_t four;
             memcpy(&four, w + j * GROUP, sizeof four);
             const vi weights = splat_int(four);
-            UNROLL for (int q = 0; q < 4; q++)
+            unrolled_for (int q = 0; q < 4; q++)
                 acc[j * tile + v + q] = byte_dot(acc[j * tile + v + q], quads[q], weights);
         }
     }
@@ -117,15 +118,14 @@ INLINE void step(vi *acc, const int tiled, const int packed, const int joint, co
 INLINE void finish(vi *acc, const vi *share, const int tiled, const int packed, const int tile, float *out)
 {
     (void)tiled;
-    UNROLL for (int v = 0; v < tile; v += 4)
-    {
-        UNROLL for (int q = 0; q < 4; q++) acc[v + q] -= *share;
+    unrolled_for (int v = 0; v < tile; v += 4) {
+        unrolled_for (int q = 0; q < 4; q++) acc[v + q] -= *share;
         if (packed) {
-            UNROLL for (int q = 0; q < 4; q++) store(out + (v + q) * WIDTH, to_float(acc[v + q]));
+            unrolled_for (int q = 0; q < 4; q++) store(out + (v + q) * WIDTH, to_float(acc[v + q]));
             continue;
         }
         order_quads(acc + v);
-        UNROLL for (int q = 0; q < 4; q++) store(out + (v + q) * WIDTH, to_float(acc[v + q]));
+        unrolled_for (int q = 0; q < 4; q++) store(out + (v + q) * WIDTH, to_float(acc[v + q]));
     }
 }
 
@@ -180,19 +180,18 @@ INLINE void shares(vi *share, const int first, const int joint, const void *w, i
     (void)share, (void)first, (void)joint, (void)w, (void)n, (void)height, (void)offset;
 }
 INLINE void step(vi *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
-                    const int32_t *w, int offset)
+                 const int32_t *w, int offset)
 {
     (void)tiled, (void)packed;
-    UNROLL for (int v = 0; v < tile; v++)
-    {
+    unrolled_for (int v = 0; v < tile; v++) {
         const vi x = load_x((const uint8_t *)rows[0] + v * WIDTH) - offset;
-        UNROLL for (int j = 0; j < joint; j++) acc[j * tile + v] += x * w[j];
+        unrolled_for (int j = 0; j < joint; j++) acc[j * tile + v] += x * w[j];
     }
 }
 INLINE void finish(vi *acc, const vi *share, const int tiled, const int packed, const int tile, float *out)
 {
     (void)share, (void)tiled, (void)packed;
-    UNROLL for (int v = 0; v < tile; v++) store(out + v * WIDTH, to_float(acc[v]));
+    unrolled_for (int v = 0; v < tile; v++) store(out + v * WIDTH, to_float(acc[v]));
 }
 INLINE vi dot_product(vi acc, vi x, vi d) { return acc + x * d; }
 #define LANE_SAMPLES 1

@@ -13,33 +13,35 @@ INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scal
                            const int packed, uint64_t seed, const int vectors, uint8_t *x, float *scale)
 {
     vf largest[VECTORS], inverse[VECTORS];
-    UNROLL for (int v = 0; v < vectors; v++) largest[v] = splat(0.0f);
+    unrolled_for (int v = 0; v < vectors; v++) largest[v] = splat(0.0f);
     for (int64_t r = 0; r < n_rows; r++) {
         const float factor = row_scale ? row_scale[r] : 1.0f;
-        UNROLL for (int v = 0; v < vectors; v++)
+        unrolled_for (int v = 0; v < vectors; v++)
             largest[v] = vmax(vabs(load(z + r * SN_LANES + v * WIDTH) * factor), largest[v]);
     }
     for (int v = 0; v < vectors; v++) {
         store(scale + v * WIDTH, largest[v] * (1.0f / 127.0f));
-        for (int i = 0; i < WIDTH; i++) inverse[v][i] = inverse_or_zero(scale[v * WIDTH + i]) * (stochastic ? SHRINK : 1.0f);
+        for (int i = 0; i < WIDTH; i++)
+            inverse[v][i] = inverse_or_zero(scale[v * WIDTH + i]) * (stochastic ? SHRINK : 1.0f);
     }
     for (int64_t first = 0; first < n_rows; first += SN_BLOCK_HEIGHT) {
         vi four[VECTORS];
-        UNROLL for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
-        {
+        unrolled_for (int h = 0; h < SN_BLOCK_HEIGHT; h++) {
             const int64_t r = first + h;
             if (r == n_rows) break;
             const float factor = row_scale ? row_scale[r] : 1.0f;
-            UNROLL for (int v = 0; v < vectors; v++)
-            {
+            unrolled_for (int v = 0; v < vectors; v++) {
                 const vf y = load(z + r * SN_LANES + v * WIDTH) * factor * inverse[v];
-                const vi q = offset + (stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)r, v)) : round_to_int(y));
+                const vi q =
+                    offset
+                    + (stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)r, v)) : round_to_int(y));
                 if (!packed) store_bytes(x + r * SN_LANES + v * WIDTH, q);
                 else four[v] = h == 0 ? q : four[v] | q << 8 * h;
             }
         }
         if (packed)
-            UNROLL for (int v = 0; v < vectors; v++) memcpy(x + first * SN_LANES + v * VECTOR_BYTES, &four[v], VECTOR_BYTES);
+            unrolled_for (int v = 0; v < vectors; v++)
+                memcpy(x + first * SN_LANES + v * VECTOR_BYTES, &four[v], VECTOR_BYTES);
     }
 }
 
@@ -58,16 +60,17 @@ static void decode(const void *x, int64_t n_rows, int offset, const float *scale
 }
 
 static void encode_deltas(const float *z, int64_t n_rows, const float *row_scale, int packed, uint64_t seed, void *kept,
-                             void *operand, float *scale)
+                          void *operand, float *scale)
 {
     if (kept != z) memcpy(kept, z, n_rows * SN_LANES * sizeof(float));
-    if (operand && packed && GROUP == SN_BLOCK_HEIGHT) quantize_lanes(z, n_rows, row_scale, 128, 1, 1, seed, VECTORS, operand, scale);
+    if (operand && packed && GROUP == SN_BLOCK_HEIGHT)
+        quantize_lanes(z, n_rows, row_scale, 128, 1, 1, seed, VECTORS, operand, scale);
     else if (operand) quantize_lanes(z, n_rows, row_scale, 128, 1, 0, seed, VECTORS, operand, scale);
 }
 
 static float prepare(const void *const *kept, int64_t n_panels, const float *const *delta_scale,
-                        const float *const *x_scale, int offset, uint64_t seed, void *deltas, float *factor,
-                        int32_t *correction)
+                     const float *const *x_scale, int offset, uint64_t seed, void *deltas, float *factor,
+                     int32_t *correction)
 {
     (void)delta_scale;
     vf total = splat(0.0f), largest = splat(0.0f);
@@ -81,8 +84,7 @@ static float prepare(const void *const *kept, int64_t n_panels, const float *con
     const float inverse = inverse_or_zero(scale) * SHRINK;
     vi sum = splat_int(0);
     for (int64_t p = 0; p < n_panels; p++)
-        UNROLL for (int v = 0; v < VECTORS; v++)
-        {
+        unrolled_for (int v = 0; v < VECTORS; v++) {
             const vf y = load((const float *)kept[p] + v * WIDTH) * load(x_scale[p] + v * WIDTH) * inverse;
             const vi q = round_stochastically(y, random_bits(seed, (uint32_t)p, v));
             sum += q;
@@ -94,10 +96,11 @@ static float prepare(const void *const *kept, int64_t n_panels, const float *con
 }
 
 static void encode_weights(const float *master, int64_t n, int64_t height, const uint32_t *position, int far,
-                              int64_t block, int64_t n_rows, void *forward, void *transpose, float *row_scale)
+                           int64_t block, int64_t n_rows, void *forward, void *transpose, float *row_scale)
 {
     vf largest = splat(0.0f);
-    for (int64_t i = 0; i < n * height; i += WIDTH) largest = vmax(vabs(load_partial(master + i, n * height - i)), largest);
+    for (int64_t i = 0; i < n * height; i += WIDTH)
+        largest = vmax(vabs(load_partial(master + i, n * height - i)), largest);
     vf inverse;
     if (height == 1) {
         row_scale[0] = max_lanes(largest) / 127.0f;
@@ -113,7 +116,7 @@ static void encode_weights(const float *master, int64_t n, int64_t height, const
     for (int64_t i = 0; i < n * height; i += TILE_SIZE) {
         const int64_t m = n * height - i < TILE_SIZE ? n * height - i : TILE_SIZE;
         int8_t buffer[TILE_SIZE];
-        UNROLL for (int j = 0; j < TILE_SIZE; j += WIDTH)
+        unrolled_for (int j = 0; j < TILE_SIZE; j += WIDTH)
             store_bytes(buffer + j, round_to_int(load_partial(master + i + j, m - j) * inverse));
         copy_weights(buffer, TILE_SIZE, i, m, n, height, position, far, block, n_rows, forward, transpose);
     }
@@ -124,11 +127,14 @@ INLINE float quantize_values(const float *x, int64_t n, int offset, int stochast
 {
     vf largest = splat(0.0f);
     for (int64_t i = 0; i < n; i += WIDTH) largest = vmax(vabs(load_partial(x + i, n - i)), largest);
-    const float scale = max_lanes(largest) * (1.0f / 127.0f), inverse = inverse_or_zero(scale) * (stochastic ? SHRINK : 1.0f);
+    const float scale = max_lanes(largest) * (1.0f / 127.0f),
+                inverse = inverse_or_zero(scale) * (stochastic ? SHRINK : 1.0f);
     for (int64_t i = 0; i < n; i += WIDTH) {
         const vf y = load_partial(x + i, n - i) * inverse;
-        const vi q = stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)(i / SN_LANES), (int)(i % SN_LANES / WIDTH)))
-                                : round_to_int(y);
+        const vi q =
+            stochastic
+                ? round_stochastically(y, random_bits(seed, (uint32_t)(i / SN_LANES), (int)(i % SN_LANES / WIDTH)))
+                : round_to_int(y);
         store_bytes(bytes + i, q + offset);
     }
     return scale;

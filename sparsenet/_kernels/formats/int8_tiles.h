@@ -14,9 +14,9 @@ INLINE void interleave(const uint8_t *const *rows, int offset, char *words)
     vi quads[4] = {unpack_low_16(ab_low, cd_low), unpack_high_16(ab_low, cd_low), unpack_low_16(ab_high, cd_high),
                    unpack_high_16(ab_high, cd_high)};
     order_quads(quads);
-    const vi sign = splat_int((int32_t)((uint32_t)offset * 0x01010101u)); /* value + 128 -> value, in place of a subtraction */
-    UNROLL for (int q = 0; q < 4; q++)
-    {
+    const vi sign =
+        splat_int((int32_t)((uint32_t)offset * 0x01010101u)); /* value + 128 -> value, in place of a subtraction */
+    unrolled_for (int q = 0; q < 4; q++) {
         quads[q] ^= sign;
         memcpy(words + q * VECTOR_BYTES, &quads[q], sizeof quads[q]);
     }

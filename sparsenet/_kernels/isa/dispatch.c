@@ -21,8 +21,8 @@ __attribute__((unused)) static int is_avx_vnni(void)
 }
 static int is_avx512(void)
 {
-    return is_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return is_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+           && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 static int is_avx512_vnni(void) { return is_avx512() && __builtin_cpu_supports("avx512vnni"); }
 static int is_avx512_bf16(void) { return is_avx512_vnni() && __builtin_cpu_supports("avx512bf16"); }
@@ -36,8 +36,8 @@ __attribute__((unused)) static int is_amx(void)
 {
     enum { TILE_BF16_INT8 = 1 << 22 | 1 << 24 | 1 << 25, REQUEST = 0x1023, TILE_DATA = 18 };
     unsigned a, b, c, d;
-    return is_avx512_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & TILE_BF16_INT8) == TILE_BF16_INT8 &&
-           syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+    return is_avx512_bf16() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & TILE_BF16_INT8) == TILE_BF16_INT8
+           && syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 }
 #endif
 #endif
@@ -61,7 +61,8 @@ const char *sn_isa_name(int i) { return i < N_TABLES ? tables[i].kernels->name :
 const sn_kernels *sn_kernels_by_name(const char *name)
 {
     for (int i = 0; i < N_TABLES; i++)
-        if (strcmp(tables[i].kernels->name, name) == 0) return tables[i].is_supported() ? tables[i].kernels : (const sn_kernels *)0;
+        if (strcmp(tables[i].kernels->name, name) == 0)
+            return tables[i].is_supported() ? tables[i].kernels : (const sn_kernels *)0;
     return (const sn_kernels *)0;
 }
 

@@ -2,7 +2,8 @@
 #define HEIGHT(layout) ((layout) == SN_BLOCKS || (layout) == SN_DENSE ? SN_BLOCK_HEIGHT : 1)
 
 /* What belongs to a block's rows, for a vector of its gradients: column by column. */
-INLINE void repeat_rows(const float *factor, const int32_t *correction, const int height, float *factors, int32_t *corrections)
+INLINE void repeat_rows(const float *factor, const int32_t *correction, const int height, float *factors,
+                        int32_t *corrections)
 {
     for (int i = 0; i < WIDTH; i++) {
         factors[i] = factor[i % height];

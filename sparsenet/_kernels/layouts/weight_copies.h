@@ -6,8 +6,9 @@ typedef weight_t tile_t __attribute__((vector_size(TILE_SIZE * sizeof(weight_t))
 #if defined(__clang__)
 #define PERMUTE(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
 #else
-typedef __typeof__(__builtin_choose_expr(sizeof(weight_t) == 4, (int32_t)0,
-                                         __builtin_choose_expr(sizeof(weight_t) == 2, (int16_t)0, (int8_t)0))) tile_index_t;
+typedef __typeof__(__builtin_choose_expr(
+    sizeof(weight_t) == 4, (int32_t)0,
+    __builtin_choose_expr(sizeof(weight_t) == 2, (int16_t)0, (int8_t)0))) tile_index_t;
 typedef tile_index_t tile_indices_t __attribute__((vector_size(TILE_SIZE * sizeof(tile_index_t))));
 #define PERMUTE(v, ...) __builtin_shuffle(v, (tile_indices_t){__VA_ARGS__})
 #endif
@@ -29,18 +30,22 @@ INLINE int64_t dense_place(int64_t row, int64_t column, int64_t n_columns)
            + group_position(column, row % SN_BLOCK_HEIGHT, n_columns, SN_BLOCK_HEIGHT, GROUP);
 }
 #endif
-INLINE void put_tile(const tile_t *tile, const int strips, int64_t row, int64_t column, int64_t n_columns, weight_t *copy)
+INLINE void put_tile(const tile_t *tile, const int strips, int64_t row, int64_t column, int64_t n_columns,
+                     weight_t *copy)
 {
     const tile_t v = *tile, laid_out = strips ? PERMUTE(v, ROW_BY_ROW) : TO_GROUPS(v);
-    weight_t *place = copy + (strips ? dense_place(row, column, n_columns) : row * n_columns + column * SN_BLOCK_HEIGHT);
+    weight_t *place =
+        copy + (strips ? dense_place(row, column, n_columns) : row * n_columns + column * SN_BLOCK_HEIGHT);
     if (!strips) memcpy(place, &laid_out, sizeof laid_out);
     else
         for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
-            memcpy(place + h * (dense_place(1, 0, 0)), (const weight_t *)&laid_out + h * SN_BLOCK_HEIGHT, SN_BLOCK_HEIGHT * sizeof *copy);
+            memcpy(place + h * (dense_place(1, 0, 0)), (const weight_t *)&laid_out + h * SN_BLOCK_HEIGHT,
+                   SN_BLOCK_HEIGHT * sizeof *copy);
 }
 
 /* The weights of m columns into their places of the transpose, `height` at a time. */
-INLINE void scatter(const weight_t *weights, const uint32_t *position, int64_t m, const int height, int far, weight_t *transpose)
+INLINE void scatter(const weight_t *weights, const uint32_t *position, int64_t m, const int height, int far,
+                    weight_t *transpose)
 {
     for (int64_t j = 0; j < m; j++) {
         if (far) __builtin_prefetch(&transpose[(int64_t)position[j + SCATTER_AHEAD] * height], 1);
@@ -52,15 +57,16 @@ INLINE void scatter(const weight_t *weights, const uint32_t *position, int64_t m
  * such copy). `buffer` holds `chunk` of them, a whole number of tiles. The other parameters are those of
  * encode_weights in kernels.h. */
 INLINE void copy_weights(const weight_t *buffer, const int chunk, int64_t i, int64_t m, int64_t n, int64_t height,
-                            const uint32_t *position, int far, int64_t block, int64_t n_rows, weight_t *forward,
-                            weight_t *transpose)
+                         const uint32_t *position, int far, int64_t block, int64_t n_rows, weight_t *forward,
+                         weight_t *transpose)
 {
     const int dense = block >= 0, blocks = height > 1, strips = STRIPS && dense;
     const int by_tiles = forward && blocks && (GROUP > 1 || strips);
     const int64_t row = dense ? block * SN_BLOCK_HEIGHT : 0; /* of the copy */
     if (forward && !by_tiles) {
         if (m == chunk) memcpy(forward + row * n + i, buffer, chunk * sizeof *buffer);
-        else for (int64_t j = 0; j < m; j++) forward[row * n + i + j] = buffer[j];
+        else
+            for (int64_t j = 0; j < m; j++) forward[row * n + i + j] = buffer[j];
     }
     for (int64_t t = 0; t < m && (dense || by_tiles); t += TILE_SIZE) {
         const int64_t left = m - t < TILE_SIZE ? m - t : TILE_SIZE, column = (i + t) / SN_BLOCK_HEIGHT;
@@ -70,7 +76,8 @@ INLINE void copy_weights(const weight_t *buffer, const int chunk, int64_t i, int
         else if (by_tiles)
             for (int64_t j = 0; j < left; j++) {
                 const int64_t h = j % SN_BLOCK_HEIGHT, k = column + j / SN_BLOCK_HEIGHT;
-                forward[strips ? dense_place(row + h, k, n) : row * n + group_position(k, h, n, SN_BLOCK_HEIGHT, GROUP)] = buffer[t + j];
+                forward[strips ? dense_place(row + h, k, n)
+                               : row * n + group_position(k, h, n, SN_BLOCK_HEIGHT, GROUP)] = buffer[t + j];
             }
         if (!dense || !transpose) continue;
         if (left == TILE_SIZE && row + SN_BLOCK_HEIGHT <= n_rows) {
@@ -88,7 +95,7 @@ INLINE void copy_weights(const weight_t *buffer, const int chunk, int64_t i, int
     if (blocks) scatter(buffer, position + i / SN_BLOCK_HEIGHT, m / SN_BLOCK_HEIGHT, SN_BLOCK_HEIGHT, far, transpose);
     else if (m < chunk || far) scatter(buffer, position + i, m, 1, far, transpose);
     else
-        UNROLL for (int j = 0; j < chunk; j++) transpose[position[i + j]] = buffer[j];
+        unrolled_for (int j = 0; j < chunk; j++) transpose[position[i + j]] = buffer[j];
 }
 #undef PERMUTE
 #undef ROW_BY_ROW

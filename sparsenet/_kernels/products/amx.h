@@ -15,7 +15,10 @@
 enum { TILE = SN_STRIP * SN_TILE_BYTES / 4 }; /* words of 4 bytes */
 #define STRIP_BLOCKS (SN_STRIP / SN_BLOCK_HEIGHT)
 
-INLINE vi load_16_bits(__mmask16 lanes, const void *p) { return (vi)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, p)); }
+INLINE vi load_16_bits(__mmask16 lanes, const void *p)
+{
+    return (vi)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, p));
+}
 
 enum { tile_columns_of_weights = SN_TILE_BYTES / sizeof(STORE) };
 
@@ -77,8 +80,8 @@ INLINE void store_sums(float *out, int complete)
 
 /* Add the products of n columns, whole tiles, of a strip whose rows lie row_bytes apart and its tiles tile_bytes.
  * So many bytes `ahead` lie those of the next strip (0: none do). */
-INLINE void add_products(const char *w, const int64_t row_bytes, const int64_t tile_bytes, int64_t ahead, const char *samples,
-                            int64_t n, int lanes)
+INLINE void add_products(const char *w, const int64_t row_bytes, const int64_t tile_bytes, int64_t ahead,
+                         const char *samples, int64_t n, int lanes)
 {
     enum { LINE = 4 * SN_LANES, QUARTER = 16 * sizeof(float) };
     for (int64_t k = 0; k < n; k += tile_columns_of_weights, w += tile_bytes, samples += SN_STRIP * LINE) {
@@ -104,7 +107,7 @@ INLINE void add_products(const char *w, const int64_t row_bytes, const int64_t t
 
 /* kernels.h, `spmm`, of a dense layer. The weights of a large one lie beyond L2: the next strip's are fetched ahead. */
 static void spmm_strips(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x, int lanes,
-                           float *out)
+                        float *out)
 {
     const int64_t columns = whole_tiles(m->n_columns), first = column_tile * m->tile_columns, left = columns - first;
     const int64_t n = left < m->tile_columns ? left : m->tile_columns;
@@ -127,9 +130,10 @@ INLINE const float *deltas_in_tiles(operand_t *deltas, int n_rows, int64_t n_pan
     for (int64_t first = 0; first < n_panels * SN_LANES; first += SAMPLES)
         for (int row = 0; row < n_rows; row += SN_STRIP, tile += TILE) {
             vf v[SN_STRIP];
-            UNROLL for (int r = 0; r < SN_STRIP; r++) v[r] = (vf)delta_words(deltas + (row + r) * n_panels * SN_LANES + first);
+            unrolled_for (int r = 0; r < SN_STRIP; r++)
+                v[r] = (vf)delta_words(deltas + (row + r) * n_panels * SN_LANES + first);
             transpose_square(v);
-            UNROLL for (int r = 0; r < SN_STRIP; r++) store(tile + r * SN_STRIP, v[r]);
+            unrolled_for (int r = 0; r < SN_STRIP; r++) store(tile + r * SN_STRIP, v[r]);
         }
     return words;
 }
@@ -137,9 +141,13 @@ INLINE const float *deltas_in_tiles(operand_t *deltas, int n_rows, int64_t n_pan
 /* sums[column][SN_STRIP_PAIR] of one strip or two over all samples, for columns first..first + n, n rounded up to a multiple
  * of 32. Two strips share the samples, which come from L2. */
 INLINE void sum_columns(const float *words, const int n_strips, const void *const *x, int64_t n_samples, int64_t first,
-                           int64_t n, float *sums)
+                        int64_t n, float *sums)
 {
-    enum { SAMPLES = SN_TILE_BYTES / sizeof(STORE), TILES_OF_PANEL = SN_LANES / SAMPLES, LINE = SN_LANES * sizeof(STORE) };
+    enum {
+        SAMPLES = SN_TILE_BYTES / sizeof(STORE),
+        TILES_OF_PANEL = SN_LANES / SAMPLES,
+        LINE = SN_LANES * sizeof(STORE)
+    };
     enum { SUMS_LINE = SN_STRIP_PAIR * sizeof(float) };
     const int64_t n_tiles = (n_samples + SAMPLES - 1) / SAMPLES;
     for (int64_t column = 0; column < n; column += 32, sums += 32 * SN_STRIP_PAIR) {

@@ -2,12 +2,13 @@
  * the sums at all columns are computed, some columns at a time, and those without a connection dropped. */
 
 /* One row's connections in columns first..end, from its connection number k on; returns the number of the next. */
-INLINE int64_t take_row(const void *index, const int wide, int64_t k, int64_t n, int64_t first, int64_t end, const float *sums, int row,
-                           float factor, int32_t correction, float *gradient)
+INLINE int64_t take_row(const void *index, const int wide, int64_t k, int64_t n, int64_t first, int64_t end,
+                        const float *sums, int row, float factor, int32_t correction, float *gradient)
 {
     for (;;) {
         const __mmask16 left = first_lanes(n - k);
-        vi column = wide ? (vi)_mm512_maskz_loadu_epi32(left, columns_from(index, 1, k)) : load_16_bits(left, columns_from(index, 0, k));
+        vi column = wide ? (vi)_mm512_maskz_loadu_epi32(left, columns_from(index, 1, k))
+                         : load_16_bits(left, columns_from(index, 0, k));
         const __mmask16 here = left & _mm512_cmplt_epu32_mask((__m512i)column, _mm512_set1_epi32((int)end));
         column = (column - (int32_t)first) * SN_STRIP_PAIR + row;
         const vi sum = (vi)_mm512_mask_i32gather_epi32(_mm512_setzero_si512(), here, (__m512i)column, sums, 4);
@@ -18,23 +19,24 @@ INLINE int64_t take_row(const void *index, const int wide, int64_t k, int64_t n,
 }
 
 /* The same of a block's columns, all of them where no index is stored. */
-INLINE int64_t take_block(const void *index, const int wide, int64_t k, int64_t n, int64_t first, int64_t end, const float *sums, int row,
-                             const float *factor, const int32_t *correction, float *gradient)
+INLINE int64_t take_block(const void *index, const int wide, int64_t k, int64_t n, int64_t first, int64_t end,
+                          const float *sums, int row, const float *factor, const int32_t *correction, float *gradient)
 {
     const __m128 factors = _mm_loadu_ps(factor + row);
     const __m128i corrections = _mm_loadu_si128((const __m128i *)(correction + row));
     for (; k < n; k++) {
         const int64_t column = index ? column_at(index, wide, k) : k;
         if (column >= end) break;
-        const __m128i sum = _mm_sub_epi32(_mm_loadu_si128((const __m128i *)(sums + (column - first) * SN_STRIP_PAIR + row)), corrections);
+        const __m128i sum = _mm_sub_epi32(
+            _mm_loadu_si128((const __m128i *)(sums + (column - first) * SN_STRIP_PAIR + row)), corrections);
         const __m128 g = sums_integers ? _mm_cvtepi32_ps(sum) : _mm_castsi128_ps(sum);
         _mm_storeu_ps(gradient + k * SN_BLOCK_HEIGHT, _mm_mul_ps(g, factors));
     }
     return k;
 }
 
-INLINE void sddmm_of_strips(const sn_matrix *m, const int wide, int64_t block, void *deltas, const void *const *x, int64_t n_samples,
-                           const float *factor, const int32_t *correction, float *gradient)
+INLINE void sddmm_of_strips(const sn_matrix *m, const int wide, int64_t block, void *deltas, const void *const *x,
+                            int64_t n_samples, const float *factor, const int32_t *correction, float *gradient)
 {
     enum { COLUMNS = 32768 / (SN_STRIP_PAIR * sizeof(float)) }; /* 32 KB of sums stay in L1 */
     float sums[COLUMNS * SN_STRIP_PAIR] __attribute__((aligned(64)));
@@ -52,8 +54,11 @@ INLINE void sddmm_of_strips(const sn_matrix *m, const int wide, int64_t block, v
             const void *index = m->indices ? columns_from(m->indices, wide, begin[b]) : 0;
             const int64_t n = begin[b + 1] - begin[b];
             float *place = gradient + (begin[b] - begin[0]) * height;
-            if (height == 1) done[b] = take_row(index, wide, done[b], n, first, end, sums, b, factor[b], correction[b], place);
-            else done[b] = take_block(index, wide, done[b], n, first, end, sums, b * SN_BLOCK_HEIGHT, factor, correction, place);
+            if (height == 1)
+                done[b] = take_row(index, wide, done[b], n, first, end, sums, b, factor[b], correction[b], place);
+            else
+                done[b] = take_block(index, wide, done[b], n, first, end, sums, b * SN_BLOCK_HEIGHT, factor, correction,
+                                     place);
         }
     }
 }

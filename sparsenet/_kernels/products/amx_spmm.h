@@ -13,11 +13,12 @@ INLINE int64_t next_chunk(const void *index, const int wide, int64_t k, int64_t 
     return k;
 }
 
-INLINE void spmm_layout_by_strips(const sn_matrix *m, const int layout, const int wide, int64_t begin, int64_t end, const char *x, int lanes,
-                                     float *out)
+INLINE void spmm_layout_by_strips(const sn_matrix *m, const int layout, const int wide, int64_t begin, int64_t end,
+                                  const char *x, int lanes, float *out)
 {
     enum { CHUNK = 32768 / (SN_STRIP * sizeof(weight_t)), STRIDE = CHUNK + tile_columns_of_weights };
-    const int height = HEIGHT(layout), span = layout == SN_BLOCK_COLUMNS ? SN_BLOCK_HEIGHT : 1, n_blocks = SN_STRIP / height;
+    const int height = HEIGHT(layout), span = layout == SN_BLOCK_COLUMNS ? SN_BLOCK_HEIGHT : 1,
+              n_blocks = SN_STRIP / height;
     weight_t rows[SN_STRIP * STRIDE] __attribute__((aligned(64)));
     use_tiles();
     for (int64_t block = begin; block < end; block += n_blocks, out += SN_STRIP * SN_LANES) {
@@ -37,13 +38,14 @@ INLINE void spmm_layout_by_strips(const sn_matrix *m, const int layout, const in
                     weight_t *place = row + column_at(index, wide, k) * span;
                     if (span > 1) memcpy(place, w + k * span, span * sizeof *w);
                     else
-                        UNROLL for (int h = 0; h < height; h++)
+                        unrolled_for (int h = 0; h < height; h++)
                             place[h * STRIDE] = w[height == 1 ? k : group_position(k, h, size, height, GROUP)];
                 }
                 done[b] = stop;
             }
             __asm__ volatile("" : : : "memory"); /* tile loads: see use_tiles */
-            add_products((const char *)rows, STRIDE * sizeof *rows, SN_TILE_BYTES, 0, x + first * sizeof(STORE) * SN_LANES, n, lanes);
+            add_products((const char *)rows, STRIDE * sizeof *rows, SN_TILE_BYTES, 0,
+                         x + first * sizeof(STORE) * SN_LANES, n, lanes);
             __asm__ volatile("" : : : "memory");
         }
         store_sums(out, 1);
@@ -52,10 +54,10 @@ INLINE void spmm_layout_by_strips(const sn_matrix *m, const int layout, const in
 
 static void spmm_by_strips(const sn_matrix *m, int64_t begin, int64_t end, const void *x, int lanes, float *out)
 {
-#define BY_STRIPS(layout)                                                                   \
-    do {                                                                                    \
-        if (m->wide) spmm_layout_by_strips(m, layout, 1, begin, end, x, lanes, out);        \
-        else spmm_layout_by_strips(m, layout, 0, begin, end, x, lanes, out);                \
+#define BY_STRIPS(layout)                                                            \
+    do {                                                                             \
+        if (m->wide) spmm_layout_by_strips(m, layout, 1, begin, end, x, lanes, out); \
+        else spmm_layout_by_strips(m, layout, 0, begin, end, x, lanes, out);         \
     } while (0)
     switch (m->layout) {
     case SN_ROWS: BY_STRIPS(SN_ROWS); break;

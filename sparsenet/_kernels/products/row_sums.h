@@ -5,29 +5,27 @@
 #define ROWS_AHEAD 16
 
 INLINE void sum_tile(const uint32_t *indices, const wide_t *terms, int64_t n, const char *table, int64_t row_bytes,
-                        const int encoded, const int tile, float *out)
+                     const int encoded, const int tile, float *out)
 {
     const int wide_row = TILED && encoded;
     acc_t acc[MAX_TILE], share[1];
-    UNROLL for (int i = 0; i < tile; i++) acc[i] = (acc_t){0};
+    unrolled_for (int i = 0; i < tile; i++) acc[i] = (acc_t){0};
     shares(share, 0, 1, terms, n, 1, 128);
     for (int64_t k = 0; k < n; k += GROUP) {
         const char *rows[GROUP];
         if (k + GROUP <= n) {
-            UNROLL for (int g = 0; g < GROUP; g++)
-            {
+            unrolled_for (int g = 0; g < GROUP; g++) {
                 rows[g] = table + indices[k + g] * row_bytes;
                 if (!encoded && k + g + ROWS_AHEAD < n) {
                     const char *ahead = table + indices[k + g + ROWS_AHEAD] * row_bytes;
-                    UNROLL for (int line = 0; line < tile * WIDTH * (int)sizeof(STORE); line += 64)
+                    unrolled_for (int line = 0; line < tile * WIDTH * (int)sizeof(STORE); line += 64)
                         __builtin_prefetch(ahead + line);
                 }
             }
             step(acc, wide_row, 0, 1, tile, rows, terms + k, 128);
         } else { /* the last, partly filled group: completed with zero terms */
             wide_t last[GROUP];
-            UNROLL for (int g = 0; g < GROUP; g++)
-            {
+            unrolled_for (int g = 0; g < GROUP; g++) {
                 rows[g] = table + indices[k + g < n ? k + g : n - 1] * row_bytes;
                 last[g] = k + g < n ? terms[k + g] : 0;
             }
@@ -38,24 +36,21 @@ INLINE void sum_tile(const uint32_t *indices, const wide_t *terms, int64_t n, co
 }
 
 static void sum_rows(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
-                        int encoded, int64_t n_units, float *out)
+                     int encoded, int64_t n_units, float *out)
 {
     const int64_t size = encoded ? sizeof(row_t) : sizeof(STORE);
     for (int64_t unit = 0; unit < n_units;) {
         const char *rows = (const char *)table + unit * size;
         const int64_t vectors = (n_units - unit + WIDTH - 1) / WIDTH;
-#define SUM_TILE(tile)                                                                                         \
-    (encoded ? sum_tile(indices, terms, n, rows, row_bytes, 1, tile, out + unit)                            \
-             : sum_tile(indices, terms, n, rows, row_bytes, 0, tile, out + unit),                           \
+#define SUM_TILE(tile)                                                            \
+    (encoded ? sum_tile(indices, terms, n, rows, row_bytes, 1, tile, out + unit)  \
+             : sum_tile(indices, terms, n, rows, row_bytes, 0, tile, out + unit), \
      unit += tile * WIDTH)
         if (vectors == 7 && GROUP == 1 && SPLIT_LANES == 1) /* 100 units, the default: a line less of eight */
             SUM_TILE(7);
-        else if (vectors > 4 && ROW_TILE > 4)
-            SUM_TILE(ROW_TILE);
-        else if (vectors > 2 || GROUP == 4)
-            SUM_TILE(4);
-        else
-            SUM_TILE(2);
+        else if (vectors > 4 && ROW_TILE > 4) SUM_TILE(ROW_TILE);
+        else if (vectors > 2 || GROUP == 4) SUM_TILE(4);
+        else SUM_TILE(2);
 #undef SUM_TILE
     }
 }
@@ -70,19 +65,21 @@ INLINE int64_t unit_of(const void *blocks, const int wide, int64_t i, const int 
 
 /* Products are made by vectors, and added one by one: those of the last vector from its end on, behind a single jump that a
  * fan-out always takes to the same place (5.8 ns a row of 10 connections; in pieces of 8, 4, 2 and 1, 7.5). */
-INLINE void add_row(const STORE *weights, const wide_t term, const void *blocks, const int wide, int64_t fan_out, const int height,
-                       sum_t *sums)
+INLINE void add_row(const STORE *weights, const wide_t term, const void *blocks, const int wide, int64_t fan_out,
+                    const int height, sum_t *sums)
 {
     sum_t products[WIDTH];
     int64_t i = 0;
 #define ADD(j) sums[unit_of(blocks, wide, i + (j), height)] += products[(j) % WIDTH];
-#define ADD_LAST(j) case (j) + 1: ADD(j) __attribute__((fallthrough));
+#define ADD_LAST(j) \
+    case (j) + 1: ADD(j) __attribute__((fallthrough));
     for (; i + WIDTH <= fan_out; i += WIDTH) {
         multiply(weights + i, term, products);
-        UNROLL for (int j = 0; j < WIDTH; j++) ADD(j)
+        unrolled_for (int j = 0; j < WIDTH; j++) ADD(j)
     }
     if (i == fan_out) return;
     multiply(weights + i, term, products);
+    /* clang-format off */
     switch (fan_out - i) {
 #if WIDTH == 16
     ADD_LAST(14) ADD_LAST(13) ADD_LAST(12) ADD_LAST(11) ADD_LAST(10) ADD_LAST(9) ADD_LAST(8) ADD_LAST(7)
@@ -92,12 +89,14 @@ INLINE void add_row(const STORE *weights, const wide_t term, const void *blocks,
 #endif
     ADD_LAST(2) ADD_LAST(1) ADD_LAST(0) default:;
     }
+    /* clang-format on */
 #undef ADD
 #undef ADD_LAST
 }
 
-INLINE void sum_scattered(const int wide, const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
-                               const void *connections, int64_t fan_out, int64_t height, int64_t n_units, float *out)
+INLINE void sum_scattered(const int wide, const uint32_t *indices, const void *terms, int64_t n, const void *table,
+                          int64_t row_bytes, const void *connections, int64_t fan_out, int64_t height, int64_t n_units,
+                          float *out)
 {
     sum_t *sums = (sum_t *)out;
     const int64_t n_blocks = fan_out / height;
@@ -120,19 +119,19 @@ INLINE void sum_scattered(const int wide, const uint32_t *indices, const void *t
 
 /* The sums of `count` units stay in registers; a loop that ended anywhere would cost a third more. */
 INLINE void sum_units(const int count, const uint32_t *indices, const wide_t *terms, int64_t n, const char *table,
-                         int64_t row_bytes, const void *blocks, const int wide, int64_t i, const int height, sum_t *sums)
+                      int64_t row_bytes, const void *blocks, const int wide, int64_t i, const int height, sum_t *sums)
 {
     sum_t sum[8] = {0};
     for (int64_t k = 0; k < n; k++) {
         const row_t *row = (const row_t *)(table + indices[k] * row_bytes);
         const sum_t term = term_value(terms[k]);
-        UNROLL for (int j = 0; j < count; j++) sum[j] += term * row_value(row[unit_of(blocks, wide, i + j, height)]);
+        unrolled_for (int j = 0; j < count; j++) sum[j] += term * row_value(row[unit_of(blocks, wide, i + j, height)]);
     }
-    UNROLL for (int j = 0; j < count; j++) sums[i + j] = sum[j];
+    unrolled_for (int j = 0; j < count; j++) sums[i + j] = sum[j];
 }
 
-INLINE void sum_gathered(const int wide, const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
-                                  const void *connections, int64_t fan_out, int64_t height, float *out)
+INLINE void sum_gathered(const int wide, const uint32_t *indices, const void *terms, int64_t n, const void *table,
+                         int64_t row_bytes, const void *connections, int64_t fan_out, int64_t height, float *out)
 {
     int64_t i = 0;
 #define SUM_UNITS(count, height) \
@@ -151,14 +150,16 @@ INLINE void sum_gathered(const int wide, const uint32_t *indices, const void *te
 }
 
 static void sum_sparse_rows(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
-                            const void *connections, int wide, int64_t fan_out, int64_t height, int64_t n_units, float *out)
+                            const void *connections, int wide, int64_t fan_out, int64_t height, int64_t n_units,
+                            float *out)
 {
     if (wide) sum_scattered(1, indices, terms, n, table, row_bytes, connections, fan_out, height, n_units, out);
     else sum_scattered(0, indices, terms, n, table, row_bytes, connections, fan_out, height, n_units, out);
 }
 
-static void sum_at_connections(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
-                               const void *connections, int wide, int64_t fan_out, int64_t height, float *out)
+static void sum_at_connections(const uint32_t *indices, const void *terms, int64_t n, const void *table,
+                               int64_t row_bytes, const void *connections, int wide, int64_t fan_out, int64_t height,
+                               float *out)
 {
     if (wide) sum_gathered(1, indices, terms, n, table, row_bytes, connections, fan_out, height, out);
     else sum_gathered(0, indices, terms, n, table, row_bytes, connections, fan_out, height, out);

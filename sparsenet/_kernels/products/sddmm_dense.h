@@ -16,37 +16,38 @@ static void turn(const void *x, int64_t n, void *turned)
         for (int v = 0; v < GROUPS; v += WIDTH) {
             float *out = (float *)turned + column / TURNED * TURNED * GROUPS + v * TURNED + column % TURNED;
             vf square[WIDTH];
-            UNROLL for (int c = 0; c < WIDTH; c++)
+            unrolled_for (int c = 0; c < WIDTH; c++)
                 square[c] = column + c < n ? turned_lanes((const STORE *)x + (column + c) * SN_LANES, v) : splat(0.0f);
             transpose_square(square);
-            UNROLL for (int g = 0; g < WIDTH; g++) store(out + g * TURNED, square[g]);
+            unrolled_for (int g = 0; g < WIDTH; g++) store(out + g * TURNED, square[g]);
         }
 }
 
-static __attribute__((noinline)) void sddmm_dense(int64_t n, const operand_t *deltas, const void *const *x, int64_t n_samples,
-                                                     const float *factor, const int32_t *correction, const float *const *ahead,
-                                                     float *gradient)
+static __attribute__((noinline)) void sddmm_dense(int64_t n, const operand_t *deltas, const void *const *x,
+                                                  int64_t n_samples, const float *factor, const int32_t *correction,
+                                                  const float *const *ahead, float *gradient)
 {
     enum { VECTORS_AT_ONCE = VECTOR_BYTES == 64 ? 4 : 2, PART = VECTORS_AT_ONCE * WIDTH };
     const int64_t row_deltas = (n_samples + SN_LANES - 1) / SN_LANES * SN_LANES;
     for (int64_t column = 0; column < n; column += PART) {
         if (ahead) fetch_ahead(ahead, column * SN_BLOCK_HEIGHT, PART * SN_BLOCK_HEIGHT);
         dot_acc_t acc[SN_BLOCK_HEIGHT][VECTORS_AT_ONCE];
-        UNROLL for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
-            UNROLL for (int v = 0; v < VECTORS_AT_ONCE; v++) acc[h][v] = (dot_acc_t){0};
+        unrolled_for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
+            unrolled_for (int v = 0; v < VECTORS_AT_ONCE; v++) acc[h][v] = (dot_acc_t){0};
         for (int64_t sample = 0; sample < n_samples; sample += SN_LANES) {
-            const float *samples = (const float *)x[sample / SN_LANES] + column / TURNED * TURNED * GROUPS + column % TURNED;
+            const float *samples =
+                (const float *)x[sample / SN_LANES] + column / TURNED * TURNED * GROUPS + column % TURNED;
             const int64_t left = n_samples - sample < SN_LANES ? n_samples - sample : SN_LANES;
             const int64_t end = (left + SPLIT_LANES - 1) / SPLIT_LANES * SPLIT_LANES;
             for (int64_t i = 0; i < end; i += LANE_SAMPLES, samples += TURNED)
-                UNROLL for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
-                    UNROLL for (int v = 0; v < VECTORS_AT_ONCE; v++)
+                unrolled_for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
+                    unrolled_for (int v = 0; v < VECTORS_AT_ONCE; v++)
                         acc[h][v] = outer(acc[h][v], load(samples + v * WIDTH), deltas + h * row_deltas + sample + i);
         }
-        UNROLL for (int v = 0; v < VECTORS_AT_ONCE; v++)
-        {
+        unrolled_for (int v = 0; v < VECTORS_AT_ONCE; v++) {
             vf rows[SN_BLOCK_HEIGHT];
-            UNROLL for (int h = 0; h < SN_BLOCK_HEIGHT; h++) rows[h] = factor[h] * gradient_of(acc[h][v], splat_int(correction[h]));
+            unrolled_for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
+                rows[h] = factor[h] * gradient_of(acc[h][v], splat_int(correction[h]));
             interleave_rows(rows);
             for (int q = 0; q < SN_BLOCK_HEIGHT; q++) {
                 const int64_t first = (column + v * WIDTH) * SN_BLOCK_HEIGHT + q * WIDTH;

@@ -5,8 +5,9 @@
 /* Rows first..first + joint of one block against `tile` vectors of the panel. The accumulators stay in
  * registers while the non-zeros stream by; `sets` of them hide the latency of the multiply-add where a single
  * row's are too few. layout, joint, tile and sets are compile-time constants at every call. */
-INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const int wide, const int first, const int joint,
-                      const int tile, const int sets, int64_t column_tile, const void *x, int lane, int offset, float *out)
+INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const int wide, const int first,
+                      const int joint, const int tile, const int sets, int64_t column_tile, const void *x, int lane,
+                      int offset, float *out)
 {
     const int64_t height = HEIGHT(layout);
     const int span = layout == SN_BLOCK_COLUMNS ? SN_BLOCK_HEIGHT : 1; /* columns that an index names */
@@ -23,11 +24,11 @@ INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const
         begin += column_tile * m->tile_columns;
         end = end - begin < m->tile_columns ? end : begin + m->tile_columns;
     }
-    UNROLL for (int i = 0; i < sets * stride; i++) acc[i] = (acc_t){0};
+    unrolled_for (int i = 0; i < sets * stride; i++) acc[i] = (acc_t){0};
     acc_t share[MAX_JOINT];
     shares(share, first, joint, weights + begin * height, end - begin, height, offset);
     if (tiled && column_tile > 0)
-        UNROLL for (int j = 0; j < joint; j++) resume(acc + j * tile, tile, out + j * SN_LANES);
+        unrolled_for (int j = 0; j < joint; j++) resume(acc + j * tile, tile, out + j * SN_LANES);
     const int64_t chunk = WIDE_CHUNK / height;
     for (int64_t done = 0; done < end - begin; done += chunk) {
         const int64_t n = end - begin - done < chunk ? end - begin - done : chunk;
@@ -35,15 +36,15 @@ INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const
         const char *neighbours = samples + done * row_bytes; /* where no index is stored */
         wide_t buffer[WIDE_BUFFER];
         const wide_t *w = widen(weights + (begin + done) * height, n * height, buffer) + first * GROUP;
-#define COLUMN(k, i)                                                                                                \
-    (layout == SN_DENSE ? neighbours + ((k) + (i)) * row_bytes                                                      \
-                        : samples + column_at(indices, wide, (k) / span + (i) / span) * (span * row_bytes) + (i) % span * row_bytes)
+#define COLUMN(k, i)                            \
+    (layout == SN_DENSE                         \
+         ? neighbours + ((k) + (i)) * row_bytes \
+         : samples + column_at(indices, wide, (k) / span + (i) / span) * (span * row_bytes) + (i) % span * row_bytes)
         int64_t k = 0;
         for (; k + unit <= n; k += unit) {
-            UNROLL for (int i = 0; i < unit; i += GROUP)
-            {
+            unrolled_for (int i = 0; i < unit; i += GROUP) {
                 const char *rows[GROUP];
-                UNROLL for (int g = 0; g < GROUP; g++) rows[g] = COLUMN(k, i + g);
+                unrolled_for (int g = 0; g < GROUP; g++) rows[g] = COLUMN(k, i + g);
                 step(acc + i / GROUP % sets * stride, tiled, packed, joint, tile, rows, w + (k + i) * height, offset);
             }
         }
@@ -51,51 +52,54 @@ INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const
             /* The last, partly filled group: stored column by column, completed with zero weights. */
             const char *rows[GROUP];
             wide_t last[MAX_JOINT * GROUP];
-            UNROLL for (int g = 0; g < GROUP; g++) rows[g] = COLUMN(k, k + g < n ? g : 0);
+            unrolled_for (int g = 0; g < GROUP; g++) rows[g] = COLUMN(k, k + g < n ? g : 0);
             if (GROUP == 1 || k + GROUP <= n) {
                 step(acc, tiled, packed, joint, tile, rows, w + k * height, offset);
                 continue;
             }
             const wide_t *tail = w - first * GROUP + k * height + first;
-            UNROLL for (int g = 0; g < GROUP; g++)
-                UNROLL for (int j = 0; j < joint; j++) last[j * GROUP + g] = k + g < n ? tail[g * height + j] : 0;
+            unrolled_for (int g = 0; g < GROUP; g++)
+                unrolled_for (int j = 0; j < joint; j++) last[j * GROUP + g] = k + g < n ? tail[g * height + j] : 0;
             step(acc, tiled, packed, joint, tile, rows, last, offset);
         }
 #undef COLUMN
     }
-    if (sets == 2) UNROLL for (int i = 0; i < stride; i++) acc[i] += acc[stride + i];
-    UNROLL for (int j = 0; j < joint; j++) finish(acc + j * tile, share + j, tiled, packed, tile, out + j * SN_LANES);
+    if (sets == 2)
+        unrolled_for (int i = 0; i < stride; i++) acc[i] += acc[stride + i];
+    unrolled_for (int j = 0; j < joint; j++) finish(acc + j * tile, share + j, tiled, packed, tile, out + j * SN_LANES);
 }
 
 /* All rows of one block. At most `width` lanes; the others become zero, as their inputs are. */
-INLINE void spmm_block(const sn_matrix *m, int64_t block, const int layout, const int wide, const int width, int64_t column_tile,
-                          const void *x, int offset, float *out)
+INLINE void spmm_block(const sn_matrix *m, int64_t block, const int layout, const int wide, const int width,
+                       int64_t column_tile, const void *x, int offset, float *out)
 {
     const int height = HEIGHT(layout), joint = height == 1 ? 1 : JOINT, most = height == 1 ? TILE_ONE : TILE_BLOCK;
     const int tile = most * WIDTH > width ? width / WIDTH : most;
     if (layout == SN_DENSE && block + 1 < m->n_blocks) {
         /* The next block's weights lie elsewhere, and those of a large layer beyond L2. */
-        const weight_t *next = (const weight_t *)m->weights + (m->indptr[block + 1] + column_tile * m->tile_columns) * height;
-        for (const char *p = (const char *)next; p < (const char *)(next + m->tile_columns * height); p += 64) __builtin_prefetch(p, 0, 2);
+        const weight_t *next =
+            (const weight_t *)m->weights + (m->indptr[block + 1] + column_tile * m->tile_columns) * height;
+        for (const char *p = (const char *)next; p < (const char *)(next + m->tile_columns * height); p += 64)
+            __builtin_prefetch(p, 0, 2);
     }
     for (int first = 0; first < height; first += joint)
         for (int lane = 0; lane < width; lane += tile * WIDTH)
-            spmm_tile(m, block, layout, wide, first, joint, tile, height == 1 ? SETS_ONE : 1, column_tile, x, lane, offset,
-                         out + first * SN_LANES + lane);
+            spmm_tile(m, block, layout, wide, first, joint, tile, height == 1 ? SETS_ONE : 1, column_tile, x, lane,
+                      offset, out + first * SN_LANES + lane);
     for (int h = 0; width < SN_LANES && h < height; h++)
         memset(out + h * SN_LANES + width, 0, (SN_LANES - width) * sizeof(float));
 }
 
 /* A function each, or else the compiler runs short of registers. */
-#define DEFINE_SPMM(name, layout, wide)                                                                                \
-    static __attribute__((noinline)) void spmm_##name(const sn_matrix *m, int64_t column_tile, int64_t begin,          \
-                                                      int64_t end, const void *x, int offset, int lanes, float *out)   \
-    {                                                                                                                  \
-        const int half = lanes <= HALF_PANEL;                                                                          \
-        for (int64_t block = begin; block < end; block++, out += HEIGHT(layout) * SN_LANES) {                          \
-            if (half) spmm_block(m, block, layout, wide, HALF_PANEL, column_tile, x, offset, out);                     \
-            else spmm_block(m, block, layout, wide, SN_LANES, column_tile, x, offset, out);                            \
-        }                                                                                                              \
+#define DEFINE_SPMM(name, layout, wide)                                                                              \
+    static __attribute__((noinline)) void spmm_##name(const sn_matrix *m, int64_t column_tile, int64_t begin,        \
+                                                      int64_t end, const void *x, int offset, int lanes, float *out) \
+    {                                                                                                                \
+        const int half = lanes <= HALF_PANEL;                                                                        \
+        for (int64_t block = begin; block < end; block++, out += HEIGHT(layout) * SN_LANES) {                        \
+            if (half) spmm_block(m, block, layout, wide, HALF_PANEL, column_tile, x, offset, out);                   \
+            else spmm_block(m, block, layout, wide, SN_LANES, column_tile, x, offset, out);                          \
+        }                                                                                                            \
     }
 DEFINE_SPMM(rows_16, SN_ROWS, 0)
 DEFINE_SPMM(rows_32, SN_ROWS, 1)
@@ -129,9 +133,18 @@ static void spmm(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t
 #else
     case SN_DENSE: SPMM(dense); break;
 #endif
-    case SN_ROWS: if (m->wide) SPMM(rows_32); else SPMM(rows_16); break;
-    case SN_BLOCKS: if (m->wide) SPMM(blocks_32); else SPMM(blocks_16); break;
-    case SN_BLOCK_COLUMNS: if (m->wide) SPMM(block_columns_32); else SPMM(block_columns_16); break;
+    case SN_ROWS:
+        if (m->wide) SPMM(rows_32);
+        else SPMM(rows_16);
+        break;
+    case SN_BLOCKS:
+        if (m->wide) SPMM(blocks_32);
+        else SPMM(blocks_16);
+        break;
+    case SN_BLOCK_COLUMNS:
+        if (m->wide) SPMM(block_columns_32);
+        else SPMM(block_columns_16);
+        break;
     }
 #undef SPMM
 }

@@ -17,45 +17,42 @@ INLINE void lane_steps(lane_acc_t *acc, const int layout, const int wide, const 
                        const wide_t *w)
 {
     const int sets = LANE_SETS(layout);
-    UNROLL for (int set = 0; set < sets; set++)
-    {
+    unrolled_for (int set = 0; set < sets; set++) {
         lane_t samples[GROUP];
-        UNROLL for (int g = 0; g < GROUP; g++)
+        unrolled_for (int g = 0; g < GROUP; g++)
             samples[g] = layout == SN_DENSE ? x[k + set * GROUP + g] : x[column_at(indices, wide, k + set * GROUP + g)];
         acc[set] = lane_step(acc[set], HEIGHT(layout), samples, w + (k + set * GROUP) * HEIGHT(layout));
     }
 }
 
 /* The last, partly filled group: stored column by column, completed with zero weights. */
-INLINE lane_acc_t lane_rest(lane_acc_t acc, const int layout, const int wide, const lane_t *x, const void *indices, int k, int n,
-                                const wide_t *w)
+INLINE lane_acc_t lane_rest(lane_acc_t acc, const int layout, const int wide, const lane_t *x, const void *indices,
+                            int k, int n, const wide_t *w)
 {
     const int height = HEIGHT(layout);
     lane_t samples[GROUP];
     wide_t last[SN_BLOCK_HEIGHT * GROUP];
-    UNROLL for (int g = 0; g < GROUP; g++)
-    {
+    unrolled_for (int g = 0; g < GROUP; g++) {
         const int column = k + g < n ? k + g : k;
         samples[g] = layout == SN_DENSE ? x[column] : x[column_at(indices, wide, column)];
-        UNROLL for (int h = 0; h < height; h++) last[h * GROUP + g] = k + g < n ? w[(k + g) * height + h] : 0;
+        unrolled_for (int h = 0; h < height; h++) last[h * GROUP + g] = k + g < n ? w[(k + g) * height + h] : 0;
     }
     return lane_step(acc, height, samples, last);
 }
 
 /* `count` rows or blocks side by side, so that each waits for its own multiply-adds while the others go on. */
-INLINE void spmv_rows(const sn_matrix *m, const int layout, const int wide, int64_t column_tile, int64_t first, const int count,
-                          const lane_t *x, float *out)
+INLINE void spmv_rows(const sn_matrix *m, const int layout, const int wide, int64_t column_tile, int64_t first,
+                      const int count, const lane_t *x, float *out)
 {
     const int height = HEIGHT(layout), sets = LANE_SETS(layout), unit = sets * GROUP, most = WIDE_CHUNK / height;
     const int64_t before = layout == SN_DENSE ? column_tile * m->tile_columns : 0;
     lane_acc_t acc[LANES_AT_ONCE][SETS_ONE];
     int64_t longest = 0;
-    UNROLL for (int r = 0; r < count; r++)
-    {
+    unrolled_for (int r = 0; r < count; r++) {
         int64_t n = m->indptr[first + r + 1] - m->indptr[first + r] - before;
         if (layout == SN_DENSE && n > m->tile_columns) n = m->tile_columns;
         longest = n > longest ? n : longest;
-        UNROLL for (int set = 0; set < sets; set++) acc[r][set] = (lane_acc_t){0};
+        unrolled_for (int set = 0; set < sets; set++) acc[r][set] = (lane_acc_t){0};
         if (layout == SN_DENSE && column_tile > 0) acc[r][0] = lane_resume(out + r * height * SN_LANES);
     }
     for (int64_t done = 0; done < longest; done += most) {
@@ -63,31 +60,29 @@ INLINE void spmv_rows(const sn_matrix *m, const int layout, const int wide, int6
         const wide_t *w[LANES_AT_ONCE];
         wide_t buffer[LANES_AT_ONCE][WIDE_BUFFER];
         int n[LANES_AT_ONCE], shared = most;
-        UNROLL for (int r = 0; r < count; r++)
-        {
+        unrolled_for (int r = 0; r < count; r++) {
             const int64_t begin = m->indptr[first + r] + before + done;
             int64_t left = layout == SN_DENSE ? longest - done : m->indptr[first + r + 1] - begin;
             left = left > 0 ? left : 0;
             n[r] = left < most ? (int)left : most;
             indices[r] = columns_from(m->indices, wide, layout == SN_DENSE ? 0 : begin);
-            w[r] = n[r] > 0 ? widen((const weight_t *)m->weights + begin * height, n[r] * height, buffer[r]) : buffer[r];
+            w[r] =
+                n[r] > 0 ? widen((const weight_t *)m->weights + begin * height, n[r] * height, buffer[r]) : buffer[r];
             shared = n[r] / unit * unit < shared ? n[r] / unit * unit : shared;
         }
         const lane_t *samples = layout == SN_DENSE ? x + done : x;
         for (int k = 0; k < shared; k += unit)
-            UNROLL for (int r = 0; r < count; r++) lane_steps(acc[r], layout, wide, samples, indices[r], k, w[r]);
-        UNROLL for (int r = 0; r < count; r++)
-        {
+            unrolled_for (int r = 0; r < count; r++) lane_steps(acc[r], layout, wide, samples, indices[r], k, w[r]);
+        unrolled_for (int r = 0; r < count; r++) {
             int k = shared;
             for (; k + unit <= n[r]; k += unit) lane_steps(acc[r], layout, wide, samples, indices[r], k, w[r]);
-            for (; k < n[r]; k += GROUP) acc[r][0] = lane_rest(acc[r][0], layout, wide, samples, indices[r], k, n[r], w[r]);
+            for (; k < n[r]; k += GROUP)
+                acc[r][0] = lane_rest(acc[r][0], layout, wide, samples, indices[r], k, n[r], w[r]);
         }
     }
-    UNROLL for (int r = 0; r < count; r++)
-    {
+    unrolled_for (int r = 0; r < count; r++) {
         if (sets == 2) acc[r][0] += acc[r][sets - 1];
-        UNROLL for (int h = 0; h < height; h++)
-        {
+        unrolled_for (int h = 0; h < height; h++) {
             float *row = out + (r * height + h) * SN_LANES;
             memset(row, 0, SN_LANES * sizeof(float));
             *row = lane_sum(acc[r][0], h);
@@ -95,15 +90,16 @@ INLINE void spmv_rows(const sn_matrix *m, const int layout, const int wide, int6
     }
 }
 
-#define DEFINE_SPMV(name, layout, wide)                                                                                \
-    static __attribute__((noinline)) void spmv_##name(const sn_matrix *m, int64_t column_tile, int64_t begin,          \
-                                                      int64_t end, const lane_t *x, float *out)                        \
-    {                                                                                                                  \
-        int64_t i = begin;                                                                                             \
-        for (; i + LANES_AT_ONCE <= end; i += LANES_AT_ONCE)                                                           \
-            spmv_rows(m, layout, wide, column_tile, i, LANES_AT_ONCE, x, out + (i - begin) * HEIGHT(layout) * SN_LANES); \
-        for (; i < end; i++)                                                                                           \
-            spmv_rows(m, layout, wide, column_tile, i, 1, x, out + (i - begin) * HEIGHT(layout) * SN_LANES);           \
+#define DEFINE_SPMV(name, layout, wide)                                                                       \
+    static __attribute__((noinline)) void spmv_##name(const sn_matrix *m, int64_t column_tile, int64_t begin, \
+                                                      int64_t end, const lane_t *x, float *out)               \
+    {                                                                                                         \
+        int64_t i = begin;                                                                                    \
+        for (; i + LANES_AT_ONCE <= end; i += LANES_AT_ONCE)                                                  \
+            spmv_rows(m, layout, wide, column_tile, i, LANES_AT_ONCE, x,                                      \
+                      out + (i - begin) * HEIGHT(layout) * SN_LANES);                                         \
+        for (; i < end; i++)                                                                                  \
+            spmv_rows(m, layout, wide, column_tile, i, 1, x, out + (i - begin) * HEIGHT(layout) * SN_LANES);  \
     }
 DEFINE_SPMV(rows_16, SN_ROWS, 0)
 DEFINE_SPMV(rows_32, SN_ROWS, 1)

@@ -8,7 +8,10 @@
 #endif
 #include "layouts/blocks.h"
 #include "layouts/columns.h"
+/* Formatted, the name would have spaces. */
+/* clang-format off */
 #include STRING(formats/SN_FORMAT.h)
+/* clang-format on */
 #include "formats/contract.h"
 #include "products/registers.h"
 #include "products/sddmm_dense.h"

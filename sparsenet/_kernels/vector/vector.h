@@ -5,9 +5,9 @@
 #include "../kernels.h"
 
 #define INLINE static inline __attribute__((always_inline, unused))
-#define UNROLL _Pragma("GCC unroll 16")
-#define WIDTH (VECTOR_BYTES / 4)     /* fp32 lanes of a vector */
-#define VECTORS (SN_LANES / WIDTH)   /* vectors of a panel's row */
+#define unrolled_for(...) _Pragma("GCC unroll 16") for (__VA_ARGS__)
+#define WIDTH (VECTOR_BYTES / 4)   /* fp32 lanes of a vector */
+#define VECTORS (SN_LANES / WIDTH) /* vectors of a panel's row */
 
 typedef float vf __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t vi __attribute__((vector_size(VECTOR_BYTES)));
@@ -23,10 +23,10 @@ typedef uint8_t vu8 __attribute__((vector_size(VECTOR_BYTES / 4), aligned(1), ma
 
 #if defined(__clang__)
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#define SHUFFLE_PAIRS(a, b, ...) (__typeof__(a)) __builtin_shufflevector((vl)(a), (vl)(b), __VA_ARGS__)
+#define SHUFFLE_PAIRS(a, b, ...) (__typeof__(a))__builtin_shufflevector((vl)(a), (vl)(b), __VA_ARGS__)
 #else
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
-#define SHUFFLE_PAIRS(a, b, ...) (__typeof__(a)) __builtin_shuffle((vl)(a), (vl)(b), (vl){__VA_ARGS__})
+#define SHUFFLE_PAIRS(a, b, ...) (__typeof__(a))__builtin_shuffle((vl)(a), (vl)(b), (vl){__VA_ARGS__})
 #endif
 
 INLINE vf splat(float x) { return x - (vf){0}; }
@@ -52,14 +52,15 @@ INLINE vf load_partial(const float *p, int64_t n)
 INLINE void store_partial(float *p, vf v, int64_t n)
 {
     if (n >= WIDTH) store(p, v);
-    else for (int64_t i = 0; i < n; i++) p[i] = v[i];
+    else
+        for (int64_t i = 0; i < n; i++) p[i] = v[i];
 }
 #endif
 /* n values of three arrays from place i on, to L2: they come from beyond while sums are under way. */
 INLINE void fetch_ahead(const float *const *arrays, int64_t i, const int n)
 {
     for (int a = 0; a < 3; a++)
-        UNROLL for (int j = 0; j < n; j += 16) __builtin_prefetch(arrays[a] + i + j, 0, 2);
+        unrolled_for (int j = 0; j < n; j += 16) __builtin_prefetch(arrays[a] + i + j, 0, 2);
 }
 INLINE vf select_float(vi mask, vf a, vf b) { return (vf)((mask & (vi)a) | (~mask & (vi)b)); }
 /* a > b ? a : b and a < b ? a : b, so b where either is NaN: what x86's instructions do. */
@@ -163,12 +164,12 @@ INLINE vi round_to_int(vf x)
 INLINE float sum_lanes(vf a) { return _mm512_reduce_add_ps((__m512)a); }
 INLINE int32_t sum_lanes_int(vi a) { return _mm512_reduce_add_epi32((__m512i)a); }
 #else
-#define DEFINE_SUM_LANES(NAME, TYPE, LANE)           \
-    INLINE LANE NAME(TYPE a)                         \
-    {                                                \
-        LANE s = 0;                                  \
-        for (int i = 0; i < WIDTH; i++) s += a[i];   \
-        return s;                                    \
+#define DEFINE_SUM_LANES(NAME, TYPE, LANE)         \
+    INLINE LANE NAME(TYPE a)                       \
+    {                                              \
+        LANE s = 0;                                \
+        for (int i = 0; i < WIDTH; i++) s += a[i]; \
+        return s;                                  \
     }
 DEFINE_SUM_LANES(sum_lanes, vf, float)
 DEFINE_SUM_LANES(sum_lanes_int, vi, int32_t)
@@ -207,11 +208,11 @@ INLINE float max_lanes(vf a) /* the order does not matter to a maximum */
 #define HIGH_PAIRS 1, 3
 #endif
 #define ADD_SHUFFLED(a, b, first, second) (SHUFFLE(a, b, first) + SHUFFLE(a, b, second))
-#define SUM_FOUR(v) /* each quarter of 128 bits sums itself */                                               \
-    ({                                                                                                       \
-        const __typeof__((v)[0]) a_ = ADD_SHUFFLED((v)[0], (v)[1], LOW_HALVES, HIGH_HALVES);                 \
-        const __typeof__((v)[0]) b_ = ADD_SHUFFLED((v)[2], (v)[3], LOW_HALVES, HIGH_HALVES);                 \
-        SHUFFLE_PAIRS(a_, b_, LOW_PAIRS) + SHUFFLE_PAIRS(a_, b_, HIGH_PAIRS);                                \
+#define SUM_FOUR(v) /* each quarter of 128 bits sums itself */                               \
+    ({                                                                                       \
+        const __typeof__((v)[0]) a_ = ADD_SHUFFLED((v)[0], (v)[1], LOW_HALVES, HIGH_HALVES); \
+        const __typeof__((v)[0]) b_ = ADD_SHUFFLED((v)[2], (v)[3], LOW_HALVES, HIGH_HALVES); \
+        SHUFFLE_PAIRS(a_, b_, LOW_PAIRS) + SHUFFLE_PAIRS(a_, b_, HIGH_PAIRS);                \
     })
 #define SUM_QUARTERS(a, b) ADD_SHUFFLED(a, b, EVEN_QUARTERS, ODD_QUARTERS)
 #if WIDTH == 16
@@ -249,30 +250,30 @@ INLINE void interleave_rows(vf *rows)
     vi v[4] = {(vi)SHUFFLE_PAIRS(a, b, LOW_PAIRS), (vi)SHUFFLE_PAIRS(a, b, HIGH_PAIRS),
                (vi)SHUFFLE_PAIRS(c, d, LOW_PAIRS), (vi)SHUFFLE_PAIRS(c, d, HIGH_PAIRS)};
     order_quads(v);
-    UNROLL for (int i = 0; i < 4; i++) rows[i] = (vf)v[i];
+    unrolled_for (int i = 0; i < 4; i++) rows[i] = (vf)v[i];
 }
 
 /* Transpose WIDTH vectors of WIDTH values: within quarters of 128 bits, then the quarters. */
 INLINE void transpose_square(vf *v)
 {
     vf columns[WIDTH]; /* of each four rows: those of numbers 0, 1, 2, 3 modulo 4 */
-    UNROLL for (int r = 0; r < WIDTH; r += 4)
-    {
+    unrolled_for (int r = 0; r < WIDTH; r += 4) {
         const vf a = SHUFFLE(v[r], v[r + 1], LOW_HALVES), b = SHUFFLE(v[r + 2], v[r + 3], LOW_HALVES);
         const vf c = SHUFFLE(v[r], v[r + 1], HIGH_HALVES), d = SHUFFLE(v[r + 2], v[r + 3], HIGH_HALVES);
         columns[r] = SHUFFLE_PAIRS(a, b, LOW_PAIRS), columns[r + 1] = SHUFFLE_PAIRS(a, b, HIGH_PAIRS);
         columns[r + 2] = SHUFFLE_PAIRS(c, d, LOW_PAIRS), columns[r + 3] = SHUFFLE_PAIRS(c, d, HIGH_PAIRS);
     }
-    UNROLL for (int c = 0; c < 4; c++)
-    {
+    unrolled_for (int c = 0; c < 4; c++) {
 #if WIDTH == 16
-        const vf even = SHUFFLE(columns[c], columns[4 + c], EVEN_QUARTERS), odd = SHUFFLE(columns[c], columns[4 + c], ODD_QUARTERS);
+        const vf even = SHUFFLE(columns[c], columns[4 + c], EVEN_QUARTERS),
+                 odd = SHUFFLE(columns[c], columns[4 + c], ODD_QUARTERS);
         const vf even_2 = SHUFFLE(columns[8 + c], columns[12 + c], EVEN_QUARTERS);
         const vf odd_2 = SHUFFLE(columns[8 + c], columns[12 + c], ODD_QUARTERS);
         v[c] = SHUFFLE(even, even_2, EVEN_QUARTERS), v[8 + c] = SHUFFLE(even, even_2, ODD_QUARTERS);
         v[4 + c] = SHUFFLE(odd, odd_2, EVEN_QUARTERS), v[12 + c] = SHUFFLE(odd, odd_2, ODD_QUARTERS);
 #elif WIDTH == 8
-        v[c] = SHUFFLE(columns[c], columns[4 + c], EVEN_QUARTERS), v[4 + c] = SHUFFLE(columns[c], columns[4 + c], ODD_QUARTERS);
+        v[c] = SHUFFLE(columns[c], columns[4 + c], EVEN_QUARTERS),
+        v[4 + c] = SHUFFLE(columns[c], columns[4 + c], ODD_QUARTERS);
 #else
         v[c] = columns[c];
 #endif
