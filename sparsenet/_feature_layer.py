@@ -5,14 +5,16 @@ import copy
 import numpy as np
 import scipy.sparse as sp
 
-from sparsenet._formats import (
-    STORED_DTYPE,
-    from_stored,
-    quantization_scale,
-    to_stored,
-)
+from sparsenet._base_layer import BaseLayer, glorot_bound
+from sparsenet._formats import STORED_DTYPE, from_stored
 from sparsenet._kernels._dispatch import BLOCK_HEIGHT
-from sparsenet._layer import Layer, copy_arrays, drawn_weights, glorot_bound, padded
+from sparsenet._kernels.train.layouts import (
+    padded,
+    read_rows,
+    round_table,
+    write_rows,
+)
+from sparsenet._layer import drawn_weights
 from sparsenet._topology import (
     average_fan_out,
     block_height,
@@ -22,13 +24,11 @@ from sparsenet._topology import (
     random_connections,
 )
 
-#: What is added to the bytes of an int8 table, which the sums read as unsigned.
-TABLE_OFFSET = 128
 # How many weights are drawn at a time.
 DRAWN = 1 << 22
 
 
-class FeatureLayer:
+class FeatureLayer(BaseLayer):
     """Weights of a first layer, W of shape (n_in, n_out), stored feature by feature.
 
     A sample that holds few features reads few rows, and an update writes them only.
@@ -48,16 +48,15 @@ class FeatureLayer:
         float32 it is `state` itself.
     scale : float32 array of shape (n_in,), or None
         int8 only: weight = scale * (byte - 128).
-    bias : float32 array of shape (n_out,)
     moments : tuple of two float32 arrays, or None
-        Moments of the biases, where the optimizer has started.
-    cohort : uint16 array of shape (n_in, fan_out), or None
-        As `Layer.cohort`.
+        Those of the biases.
 
     Notes
     -----
     Between two calls of the engine all features have had all steps.
     """
+
+    by_feature = True
 
     def __init__(self, n_in, n_out, precision, connections, weights, bias):
         self.n_in, self.n_out, self.precision = n_in, n_out, precision
@@ -76,11 +75,22 @@ class FeatureLayer:
             self.table = padded((n_in, self.stride), dtype)
         if precision == "int8":
             self.scale = np.zeros(n_in, np.float32)
-        self._set_stored(self._round_weights())
+        round_table(self)
 
     @classmethod
-    def random(cls, n_in, n_out, fan_in, precision, activation, rng, *, block_size=1):
-        """Draw connections and weights, as `Layer.random`.
+    def random(
+        cls,
+        n_in,
+        n_out,
+        fan_in,
+        precision,
+        activation,
+        rng,
+        *,
+        block_size=1,
+        first=True,
+    ):
+        """See `BaseLayer`.
 
         Units have `fan_in` inputs on average, and features the same fan-out. A dense
         layer gets the weights that `Layer.random` gives it.
@@ -105,17 +115,11 @@ class FeatureLayer:
         return cls(n_in, n_out, precision, connections, weights, bias)
 
     @classmethod
-    def dense(cls, weights, bias, precision):
-        """The dense layer with the given float32 weights (n_in, n_out) and biases."""
+    def dense(cls, weights, bias, precision, *, first=True):
         return cls(*weights.shape, precision, None, weights, bias)
 
     def pruned(self, fan_in, block_size):
-        """The layer whose features keep their largest weights, with their state.
-
-        As many as units then have `fan_in` inputs on average. Where connections come in
-        blocks, now or, if the layer is dense, by `block_size`, those with the largest
-        sums of magnitudes. No unit loses its last one.
-        """
+        """See `BaseLayer`; units have `fan_in` inputs on average then."""
         height, connections = self.height, self.connections
         if connections is None:
             height = block_height(self.n_out, block_size)
@@ -150,23 +154,16 @@ class FeatureLayer:
         return layer
 
     def exceeds(self, fan_in, block_size):
-        """Whether features have more connections than `pruned` would leave them."""
         height = self.height if self.is_sparse else block_height(self.n_out, block_size)
         return self.fan_out > average_fan_out(fan_in, self.n_in, self.n_out, height)
 
-    def copy(self):
-        """A copy that goes on training as this layer would."""
-        return copy_arrays(self)
-
     def in_format(self, precision):
-        """A copy in a number format, without the optimizer's state."""
         units = None if self.connections is None else self.connections.copy()
         sizes = self.n_in, self.n_out
         return FeatureLayer(*sizes, precision, units, self.weights, self.bias.copy())
 
     @property
     def is_sparse(self):
-        """Whether connections are missing."""
         return self.connections is not None
 
     @property
@@ -180,11 +177,10 @@ class FeatureLayer:
 
     @property
     def n_moments(self):
-        """Moments of a weight that the optimizer keeps; 0: it has not started."""
         return 0 if self.moments is None else self.state.shape[1] - 1
 
     def with_optimizer(self, n_moments):
-        """The same layer, whose optimizer starts; it shares all but the weights."""
+        """See `BaseLayer`. It shares all but the weights."""
         layer = self._with_planes(1 + n_moments)
         layer.moments = tuple(
             np.zeros(self.n_out if moment < n_moments else 0, np.float32)
@@ -193,9 +189,7 @@ class FeatureLayer:
         return layer
 
     def without_optimizer(self):
-        """The same layer without the optimizer's state; it shares all arrays or all
-        but the weights.
-        """
+        """See `BaseLayer`. It shares all arrays or all but the weights."""
         return self._with_planes(1)
 
     def _with_planes(self, n_planes):
@@ -209,16 +203,12 @@ class FeatureLayer:
                 layer.table = layer.state
         return layer
 
-    with_cohorts = Layer.with_cohorts
-
     def sum_of_squares(self):
-        """Of the weights, for the L2 term of the loss."""
         squares = np.einsum("ij,ij->i", self.weights, self.weights)
         return float(squares.sum(dtype=np.float64))
 
     def to_csc(self):
-        """The weights that products use, as a float32 csc_array (n_in, n_out)."""
-        data = self._from_stored(self._stored()).ravel()
+        data = self._values(read_rows(self)).ravel()
         indptr = np.arange(self.n_in + 1, dtype=np.int64) * self.fan_out
         if self.connections is None:
             indices = np.tile(np.arange(self.n_out), self.n_in)
@@ -232,47 +222,22 @@ class FeatureLayer:
         )
         return rows.tocsc()
 
-    # Stored values -----------------------------------------------------------------
-
-    def _round_weights(self):
-        """The float32 weights in the number format, (n_in, fan_out)."""
-        if self.precision != "int8":
-            return to_stored(self.weights, self.precision)
-        largest = np.abs(self.weights).max(axis=1)
-        self.scale[:] = quantization_scale(largest)
-        return to_stored(self.weights, "int8", self.scale[:, np.newaxis])
-
-    def _from_stored(self, stored):
+    def _values(self, stored):
+        """float32 weights from rounded ones."""
         if self.precision != "int8":
             return from_stored(stored, self.precision)
         return from_stored(stored, "int8", self.scale[:, np.newaxis])
 
-    def _set_stored(self, stored):
-        if self.precision == "int8":
-            stored = stored.astype(np.int16) + TABLE_OFFSET
-        if self.precision != "float32":
-            self.table[:, : self.fan_out] = stored
-
-    def _stored(self):
-        """The weights as the products read them, (n_in, fan_out)."""
-        if self.precision == "float32":
-            return np.ascontiguousarray(self.weights)
-        stored = self.table[:, : self.fan_out]
-        if self.precision == "int8":
-            return (stored.astype(np.int16) - TABLE_OFFSET).astype(np.int8)
-        return np.ascontiguousarray(stored)
-
     # Pickling ----------------------------------------------------------------------
 
     def to_state(self, training=False):
-        """Weights in their own format and narrow indices; `training` as in `Layer`."""
         state = {
             "n_in": self.n_in,
             "n_out": self.n_out,
             "precision": self.precision,
             "bias": self.bias,
             "connections": None,
-            "by_feature": self._stored(),
+            "by_feature": read_rows(self),
         }
         if self.connections is not None:
             narrow = connection_dtype(self.n_out // self.height)
@@ -290,8 +255,7 @@ class FeatureLayer:
         return state
 
     @classmethod
-    def from_state(cls, state):
-        """The layer that `to_state` described."""
+    def from_state(cls, state, *, first=True):
         n_out, connections = state["n_out"], state["connections"]
         stored, training = state["by_feature"], state.get("training")
         if connections is not None:
@@ -308,7 +272,7 @@ class FeatureLayer:
         )
         if layer.scale is not None:
             layer.scale[:] = state["scale"]
-        layer.weights[...] = layer._from_stored(stored)
+        layer.weights[...] = layer._values(stored)
         if training is not None:
             if training["weights"] is not None:
                 layer.weights[...] = training["weights"]
@@ -320,7 +284,7 @@ class FeatureLayer:
             if training["cohort"] is not None:
                 layer = layer.with_cohorts()
                 layer.cohort[...] = training["cohort"]
-        layer._set_stored(stored)
+        write_rows(layer, stored)
         return layer
 
 

@@ -1,48 +1,22 @@
-"""One layer: its connections, its parameters and the copies that kernels read."""
+"""A layer whose weights are stored by units: any but a first one of sparse rows."""
 
 import copy
 
 import numpy as np
 import scipy.sparse as sp
 
-from sparsenet._formats import (
-    STORED_DTYPE,
-    from_stored,
-    quantization_scale,
-    to_stored,
+from sparsenet._base_layer import BaseLayer, glorot_bound
+from sparsenet._formats import STORED_DTYPE, from_stored
+from sparsenet._kernels._dispatch import BLOCK_HEIGHT
+from sparsenet._kernels.train.layouts import (
+    dense_size,
+    padded,
+    read_weights,
+    round_weights,
+    write_weights,
 )
-from sparsenet._kernels._dispatch import BLOCK_HEIGHT, weight_group, weight_tile
-from sparsenet._kernels.train.engine import PADDING
 from sparsenet._kernels.train.rewire import transpose
 from sparsenet._topology import index_dtype, largest_connections, random_connections
-
-
-def padded(shape, dtype):
-    """Zeros on cache lines, with room behind: kernels read whole vectors."""
-    dtype = np.dtype(dtype)
-    size = int(np.prod(shape))
-    memory = np.zeros((size + PADDING) * dtype.itemsize + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + size * dtype.itemsize].view(dtype).reshape(shape)
-
-
-def copy_arrays(layer):
-    """Copy a layer with its optimizer's state; arrays that are one stay one."""
-    other, copies = copy.copy(layer), {}
-    for name, array in vars(other).items():
-        if isinstance(array, np.ndarray):
-            if id(array) not in copies:
-                copies[id(array)] = padded(array.shape, array.dtype)
-                copies[id(array)][...] = array
-            setattr(other, name, copies[id(array)])
-    if layer.moments is not None:
-        other.moments = tuple(moments.copy() for moments in layer.moments)
-    return other
-
-
-def glorot_bound(fan_in, fan_out, activation):
-    """Bound of uniform initial weights: Glorot & Bengio 2010, equation 16."""
-    return np.sqrt((2.0 if activation == "logistic" else 6.0) / (fan_in + fan_out))
 
 
 def drawn_weights(fan_in, n_out, bound, rng):
@@ -68,30 +42,15 @@ def block_weights(fan_in, n_out, columns):
     return weights
 
 
-def in_tiles(matrix, rows, columns):
-    """A matrix as tiles of rows x columns, those of `rows` rows side by side."""
-    n_strips, n_tiles = -(-matrix.shape[0] // rows), -(-matrix.shape[1] // columns)
-    whole = np.zeros((n_strips * rows, n_tiles * columns), matrix.dtype)
-    whole[: matrix.shape[0], : matrix.shape[1]] = matrix
-    return whole.reshape(n_strips, rows, n_tiles, columns).transpose(0, 2, 1, 3)
-
-
-def from_tiles(tiles, n_rows, n_columns, rows, columns):
-    """The matrix that `in_tiles` laid out."""
-    n_strips = -(-n_rows // rows)
-    tiles = tiles.reshape(n_strips, -1, rows, columns).transpose(0, 2, 1, 3)
-    return tiles.reshape(n_strips * rows, -1)[:n_rows, :n_columns]
-
-
 def by_block(matrix):
     """A dense layer's values (n_out, n_in) in the shape of its `weights`."""
     n_out, n_in = matrix.shape
     rows = np.zeros((-(-n_out // BLOCK_HEIGHT), BLOCK_HEIGHT, n_in), matrix.dtype)
     rows.reshape(-1, n_in)[:n_out] = matrix
-    return rows.transpose(0, 2, 1).reshape(-1, BLOCK_HEIGHT)
+    return np.ascontiguousarray(rows.transpose(0, 2, 1)).reshape(-1, BLOCK_HEIGHT)
 
 
-class Layer:
+class Layer(BaseLayer):
     """Weights of one layer, W of shape (n_out, n_in), stored by blocks of outputs.
 
     A block is `height` neighbouring outputs that share their inputs: 1 or BLOCK_HEIGHT
@@ -114,31 +73,28 @@ class Layer:
         Place of each row of `weights` in `transpose`. None: the layer is dense.
     row_scale : float32 array of shape (n_blocks * height,)
         int8 only: weight = row_scale * stored byte.
-    bias : float32 array of shape (n_out,)
     moments : tuple of four float32 arrays, or None
-        Optimizer state: first and second moment of weights and of biases.
-    cohort : uint16 array of shape (n_blocks * fan_in, height), or None
-        When each weight came into being: a number of the network's `births`. None: all
-        are as old as the network.
+        First and second moment of weights and of biases.
     """
+
+    by_feature = False
 
     def __init__(self, n_in, n_out, precision, indices, weights, bias, *, first=False):
         self.n_in, self.n_out, self.precision = n_in, n_out, precision
         self.indices, self.weights, self.bias = indices, weights, bias
+        self.first = first
         self.height = weights.shape[1]
         self.n_blocks = -(-n_out // self.height)
         self.fan_in = len(weights) // self.n_blocks
         self.indptr = np.arange(self.n_blocks + 1, dtype=np.int64) * self.fan_in
-        self.moments = self.cohort = None
+        self.moments = self.cohort = self.transpose = None
         self.row_scale = np.zeros(self.n_blocks * self.height, np.float32)
-        dtype = STORED_DTYPE[precision]
         self.forward = weights
         if precision != "float32":
-            self.forward = padded(self._copy_size(n_out, self.fan_in), dtype)
-        self.transpose = None
+            self.forward = self._compute_copy(n_out, n_in)
         if not first:
-            self._build_transpose(dtype)
-        self._set_stored(self._round_weights())
+            self._build_transpose()
+        round_weights(self)
 
     @classmethod
     def random(
@@ -153,7 +109,6 @@ class Layer:
         block_size=1,
         first=False,
     ):
-        """Draw connections and weights (Glorot & Bengio 2010, by actual fan-in)."""
         bound = glorot_bound(fan_in, fan_in * n_out / n_in, activation)
         if fan_in < n_in and block_size == 1:
             weights = padded((n_out * fan_in, 1), np.float32)
@@ -170,7 +125,6 @@ class Layer:
 
     @classmethod
     def dense(cls, weights, bias, precision, *, first=False):
-        """The dense layer with the given float32 weights (n_in, n_out) and biases."""
         n_in, n_out = weights.shape
         columns = (
             weights[:, begin : begin + BLOCK_HEIGHT]
@@ -180,12 +134,7 @@ class Layer:
         return cls(n_in, n_out, precision, None, blocks, bias, first=first)
 
     def pruned(self, fan_in, block_size):
-        """The layer that keeps each unit's `fan_in` largest weights, with their state.
-
-        Where units share their inputs, now or, if the layer is dense, by `block_size`,
-        those with the largest sums of magnitudes. No input loses its last connection,
-        unless it is one of the network's.
-        """
+        """See `BaseLayer`. Inputs of the network may lose their last connection."""
         height = self.height if self.is_sparse else block_size
 
         def rows(values):
@@ -197,7 +146,7 @@ class Layer:
         if self.is_sparse:
             inputs = self.indices.reshape(self.n_blocks, -1)
         magnitudes = np.abs(rows(self.weights)).sum(axis=2)
-        alive = 0 if self.transpose is None else self.n_in
+        alive = 0 if self.first else self.n_in
         kept = largest_connections(magnitudes, fan_in, inputs, alive)
 
         def take(values):
@@ -214,7 +163,7 @@ class Layer:
             np.take_along_axis(inputs, kept, 1).ravel(),
             take(self.weights),
             self.bias,
-            first=self.transpose is None,
+            first=self.first,
         )
         if self.moments is not None:
             of_weights = (take(m) if m.size else m for m in self.moments[:2])
@@ -223,26 +172,18 @@ class Layer:
             layer.cohort = take(self.cohort)
         return layer
 
-    def exceeds(self, fan_in, _block_size):
-        """Whether units have more connections than that, in blocks or not."""
+    def exceeds(self, fan_in, block_size):
         return self.fan_in > fan_in
 
-    def copy(self):
-        """A copy that goes on training as this layer would."""
-        return copy_arrays(self)
-
     def in_format(self, precision):
-        """A copy in a number format, without the optimizer's state."""
         weights = padded(self.weights.shape, np.float32)
         weights[...] = self.weights
         indices = self.indices.copy() if self.is_sparse else None
         arrays = indices, weights, self.bias.copy()
-        first = self.transpose is None
-        return Layer(self.n_in, self.n_out, precision, *arrays, first=first)
+        return Layer(self.n_in, self.n_out, precision, *arrays, first=self.first)
 
     @property
     def is_sparse(self):
-        """Whether connections are missing."""
         return self.indices is not None
 
     @property
@@ -251,11 +192,10 @@ class Layer:
 
     @property
     def n_moments(self):
-        """Moments of a weight that the optimizer keeps; 0: it has not started."""
         return 0 if self.moments is None else 1 + (self.moments[1].size > 0)
 
     def with_optimizer(self, n_moments):
-        """The same layer, whose optimizer starts; it shares all other arrays."""
+        """See `BaseLayer`. It shares all other arrays."""
         layer = self.without_optimizer()
         layer.moments = tuple(
             np.zeros(parameter.shape if moment < n_moments else 0, np.float32)
@@ -265,31 +205,15 @@ class Layer:
         return layer
 
     def without_optimizer(self):
-        """The same layer without the optimizer's state; it shares all arrays."""
+        """See `BaseLayer`. It shares all arrays."""
         layer = copy.copy(self)
         layer.moments = layer.cohort = None
         return layer
 
-    def with_cohorts(self, number=None):
-        """The same layer with its weights' cohorts numbered anew, as `number` says.
-
-        Without it, where it has none yet, all weights are of the first one. It shares
-        all other arrays.
-        """
-        layer = copy.copy(self)
-        if self.cohort is None:
-            layer.cohort = padded(self.weights.shape, np.uint16)
-        elif number is not None:
-            layer.cohort = padded(self.cohort.shape, np.uint16)
-            layer.cohort[...] = number[self.cohort]
-        return layer
-
     def sum_of_squares(self):
-        """Of the weights, for the L2 term of the loss."""
         return float(np.vdot(self.weights, self.weights))
 
     def to_csc(self):
-        """The weights that products use, as a float32 csc_array (n_in, n_out)."""
         indptr = np.arange(self.n_out + 1, dtype=np.int64) * self.fan_in
         inputs = np.arange(self.n_in)
         if self.is_sparse:
@@ -298,7 +222,7 @@ class Layer:
         indices = np.broadcast_to(inputs, shape).reshape(-1, self.fan_in)[: self.n_out]
         # int32 unless the size forbids: what other libraries expect of a csc_array.
         wide = np.int64 if max(indptr[-1], self.n_in) >= 2**31 else np.int32
-        data = self._by_output(self._from_stored(self._stored()))
+        data = self._by_output(self._values(read_weights(self)))
         return sp.csc_array(
             (data.flatten(), indices.ravel().astype(wide), indptr.astype(wide)),
             shape=(self.n_in, self.n_out),
@@ -309,112 +233,46 @@ class Layer:
         blocks = values.reshape(self.n_blocks, -1, self.height).transpose(0, 2, 1)
         return blocks.reshape(-1, self.fan_in)[: self.n_out]
 
-    # The transpose -----------------------------------------------------------------
+    # Compute copies ----------------------------------------------------------------
 
-    def _build_transpose(self, dtype):
+    def _compute_copy(self, n_rows, n_columns):
+        """Room for the weights as a product reads them."""
+        size = self.weights.size
+        if not self.is_sparse:
+            size = dense_size(self.precision, n_rows, n_columns)
+        return padded(size, STORED_DTYPE[self.precision])
+
+    def _build_transpose(self):
         """Room for the same weights in the order of the inputs, in O(connections)."""
+        self.transpose = self._compute_copy(self.n_in, self.n_out)
         self.transpose_indices = self.transpose_position = None
-        if self.is_sparse:
-            size = len(self.indices)
-            self.transpose_indptr = np.empty(self.n_in + 1, np.int64)
-            self.transpose_indices = np.empty(size, index_dtype(self.n_blocks))
-            self.transpose_position = padded(size, np.uint32)
-            transpose(
-                self.indptr,
-                self.indices,
-                self.transpose_indptr,
-                self.transpose_indices,
-                self.transpose_position,
-            )
-            self.transpose = padded(self.weights.size, dtype)
+        if not self.is_sparse:
+            n_blocks = -(-self.n_in // BLOCK_HEIGHT)
+            self.transpose_indptr = np.arange(n_blocks + 1, dtype=np.int64) * self.n_out
             return
-        n_blocks = -(-self.n_in // BLOCK_HEIGHT)
-        self.transpose_indptr = np.arange(n_blocks + 1, dtype=np.int64) * self.n_out
-        self.transpose = padded(self._copy_size(self.n_in, self.n_out), dtype)
+        size = len(self.indices)
+        self.transpose_indptr = np.empty(self.n_in + 1, np.int64)
+        self.transpose_indices = np.empty(size, index_dtype(self.n_blocks))
+        self.transpose_position = padded(size, np.uint32)
+        transpose(
+            self.indptr,
+            self.indices,
+            self.transpose_indptr,
+            self.transpose_indices,
+            self.transpose_position,
+        )
 
-    @property
-    def _tile(self):
-        """(rows, columns) of the tiles of a dense layer's copies, if they have any."""
-        return None if self.is_sparse else weight_tile(self.precision)
-
-    def _copy_size(self, n_rows, n_columns):
-        """Weights of a compute copy, with those that complete its blocks or tiles."""
-        rows, columns = self._tile or (self.height, 1)
-        return -(-n_rows // rows) * rows * (-(-n_columns // columns) * columns)
-
-    # Stored values -----------------------------------------------------------------
-
-    def _scale_of_columns(self):
-        """row_scale for each row of `weights`; int8 only."""
-        scale = self.row_scale.reshape(self.n_blocks, self.height)
-        return np.repeat(scale, self.fan_in, axis=0)
-
-    def _round_weights(self):
-        """The float32 weights in the number format."""
-        if self.precision != "int8":
-            return to_stored(self.weights, self.precision)
-        blocks = np.abs(self.weights).reshape(self.n_blocks, -1, self.height)
-        self.row_scale[:] = quantization_scale(blocks.max(axis=1)).ravel()
-        return to_stored(self.weights, "int8", self._scale_of_columns())
-
-    def _from_stored(self, stored):
+    def _values(self, stored):
+        """float32 weights from rounded ones."""
         if self.precision != "int8":
             return from_stored(stored, self.precision)
-        return from_stored(stored, "int8", self._scale_of_columns())
-
-    def _set_stored(self, stored):
-        """Write the copies that the two products read."""
-        if self._tile:
-            matrix = self._by_output(stored)
-            self.forward[:] = in_tiles(matrix, *self._tile).ravel()
-            if self.transpose is not None:
-                self.transpose[:] = in_tiles(matrix.T, *self._tile).ravel()
-            return
-        if self.precision != "float32":
-            order = self._group_order(self.fan_in)
-            blocks = self.forward.reshape(self.n_blocks, -1)
-            blocks[:, order] = stored.reshape(blocks.shape)
-        if self.transpose is None:
-            return
-        if self.is_sparse:
-            self.transpose.reshape(-1, self.height)[self.transpose_position] = stored
-            return
-        inputs = np.zeros((self.transpose.size // self.n_out, self.n_out), stored.dtype)
-        inputs[: self.n_in] = self._by_output(stored).T
-        inputs = inputs.reshape(-1, BLOCK_HEIGHT, self.n_out).transpose(0, 2, 1)
-        blocks = self.transpose.reshape(len(inputs), -1)
-        blocks[:, self._group_order(self.n_out)] = inputs.reshape(blocks.shape)
-
-    def _stored(self):
-        """The weights as the products read them, in the order of `weights`."""
-        if self.precision == "float32":
-            return self.weights
-        if self._tile:
-            matrix = from_tiles(self.forward, self.n_out, self.n_in, *self._tile)
-            return by_block(matrix)
-        blocks = self.forward.reshape(self.n_blocks, -1)
-        return blocks[:, self._group_order(self.fan_in)].reshape(self.weights.shape)
-
-    def _group_order(self, n_columns):
-        """Place of each weight of a block: layouts/blocks.h, `group_position`."""
-        column, row = np.divmod(np.arange(n_columns * self.height), self.height)
-        group = weight_group(self.precision) if self.height > 1 else 1
-        base = column // group * group
-        return np.where(
-            base + group <= n_columns,
-            base * self.height + row * group + (column - base),
-            column * self.height + row,
-        )
+        scale = self.row_scale.reshape(self.n_blocks, self.height)
+        return from_stored(stored, "int8", np.repeat(scale, self.fan_in, axis=0))
 
     # Pickling ----------------------------------------------------------------------
 
     def to_state(self, training=False):
-        """Weights in their own format and 16-bit indices.
-
-        With `training`, also what only training needs: float32 weights and the
-        optimizer's state.
-        """
-        stored = self._stored()
+        stored = read_weights(self)
         state = {
             "n_in": self.n_in,
             "n_out": self.n_out,
@@ -438,7 +296,6 @@ class Layer:
 
     @classmethod
     def from_state(cls, state, *, first=False):
-        """The layer that `to_state` described."""
         n_in, n_out, precision = state["n_in"], state["n_out"], state["precision"]
         stored, indices = np.array(state["stored"], order="C"), None
         if "indices" in state:
@@ -451,7 +308,7 @@ class Layer:
         layer = cls(n_in, n_out, precision, indices, weights, bias, first=first)
         if precision == "int8":
             layer.row_scale[:n_out] = state["row_scale"]
-        weights[...] = layer._from_stored(stored)
+        weights[...] = layer._values(stored)
         training = state.get("training")
         if training is not None:
             if training["weights"] is not None:
@@ -462,5 +319,5 @@ class Layer:
             if training["cohort"] is not None:
                 layer.cohort = padded(weights.shape, np.uint16)
                 layer.cohort[...] = training["cohort"]
-        layer._set_stored(stored)
+        write_weights(layer, stored)
         return layer

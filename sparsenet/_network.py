@@ -57,6 +57,11 @@ class Optimizer:
     young_rate: float = 12.0
 
 
+def layer_class(by_feature):
+    """The class of layers whose weights are stored that way."""
+    return FeatureLayer if by_feature else Layer
+
+
 class Network:
     """Layers, and the engine that runs them.
 
@@ -113,13 +118,17 @@ class Network:
         rng = np.random.default_rng(self.seed)
         self.layers = []
         for shape, fan_in in zip(pairwise(self.layer_sizes), fan_ins, strict=True):
-            settings = (*shape, fan_in, precision, activation, rng)
-            first, blocks = not self.layers, {"block_size": self.block_size}
-            self.layers.append(
-                FeatureLayer.random(*settings, **blocks)
-                if first and sparse_rows
-                else Layer.random(*settings, **blocks, first=first)
+            first = not self.layers
+            layer = layer_class(first and sparse_rows).random(
+                *shape,
+                fan_in,
+                precision,
+                activation,
+                rng,
+                block_size=self.block_size,
+                first=first,
             )
+            self.layers.append(layer)
         self._engine = self._feature_work = None
 
     @classmethod
@@ -164,7 +173,7 @@ class Network:
     @property
     def sparse_rows(self):
         """Whether the first layer is stored feature by feature."""
-        return isinstance(self.layers[0], FeatureLayer)
+        return self.layers[0].by_feature
 
     @property
     def n_steps(self):
@@ -443,11 +452,8 @@ class Network:
         check_state(state, READABLE_VERSIONS)
         layers = []
         for layer in state["layers"]:
-            layers.append(
-                FeatureLayer.from_state(layer)
-                if "by_feature" in layer
-                else Layer.from_state(layer, first=not layers)
-            )
+            kind = layer_class("by_feature" in layer)
+            layers.append(kind.from_state(layer, first=not layers))
         network = Network.of_layers(
             layers,
             state["activation"],

@@ -10,16 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 from sparsenet import _parameters, _topology, _validation
 from sparsenet._base import BaseSparseMLP
 from sparsenet._constraints import listing
-from sparsenet._feature_layer import FeatureLayer
 from sparsenet._formats import LARGEST
 from sparsenet._kernels._dispatch import (
     CLASSIFIER_LOSSES,
     OUT_ACTIVATIONS,
     REGRESSOR_LOSSES,
 )
-from sparsenet._layer import Layer
 from sparsenet._mlp import SparseMLPClassifier, SparseMLPRegressor
-from sparsenet._network import Network
+from sparsenet._network import Network, layer_class
 from sparsenet._training import History
 
 
@@ -194,10 +192,9 @@ def from_sklearn(
     )
     layers = []
     for values in weights:
-        if sparse_rows and not layers:
-            layers.append(FeatureLayer.dense(*values, "float32"))
-        else:
-            layers.append(Layer.dense(*values, "float32", first=not layers))
+        first = not layers
+        kind = layer_class(first and sparse_rows)
+        layers.append(kind.dense(*values, "float32", first=first))
     network = Network.of_layers(
         layers, mlp.activation, loss, seed=0, block_size=converted.block_size
     )

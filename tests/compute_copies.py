@@ -4,7 +4,27 @@ import numpy as np
 import reference
 from problems import dense
 
-from sparsenet._kernels._dispatch import weight_group, weight_tile
+from sparsenet._kernels import current_isa
+from sparsenet._kernels.testing.kernels import Kernels
+from sparsenet._kernels.train.layouts import read_rows, read_weights
+
+
+def stored_weights(layer):
+    """The weights as products read them, in the shape of `layer.weights`."""
+    return (read_rows if layer.by_feature else read_weights)(layer)
+
+
+def rounded_weights(layer):
+    """The same from the float32 weights, by the twin."""
+    weights = layer.weights
+    if layer.precision != "int8":
+        return reference.to_bits(weights, layer.precision)
+    if layer.by_feature:
+        scale = reference.scale_of(np.abs(weights), axis=1)[:, np.newaxis]
+        return reference.quantize(weights, scale).astype(np.int8)
+    blocks = weights.reshape(layer.n_blocks, -1, layer.height)
+    scale = np.abs(blocks).max(axis=1, keepdims=True) / np.float32(127)
+    return reference.quantize(blocks, scale).astype(np.int8).reshape(weights.shape)
 
 
 def rows_of(layer):
@@ -21,10 +41,11 @@ def product_weights(layer):
     if not layer.is_sparse:
         return scaled(layer, dense_copy(layer, layer.forward, layer.n_out, layer.n_in))
     matrix = np.zeros((layer.n_blocks, layer.height, layer.n_in), np.float32)
+    group = Kernels(current_isa(), layer.precision).weight_group
     for block, columns in enumerate(rows_of(layer)):
         begin, end = layer.indptr[block : block + 2] * layer.height
         numbers = np.arange(end - begin).reshape(-1, layer.height)
-        place = reference.lay_out(numbers, weight_group(layer.precision))
+        place = reference.lay_out(numbers, group)
         stored = in_order(layer.forward[begin:end], place, numbers.shape)
         matrix[block][:, columns] = values(layer, stored).T
     return scaled(layer, matrix.reshape(-1, layer.n_in)[: layer.n_out])
@@ -41,7 +62,8 @@ def in_order(copy, place, shape):
 def dense_copy(layer, copy, n_rows, n_columns):
     """The values (n_rows, n_columns) of a compute copy of a dense layer."""
     numbers = np.arange(n_rows * n_columns).reshape(n_rows, n_columns)
-    layout = weight_group(layer.precision), weight_tile(layer.precision), -1
+    kernels = Kernels(current_isa(), layer.precision)
+    layout = kernels.weight_group, kernels.weight_tile, -1
     place = reference.lay_out_dense(numbers, *layout)
     assert not copy[place < 0].any()
     return values(layer, in_order(copy, place, numbers.shape))

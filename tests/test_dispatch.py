@@ -6,8 +6,6 @@ import pytest
 import subprocesses
 
 from sparsenet._kernels import available_isas, current_isa
-from sparsenet._kernels._dispatch import FORMATS, weight_group, weight_tile
-from sparsenet._kernels.testing.kernels import Kernels
 
 TRAIN = """
 import numpy as np
@@ -108,10 +106,3 @@ def test_the_choice_is_what_the_processor_offers():
         elif isa != "avx_vnni":
             break  # each of the others builds on those before
     assert available_isas() == expected
-
-
-@pytest.mark.parametrize("precision", FORMATS)
-def test_the_layout_of_weights_is_that_of_the_instruction_set_in_use(precision):
-    kernels = Kernels(current_isa(), precision)
-    assert weight_group(precision) == kernels.weight_group
-    assert weight_tile(precision) == kernels.weight_tile

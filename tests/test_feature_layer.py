@@ -31,9 +31,9 @@ def rounded(layer):
     """The weights (n_in, fan_out) in the number format, and the scale of a feature."""
     weights, precision = layer.weights, layer.precision
     if precision == "int8":
-        # The twin's scales are of columns, which are features here.
-        stored, scale = reference.encode_weights(weights.T, precision)
-        return (stored.astype(np.float32) * scale).T, scale
+        scale = reference.scale_of(np.abs(weights), axis=1)
+        stored = reference.quantize(weights, scale[:, np.newaxis])
+        return stored.astype(np.float32) * scale[:, np.newaxis], scale
     return reference.from_bits(reference.to_bits(weights, precision), precision), None
 
 

@@ -10,6 +10,7 @@ from sklearn.linear_model import SGDClassifier
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor, TopologyDisplay
 from sparsenet._input import read_X, read_X_y
+from sparsenet._kernels.train.layouts import round_table, round_weights
 
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
@@ -160,7 +161,7 @@ def doubling(precision="float16", sparse_rows=False, hidden=1.0):
         layer.weights[...] = 0
         layer.weights[0, 0] = weight
         layer.bias[:] = 0
-        layer._set_stored(layer._round_weights())
+        (round_table if layer.by_feature else round_weights)(layer)
     return network
 
 

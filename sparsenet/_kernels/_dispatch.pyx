@@ -96,19 +96,6 @@ def current_isa():
     return table.name.decode()
 
 
-def weight_group(str precision):
-    """How many columns of a block lie side by side in a compute copy."""
-    return table.format[<int>FORMATS[precision]].weight_group
-
-
-def weight_tile(str precision):
-    """(rows, columns) of the tiles that a dense layer's compute copies consist of.
-
-    None: they consist of blocks, in groups of columns.
-    """
-    return tile_of(table.format[<int>FORMATS[precision]])
-
-
 def _choose():
     global table
     wanted = os.environ.get("SPARSENET_ISA", "")

@@ -132,11 +132,15 @@ typedef struct {
                      int32_t *correction);
 
     /* Compute copies of one block's n columns from its fp32 weights [n][height]; `transpose` is NULL where the layer
-     * has none, and `far` where it does not fit L2. Block -1 is one of a sparse layer: the weights of column k go to position[k] of the transpose, in units of
-     * `height` weights, and `forward` is the block's. Else its number in a dense layer of n_rows rows, whose copies are
-     * passed whole. int8 fills row_scale[height]. */
+     * has none, and `far` where it does not fit L2. Block -1 is one of a sparse layer: the weights of column k go to
+     * position[k] of the transpose, in units of `height` weights, and `forward` is the block's. Else its number in a
+     * dense layer of n_rows rows, whose copies are passed whole. int8 fills row_scale[height]. */
     void (*encode_weights)(const float *master, int64_t n, int64_t height, const uint32_t *position, int far,
                            int64_t block, int64_t n_rows, void *forward, void *transpose, float *row_scale);
+    /* The same from weights [n][height] that are rounded already, and these from `forward`. */
+    void (*write_weights)(const void *stored, int64_t n, int64_t height, const uint32_t *position, int64_t block,
+                          int64_t n_rows, void *forward, void *transpose);
+    void (*read_weights)(const void *forward, int64_t n, int64_t height, int64_t block, void *stored);
 
     /* Sparse inputs. A term is a non-zero of X; both products of the first layer sum rows of a table that the terms
      * name: a sample's sum reads the weights of its features, a feature's gradient the deltas of its samples. A lane

@@ -127,6 +127,11 @@ cdef extern from "kernels.h" nogil:
                                const uint32_t *position, int far, int64_t block,
                                int64_t n_rows, void *forward, void *transpose,
                                float *row_scale) noexcept nogil
+        void (*write_weights)(const void *stored, int64_t n, int64_t height,
+                              const uint32_t *position, int64_t block, int64_t n_rows,
+                              void *forward, void *transpose) noexcept nogil
+        void (*read_weights)(const void *forward, int64_t n, int64_t height,
+                             int64_t block, void *stored) noexcept nogil
         float (*encode_terms)(const float *x, int64_t n, int stochastic,
                               uint64_t seed, void *terms) noexcept nogil
         float (*encode_row)(const float *values, int64_t n, int stochastic,

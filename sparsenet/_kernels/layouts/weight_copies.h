@@ -97,6 +97,31 @@ INLINE void copy_weights(const weight_t *buffer, const int chunk, int64_t i, int
     else
         unrolled_for (int j = 0; j < chunk; j++) transpose[position[i + j]] = buffer[j];
 }
+
+/* kernels.h. */
+static void write_weights(const void *stored, int64_t n, int64_t height, const uint32_t *position, int64_t block,
+                          int64_t n_rows, void *forward, void *transpose)
+{
+    if (STORES_MASTER) forward = 0; /* fp32 products read the master weights themselves */
+    for (int64_t i = 0; i < n * height; i += TILE_SIZE) {
+        const int64_t m = n * height - i < TILE_SIZE ? n * height - i : TILE_SIZE;
+        weight_t buffer[TILE_SIZE] = {0};
+        memcpy(buffer, (const weight_t *)stored + i, m * sizeof *buffer);
+        copy_weights(buffer, TILE_SIZE, i, m, n, height, position, 0, block, n_rows, forward, transpose);
+    }
+}
+
+static void read_weights(const void *forward, int64_t n, int64_t height, int64_t block, void *stored)
+{
+    const int dense = block >= 0, strips = STRIPS && dense;
+    const int64_t row = dense ? block * SN_BLOCK_HEIGHT : 0; /* of the copy */
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t h = 0; h < height; h++) {
+            const int64_t place =
+                strips ? dense_place(row + h, k, n) : row * n + group_position(k, h, n, height, GROUP);
+            ((weight_t *)stored)[k * height + h] = ((const weight_t *)forward)[place];
+        }
+}
 #undef PERMUTE
 #undef ROW_BY_ROW
 #undef TO_GROUPS

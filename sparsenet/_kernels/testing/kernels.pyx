@@ -18,7 +18,7 @@ from sparsenet._kernels.kernels cimport (
     sn_optimizer,
 )
 from sparsenet._kernels.train.input cimport address
-from sparsenet._kernels.train.matrix cimport matrix_of
+from sparsenet._kernels.train.layers cimport matrix_of
 
 import numpy as np
 

@@ -1,14 +1,12 @@
 """Owns the memory of training and prediction, and enters the compiled passes."""
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels.kernels cimport (
-    SN_BLOCK_COLUMNS,
     SN_BLOCK_HEIGHT,
-    SN_BLOCKS,
     SN_DENSE,
     SN_LANES,
     SN_ROWS,
@@ -19,9 +17,14 @@ from sparsenet._kernels.kernels cimport (
     sn_losses,
 )
 from sparsenet._kernels.train.input cimport Input, address, checked, input_of
-from sparsenet._kernels.train.matrix cimport matrix_of, pays
+from sparsenet._kernels.train.layers cimport (
+    matrix_of,
+    point_to_features,
+    point_to_layer,
+)
 from sparsenet._kernels.train.memory cimport Arena
 from sparsenet._kernels.train.network cimport (
+    PADDING,
     ROWS,
     CLayer,
     Net,
@@ -62,8 +65,6 @@ import numpy as np
 from sparsenet._kernels._dispatch import ACTIVATIONS, FORMATS, LOSSES, SOLVERS
 from sparsenet._kernels.train.adaptive_threads import AdaptiveThreads
 
-#: Elements that must follow each weight array: kernels read whole vectors.
-PADDING = 64
 # Largest number of float32 below 1: kernels divide by 1 - beta.
 BELOW_ONE = 1 - 2.0**-24
 
@@ -77,9 +78,6 @@ cdef int64_t TASK_CONNECTIONS = 4096
 cdef double SERIAL_WORK = 2e6
 # Multiply-adds between two looks at Python's signals: 20 to 200 ms of one core.
 cdef double SIGNAL_WORK = 2e9
-# Bytes of a transpose from which on its cache lines are fetched before they are written
-# to: half of a small L2.
-cdef int64_t FAR = 1 << 19
 # Ranges of features for each thread, and at least; rows of X that tell how often each
 # feature is met; and what the update of a feature costs, in non-zeros.
 cdef int64_t RANGES_PER_THREAD = 4, MIN_RANGES = 8
@@ -121,7 +119,7 @@ cdef class Engine:
 
     def __init__(self, layers, precision, activation, loss, feature_work=None):
         cdef CLayer *c
-        cdef int l, i
+        cdef int l
         cdef int code = ACTIVATIONS[activation]
         self.arena = Arena()
         self.arrays = []
@@ -133,81 +131,45 @@ cdef class Engine:
         self.net.layers = <CLayer*>self.arena.take(len(layers) * sizeof(CLayer))
         for l, layer in enumerate(layers):
             c = &self.net.layers[l]
-            c.n_in = layer.n_in
-            c.n_out = layer.n_out
-            c.activation = code
-            c.blocks_at_once = 1
-            c.bias = <float*>address(layer.bias)
             arrays = dict(vars(layer))
             self.arrays.append(arrays)
-            if hasattr(layer, "table"):
-                # The tasks of region 2 see a layer that has biases only.
-                indptr = np.zeros(layer.n_out + 1, np.int64)
-                arrays |= {"indptr": indptr, "height": 1}
-                c.forward = matrix_of(SN_ROWS, indptr, indptr, indptr, 0, self.net.ops)
-                self.take_features(layer, c)
-                continue
-            if not layer.is_sparse:
-                layouts = SN_DENSE, SN_DENSE
-            elif layer.height == 1:
-                layouts = SN_ROWS, SN_ROWS
+            if layer.by_feature:
+                self.take_features(layer, c, arrays)
             else:
-                layouts = SN_BLOCKS, SN_BLOCK_COLUMNS
-            c.forward = matrix_of(layouts[0], layer.indptr, layer.indices,
-                                  layer.forward, layer.n_in, self.net.ops)
-            if layer.transpose is not None:
-                c.transpose = matrix_of(
-                    layouts[1], layer.transpose_indptr, layer.transpose_indices,
-                    layer.transpose, layer.n_out, self.net.ops)
-                c.transpose_position = <const uint32_t*>address(
-                    layer.transpose_position)
-                c.far = layer.transpose.nbytes > FAR
+                point_to_layer(c, layer, self.net.ops)
+            c.activation = code
             # int8: values that may be negative are stored with an offset, unsigned.
             c.input_offset = 128 if l == 0 or sn_activations[code].is_signed else 0
-            c.in_strips = pays(
-                &c.forward, self.net.ops.strip_percent[c.forward.layout != SN_ROWS])
-            if c.in_strips:
-                c.blocks_at_once = SN_STRIP_PAIR // c.forward.height
-            c.weights = <float*>address(layer.weights)
-            c.row_scale = <float*>address(layer.row_scale)
-            c.cohort = <const uint16_t*>address(layer.cohort)
-            if layer.moments is not None:
-                for i in range(4):
-                    c.moments[i] = <float*>address(layer.moments[i])
         self.cut_into_tasks()
         self.threads = AdaptiveThreads()
 
-    cdef int take_features(self, layer, CLayer *c) except -1:
-        """Take a first layer that is stored by feature."""
-        cdef Features *f = &self.features
+    cdef int take_features(self, layer, CLayer *c, dict arrays) except -1:
+        """Take a first layer that is stored by feature.
+
+        The tasks of region 2 see a layer that has biases only.
+        """
         cdef int i
+        indptr = np.zeros(layer.n_out + 1, np.int64)
+        arrays |= {"indptr": indptr, "height": 1}
+        c.n_in = layer.n_in
+        c.n_out = layer.n_out
+        c.forward = matrix_of(SN_ROWS, indptr, indptr, indptr, 0, self.net.ops)
+        c.blocks_at_once = 1
+        c.bias = <float*>address(layer.bias)
         c.row_scale = <float*>self.arena.take(padded(layer.n_out) * 4)
-        f.n_features = layer.n_in
-        f.n_units = layer.n_out
-        f.height = layer.height
-        f.connections = address(layer.connections)
-        if layer.connections is not None:
-            f.wide = layer.connections.dtype == np.uint32
-            f.connections_bytes = layer.connections.strides[0]
-        f.state.values = <float*>address(layer.state)
-        f.state.planes = layer.state.shape[1]
-        f.state.stride = layer.stride
-        f.state.fan_out = layer.fan_out
-        f.state.cohort = <const uint16_t*>address(layer.cohort)
-        f.table = <char*>address(layer.table)
-        f.row_bytes = layer.table.strides[0]
-        f.scale = <float*>address(layer.scale)
         if layer.moments is not None:
             for i in range(2):
                 c.moments[2 + i] = <float*>address(layer.moments[i])
-        self.net.features = f
+        point_to_features(&self.features, layer)
+        self.net.by_feature = True
+        self.net.features = &self.features
         return 0
 
     cdef int64_t widest(self):
         """Rows of the largest panel; rows of sparse X make none."""
         cdef int64_t n = 0
         cdef int l
-        if self.net.features == NULL:
+        if not self.net.by_feature:
             n = padded(self.net.layers[0].n_in)
         for l in range(self.net.n_layers):
             n = max(n, padded(self.net.layers[l].n_out))
@@ -228,7 +190,7 @@ cdef class Engine:
     cdef bint turns(self, int l, bint by_gradient):
         """Whether the gradient at all columns of a layer is asked for, by vectors."""
         cdef CLayer *layer = &self.net.layers[l]
-        if l == 0 and self.net.features != NULL:
+        if l == 0 and self.net.by_feature:
             return False
         return by_gradient or layer.forward.layout == SN_DENSE and not layer.in_strips
 
@@ -254,7 +216,7 @@ cdef class Engine:
                     panels[p].activations[l] = panels[p].activations[l - 2]
                     continue
                 rows = padded(self.net.layers[l].n_in) if training else self.widest()
-                if l == 0 and training and self.net.features != NULL:
+                if l == 0 and training and self.net.by_feature:
                     rows = 0
                 panels[p].activations[l] = arena.take(
                     rows * SN_LANES * ops.activation_size, training)
@@ -412,7 +374,7 @@ cdef class Engine:
                 run.beta_2 ** (run.n_steps - births[cohort]))
         n_threads = self.start(arena, &run, X, y, sample_weight, order, batch_size,
                                seed, n_threads)
-        if self.net.features != NULL:
+        if self.net.by_feature:
             steps_known = run.data.n_rows + run.data.batch_size - 1
             steps_known //= run.data.batch_size
         run.first_row = <int64_t*>arena.take(steps_known * 8)
@@ -424,7 +386,7 @@ cdef class Engine:
         try:
             self.run_pass(&run, steps, n_threads, steps_per_call)
         except BaseException:  # Ctrl-C
-            if self.net.features != NULL:
+            if self.net.by_feature:
                 # Some features are as far as the last planned step: so are all, then.
                 # No signal is handled before.
                 run.data.n_rows = run.weighed
@@ -433,7 +395,7 @@ cdef class Engine:
                 self.count(&run, steps)
             raise
         finally:
-            if self.net.features != NULL:
+            if self.net.by_feature:
                 with nogil:
                     settle_features(&run)
             self.finish(&run)
@@ -471,7 +433,7 @@ cdef class Engine:
         cdef int64_t[::1] n_new = counts
         with nogil:
             if by_gradient:
-                if self.net.features != NULL:
+                if self.net.by_feature:
                     plan_batch(&run, 0, 0)
                 if not run.features.out_of_memory:
                     run_panels(&run, run.data.batch_size, seed)
@@ -479,7 +441,7 @@ cdef class Engine:
                 growth.seed = layer_seed(seed, l)
                 if run.features.out_of_memory:
                     break
-                if l == 0 and self.net.features != NULL:
+                if l == 0 and self.net.by_feature:
                     if self.features.connections != NULL:
                         n_new[l] = rewire_features(&run, &growth, scratch)
                 elif self.net.layers[l].forward.layout != SN_DENSE:
@@ -497,7 +459,7 @@ cdef class Engine:
         cdef double entries = 0
         run.net = &self.net
         run.data.x = input_of(X)
-        if self.net.features != NULL and run.data.x.indptr == NULL:
+        if self.net.by_feature and run.data.x.indptr == NULL:
             raise TypeError("X is dense; allowed: CSR, for a network of sparse rows")
         run.data.targets = checked(
             y, "y", ("<i4" if sn_losses[self.net.loss].is_of_codes else "<f4",))
@@ -514,7 +476,7 @@ cdef class Engine:
         run.panel_threads = run.row_threads = 1  # until they are chosen
         n_panels = panels_of(run.data.batch_size)
         run.work = 3.0 * self.connections * n_panels * SN_LANES
-        if self.net.features != NULL:
+        if self.net.by_feature:
             entries = run.data.batch_size * (X.nnz / X.shape[0])
             run.work += (3 + UPDATE_COST) * self.features.state.fan_out * entries
             run.work = max(run.work, 1.0)  # a linear model of rows without non-zeros
@@ -523,7 +485,7 @@ cdef class Engine:
         n_threads = sn_startable_threads(n_threads)
         run.memory.panels = self.panels(arena, n_panels, True, by_gradient)
         run.memory.scratch = self.scratches(arena, n_threads, n_panels)
-        if self.net.features != NULL:
+        if self.net.by_feature:
             self.start_features(arena, run, X, entries, n_threads)
         return n_threads
 
@@ -574,7 +536,7 @@ cdef class Engine:
         n_threads = sn_startable_threads(max(1, min(n_threads, panels_of(n_rows))))
         panels = self.panels(arena, n_threads, False)
         scratch = self.scratches(arena, n_threads, 0)
-        if self.net.features != NULL:
+        if self.net.by_feature:
             longest = int(np.diff(X.indptr).max())
             for t in range(n_threads):
                 take_scratch(arena, &self.features, &scratch[t].features, longest, 0, 0)

@@ -20,6 +20,8 @@ cdef enum:
     # Rows that are multiplied before their epilogue runs over them: 8 KB of fp32,
     # which stay in L1.
     ROWS = 32
+    # Elements that must follow each array of weights: kernels read whole vectors.
+    PADDING = 64
 
 cdef struct CLayer:
     int64_t n_in
@@ -67,7 +69,8 @@ cdef struct Net:
     int loss
     int n_layers
     CLayer *layers
-    const Features *features  # of the first layer where rows are sparse, else NULL
+    bint by_feature          # the first layer is stored by feature: rows are sparse,
+    const Features *features  # and this is it
 
 cdef struct Task:
     int layer

@@ -104,9 +104,9 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
     cdef CLayer *layer
     cdef int l
     cdef float *z
-    if net.features == NULL and net.format.is_own_storage:
+    if not net.by_feature and net.format.is_own_storage:
         pack(x, rows, n, <float*>panel.activations[0])
-    elif net.features == NULL:
+    elif not net.by_feature:
         pack(x, rows, n, s.z)
         ops.encode(s.z, net.layers[0].n_in, net.layers[0].input_offset, n,
                    panel.activations[0], panel.input_scale)
@@ -117,7 +117,7 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
         z = s.z
         if net.format.is_own_storage and l < net.n_layers - 1:
             z = <float*>panel.activations[l + 1]
-        if l == 0 and net.features != NULL:
+        if l == 0 and net.by_feature:
             sum_features(net.features, ops, x, rows, n, &s.features, z)
             finish_rows(net, panel, 0, z, 0, layer.n_out, NULL, NULL, n)
         else:
@@ -164,7 +164,7 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
         if ops.delta_size == sizeof(float):
             z_next = <float*>panel.deltas[l - 1]
         n_tiles = layer.transpose.n_tiles
-        kept = not at_once or n_tiles > 1 or (l == 1 and net.features != NULL)
+        kept = not at_once or n_tiles > 1 or (l == 1 and net.by_feature)
         step = ROWS // layer.transpose.height
         for tile in range(n_tiles):
             x = operand(net, &layer.transpose, tile,

@@ -50,7 +50,7 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
     learn from this one.
     """
     cdef int64_t batch, known, end, p, t, r, _step
-    cdef bint sparse = run.net.features != NULL
+    cdef bint sparse = run.net.by_feature
     cdef uint64_t seed
     for _step in range(n_steps):
         # Features that no planned batch holds go to the end, if it was in sight.
@@ -111,7 +111,7 @@ cdef bint weigh_batch(Run *run) noexcept nogil:
             for row in range(first, run.weighed):
                 weight += run.data.weights[run.data.order[row]]
         if weight > 0:
-            known = run.n_weighed if run.net.features != NULL else 0
+            known = run.n_weighed if run.net.by_feature else 0
             run.first_row[known] = first
             run.inv_weight[known] = 1.0 / weight
             run.total_weight += weight
@@ -186,7 +186,7 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
     forward(net, &run.data.x, rows, n, panel, s)
     panel.loss = kernels.loss(net.loss, s.z, n_outputs, s.target, s.weight)
     deltas = backward(net, panel, n, s, panel_seed(seed, p))
-    if net.features != NULL:
+    if net.by_feature:
         keep_rows(&run.features, net.ops, deltas, p * SN_LANES, n,
                   row_seed(panel_seed(seed, p), net.n_layers), &s.features)
     kernels.leave(&state)
