@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from sparsenet import _parameters, _topology, _training, _validation
+from sparsenet import _parameters, _topology, _validation
 from sparsenet._connectivity import LayerTopology, Topology
 from sparsenet._formats import LARGEST
 from sparsenet._input import check_dense_row_lengths, in_rows, read_X, read_X_y
@@ -19,6 +19,8 @@ from sparsenet._kernels._dispatch import OUT_ACTIVATIONS
 from sparsenet._network import Network
 from sparsenet._state import DAMAGED, checksum
 from sparsenet._threads import effective_n_threads
+from sparsenet._training import train
+from sparsenet._training_set import CHUNK, TrainingSet
 
 # What a fit sets and later calls read.
 FITTED = (
@@ -46,7 +48,8 @@ class BaseSparseMLP(BaseEstimator):
     sample_weight)``.
     """
 
-    def __init__(
+    # scikit-learn wants each parameter by name.
+    def __init__(  # noqa: PLR0913
         self,
         hidden_layer_sizes=(100,),
         activation="relu",
@@ -261,7 +264,7 @@ class BaseSparseMLP(BaseEstimator):
         data, network, fan_ins = result._prepare(
             X, y, sample_weight, incremental, classes
         )
-        history = _training.train(
+        history = train(
             network,
             data,
             result,
@@ -351,10 +354,19 @@ class BaseSparseMLP(BaseEstimator):
         y, loss, n_outputs, strata = self._encode_target(
             y, resume, incremental, classes
         )
-        data = _training.TrainingSet(
+        data = TrainingSet(
             X, y, sample_weight, self._decide, self._score_decided, strata
         )
-        structure = {
+        self._random_state = self._own_random_state(go_on=incremental and resume)
+        structure = self._structure_for(loss, n_outputs)
+        if resume:
+            self._check_same_structure(structure)
+        network, fan_ins = self._network_for(structure, X, resume)
+        return data, network, fan_ins
+
+    def _structure_for(self, loss, n_outputs):
+        """What a network is built with, and later calls cannot change."""
+        return {
             "hidden_layer_sizes": _parameters.hidden_layer_sizes(self),
             "activation": self.activation,
             "density": _parameters.density(self),
@@ -364,11 +376,12 @@ class BaseSparseMLP(BaseEstimator):
             "loss": loss,
             "n_outputs": n_outputs,
         }
-        self._random_state = self._own_random_state(go_on=incremental and resume)
+
+    def _network_for(self, structure, X, resume):
+        """Return a copy of the network to go on with, or a new one, and its fan-ins."""
+        loss, n_outputs = structure["loss"], structure["n_outputs"]
         layer_sizes = (X.shape[1], *structure["hidden_layer_sizes"], n_outputs)
         fan_ins = self._fan_ins(layer_sizes)
-        if resume:
-            self._check_same_structure(structure)
         sparse_rows = self._network.sparse_rows if resume else issparse(X)
         is_static = self.sparse_training == "static"
         if not (resume and is_static):
@@ -380,7 +393,7 @@ class BaseSparseMLP(BaseEstimator):
                 dealt=is_static,
             )
         if resume:
-            return data, self._network.copy(), fan_ins
+            return self._network.copy(), fan_ins
         self._structure = structure
         self._history = None
         self.n_layers_ = len(layer_sizes)
@@ -396,7 +409,7 @@ class BaseSparseMLP(BaseEstimator):
             sparse_rows=sparse_rows,
             random_state=self._random_state,
         )
-        return data, network, fan_ins
+        return network, fan_ins
 
     def _fan_ins(self, layer_sizes):
         """Connections of a unit in each layer, at the start and the end of training."""
@@ -427,7 +440,7 @@ class BaseSparseMLP(BaseEstimator):
         """Return what is predicted for X, without keeping the output of all rows."""
         X = self._check_rows(X)
         n_outputs = self._network.layer_sizes[-1]
-        at_once = max(_training.CHUNK, OUTPUTS_AT_ONCE // n_outputs)
+        at_once = max(CHUNK, OUTPUTS_AT_ONCE // n_outputs)
         if X.shape[0] <= at_once:
             return self._decide(self._network_output(X))
         chunks = gen_batches(X.shape[0], at_once)

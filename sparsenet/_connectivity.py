@@ -206,47 +206,8 @@ class TopologyDisplay:
         )
         importance, fan_out, rounds = self.axes_
         self._plot_importance(importance)
-        sparse = [layer.density < 1 for layer in self.topology.layers]
-        for number, layer in enumerate(self.topology.layers):
-            if any(sparse) and not sparse[number]:
-                continue  # a line at 1, far above the others
-            share = np.sort(layer.fan_out)[::-1] / layer.n_outputs
-            fan_out.plot(
-                np.linspace(0, 1, len(share)),
-                share,
-                label=f"{layer.n_inputs} to {layer.n_outputs}",
-                drawstyle="steps-mid",
-                color=f"C{number}",
-            )
-        fan_out.set(
-            title="Connections of inputs, by sparse layer",
-            xlabel="inputs, those with most connections first",
-            ylabel="share of outputs connected",
-            xlim=(0, 1),
-            ylim=(0, None),
-        )
-        fan_out.set_xticks([])
-        fan_out.legend(frameon=False)
-        if self.topology.rounds:
-            steps, counts = zip(*self.topology.rounds, strict=True)
-            for number, changed in enumerate(zip(*counts, strict=True)):
-                if any(changed):
-                    layer = self.topology.layers[number]
-                    rounds.plot(
-                        steps,
-                        changed,
-                        ".-",
-                        label=f"{layer.n_inputs} to {layer.n_outputs}",
-                        color=f"C{number}",
-                    )
-            if rounds.lines:
-                rounds.legend(frameon=False)
-        rounds.set(
-            title="Connections changed, by round",
-            xlabel="training step",
-            ylabel="connections",
-            ylim=(0, None),
-        )
+        self._plot_fan_out(fan_out)
+        self._plot_rounds(rounds)
         return self
 
     def _plot_importance(self, axes):
@@ -261,5 +222,50 @@ class TopologyDisplay:
             title=title,
             xlabel="features, the most important first",
             ylabel="importance",
+            ylim=(0, None),
+        )
+
+    def _plot_fan_out(self, axes):
+        sparse = [layer.density < 1 for layer in self.topology.layers]
+        for number, layer in enumerate(self.topology.layers):
+            if any(sparse) and not sparse[number]:
+                continue  # a line at 1, far above the others
+            share = np.sort(layer.fan_out)[::-1] / layer.n_outputs
+            axes.plot(
+                np.linspace(0, 1, len(share)),
+                share,
+                label=f"{layer.n_inputs} to {layer.n_outputs}",
+                drawstyle="steps-mid",
+                color=f"C{number}",
+            )
+        axes.set(
+            title="Connections of inputs, by sparse layer",
+            xlabel="inputs, those with most connections first",
+            ylabel="share of outputs connected",
+            xlim=(0, 1),
+            ylim=(0, None),
+        )
+        axes.set_xticks([])
+        axes.legend(frameon=False)
+
+    def _plot_rounds(self, axes):
+        if self.topology.rounds:
+            steps, counts = zip(*self.topology.rounds, strict=True)
+            for number, changed in enumerate(zip(*counts, strict=True)):
+                if any(changed):
+                    layer = self.topology.layers[number]
+                    axes.plot(
+                        steps,
+                        changed,
+                        ".-",
+                        label=f"{layer.n_inputs} to {layer.n_outputs}",
+                        color=f"C{number}",
+                    )
+            if axes.lines:
+                axes.legend(frameon=False)
+        axes.set(
+            title="Connections changed, by round",
+            xlabel="training step",
+            ylabel="connections",
             ylim=(0, None),
         )

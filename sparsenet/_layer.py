@@ -15,7 +15,7 @@ from sparsenet._kernels.train.layouts import (
     round_weights,
     write_weights,
 )
-from sparsenet._kernels.train.rewire import transpose
+from sparsenet._kernels.train.transpose import transpose
 from sparsenet._topology import index_dtype, largest_connections, random_connections
 
 

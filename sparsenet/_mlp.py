@@ -279,7 +279,8 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
     True
     """
 
-    def __init__(
+    # scikit-learn wants each parameter by name.
+    def __init__(  # noqa: PLR0913
         self,
         loss="squared_error",
         hidden_layer_sizes=(100,),

@@ -9,6 +9,7 @@ together with its count.
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -30,6 +31,23 @@ CHUNK = 1024
 MAX_COHORTS = 1 << 16
 
 
+class Data(NamedTuple):
+    """What a network is trained on.
+
+    Attributes
+    ----------
+    X : C-contiguous ndarray or CSR matrix of shape (n, n_inputs), float32 or float64
+        In canonical format; CSR if the network is one for sparse rows.
+    y : int32 array of shape (n,) or float32 array of shape (n, n_outputs)
+        Class codes for a loss of codes, else numbers.
+    sample_weight : float32 array of shape (n,), or None
+    """
+
+    X: object
+    y: np.ndarray
+    sample_weight: np.ndarray | None = None
+
+
 @dataclass(frozen=True)
 class Optimizer:
     """What one optimizer step does; the learning rate is this epoch's.
@@ -49,6 +67,8 @@ class Optimizer:
 
     solver: str
     learning_rate: float
+    #: L2 penalty, divided by the weight of a batch as in scikit-learn.
+    alpha: float = 0.0
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
@@ -186,6 +206,11 @@ class Network:
         return sum(layer.n_connections for layer in self.layers)
 
     @property
+    def density(self):
+        """Weights of all layers over those of dense layers."""
+        return self.n_connections / sum(map(math.prod, pairwise(self.layer_sizes)))
+
+    @property
     def coefs(self):
         """Weights as products use them: float32 csc_array (n_in, n_out) per layer."""
         return [layer.to_csc() for layer in self.layers]
@@ -212,30 +237,16 @@ class Network:
         self.layers, self.births = layers, births
 
     def train_epoch(
-        self,
-        X,
-        y,
-        sample_weight,
-        order,
-        *,
-        batch_size,
-        alpha,
-        optimizer,
-        n_threads,
-        rewiring=None,
+        self, data, order, *, batch_size, optimizer, n_threads, rewiring=None
     ):
         """Train on the rows `order` once, in mini-batches.
 
         Parameters
         ----------
-        X : C-contiguous ndarray or CSR matrix, float32 or float64
-            In canonical format; CSR if the network is one for sparse rows.
-        y : int32 array (n,) of class codes for "softmax", else float32 (n, n_outputs)
-        sample_weight : float32 array (n,) or None
+        data : Data
+            Or another object with its attributes.
         order : int64 array of row numbers
         batch_size : int
-        alpha : float
-            L2 penalty, divided by the weight of a batch as in scikit-learn.
         optimizer : Optimizer
         n_threads : int
         rewiring : Rewiring, default=None
@@ -251,8 +262,8 @@ class Network:
         ValueError
             X or y has another width than the network, or a class code is too large.
         """
-        self._check_width(X)
-        self._check_targets(X, y)
+        self._check_width(data.X)
+        self._check_targets(data.X, data.y)
         n_moments = N_MOMENTS[optimizer.solver]
         if any(layer.n_moments != n_moments for layer in self.layers):
             layers = [layer.with_optimizer(n_moments) for layer in self.layers]
@@ -260,7 +271,6 @@ class Network:
         rewiring = rewiring or Rewiring()
         rewiring.is_complete = self.is_rewired(rewiring)
         self._join_old_cohorts(optimizer)
-        data = X, y, sample_weight
         order = np.ascontiguousarray(order, np.int64)
         n_steps, begin, loss, weight = self.n_steps, 0, 0.0, 0.0
         while begin < len(order):
@@ -269,11 +279,10 @@ class Network:
             rows = order[begin:end]
             engine = self._get_engine()
             sums = engine.train(
-                *data,
+                data,
                 rows,
                 batch_size,
                 optimizer,
-                alpha,
                 self.seed,
                 self.births,
                 self.steps,
@@ -289,7 +298,8 @@ class Network:
         if weight == 0:
             return 0.0
         squares = sum(layer.sum_of_squares() for layer in self.layers)
-        return (loss + 0.5 * alpha * squares * (self.n_steps - n_steps)) / weight
+        penalty = 0.5 * optimizer.alpha * squares * (self.n_steps - n_steps)
+        return (loss + penalty) / weight
 
     def prune(self, fan_ins):
         """Keep each unit's largest weights, where it has more than `fan_ins`.
@@ -328,7 +338,7 @@ class Network:
             return n_lost
         cohort = self._start_cohort(optimizer) if optimizer.solver == "adam" else 0
         n_changed = self._get_engine().rewire(
-            *data,
+            data,
             batch,
             optimizer,
             self.seed ^ self.n_steps << 32,

@@ -11,6 +11,7 @@ from sparsenet import _parameters, _topology, _validation
 from sparsenet._base import BaseSparseMLP
 from sparsenet._constraints import listing
 from sparsenet._formats import LARGEST
+from sparsenet._history import History
 from sparsenet._kernels._dispatch import (
     CLASSIFIER_LOSSES,
     OUT_ACTIVATIONS,
@@ -18,7 +19,6 @@ from sparsenet._kernels._dispatch import (
 )
 from sparsenet._mlp import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._network import Network, layer_class
-from sparsenet._training import History
 
 
 def prune(estimator, density, *, precision=None):
@@ -177,19 +177,7 @@ def from_sklearn(
         setattr(converted, name, getattr(mlp, name))
     converted._structure = structure
     converted._random_state = converted._own_random_state()
-    loss_curve = list(getattr(mlp, "loss_curve_", [mlp.loss_]))
-    converted._set_history(
-        History(
-            converted.solver,
-            n_iter=mlp.n_iter_,
-            t=int(mlp.t_),
-            loss_curve=loss_curve,
-            best_loss=getattr(mlp, "best_loss_", mlp.loss_),
-            validation_scores=getattr(mlp, "validation_scores_", None),
-            best_validation_score=getattr(mlp, "best_validation_score_", None),
-            first_epoch=len(loss_curve),
-        )
-    )
+    converted._set_history(_history_of(mlp, converted.solver))
     layers = []
     for values in weights:
         first = not layers
@@ -199,6 +187,21 @@ def from_sklearn(
         layers, mlp.activation, loss, seed=0, block_size=converted.block_size
     )
     return _replace_network(converted, network)
+
+
+def _history_of(mlp, solver):
+    """How far scikit-learn has trained, to go on with a solver from there."""
+    loss_curve = list(getattr(mlp, "loss_curve_", [mlp.loss_]))
+    return History(
+        solver,
+        n_iter=mlp.n_iter_,
+        t=int(mlp.t_),
+        loss_curve=loss_curve,
+        best_loss=getattr(mlp, "best_loss_", mlp.loss_),
+        validation_scores=getattr(mlp, "validation_scores_", None),
+        best_validation_score=getattr(mlp, "best_validation_score_", None),
+        first_epoch=len(loss_curve),
+    )
 
 
 def _weights_of(mlp):

@@ -1,177 +1,23 @@
-"""The loop over epochs: schedules of the learning rate, and when to stop.
+"""The loop over epochs: which rows, in which order, at which learning rate.
 
-An epoch is one call into the network; this module only decides what the epoch's
-learning rate is, in which order it visits the rows, and whether it was the last.
-The rules are those of scikit-learn's MLP, under the same parameter names.
+An epoch is one call into the network. The rules are those of scikit-learn's MLP, under
+the same parameter names; what else happens at the end of an epoch is a matter of the
+loop's watchers.
 """
 
 import math
+import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from numbers import Integral
 
-import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 
+from sparsenet._history import History
 from sparsenet._network import Optimizer
 from sparsenet._rewiring import Rewiring
-
-# How many rows of X are copied at a time when validation rows are predicted.
-CHUNK = 1024
-
-
-@dataclass
-class TrainingSet:
-    """What a network is trained on, and how its output is rated.
-
-    Rows are named by their numbers, so that X is never copied. Rows with zero weight
-    are left out from the start: they train as if they were not there.
-
-    Parameters
-    ----------
-    X : ndarray or CSR of shape (n_samples, n_features)
-        float32 or float64.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        As `Network.train_epoch` takes it.
-    sample_weight : ndarray of shape (n_samples,) or None
-        float32.
-    decide : callable
-        ``decide(output)`` turns what the network puts out for some rows into what is
-        predicted of y.
-    score : callable
-        ``score(y, decided, sample_weight)`` rates that; higher is better.
-    classes : ndarray of shape (n_samples,) or None
-        Classes whose shares the validation rows keep.
-    """
-
-    X: object
-    y: np.ndarray
-    sample_weight: np.ndarray | None
-    decide: Callable
-    score: Callable
-    classes: np.ndarray | None = None
-    rows: np.ndarray = field(init=False)
-
-    def __post_init__(self):
-        if self.sample_weight is None:
-            self.rows = np.arange(len(self.y), dtype=np.int64)
-        else:
-            self.rows = np.flatnonzero(self.sample_weight).astype(np.int64)
-
-    def split(self, validation_fraction, random_state):
-        """Split the rows at random into those to train on and those to validate on.
-
-        They are stratified by class unless a class has a single row, or there are
-        more classes than rows on one side.
-        """
-        n_rows = len(self.rows)
-        n_validation = math.ceil(validation_fraction * n_rows)
-        n_training = n_rows - n_validation
-        if n_validation < 2 or n_training < 1:
-            raise ValueError(
-                f"early_stopping with validation_fraction={validation_fraction} splits "
-                f"{n_rows} rows into {n_training} to train and {n_validation} to "
-                "validate on; allowed: at least 1 and 2"
-            )
-        classes = None
-        if self.classes is not None:
-            classes = self.classes[self.rows]
-            counts = np.unique(classes, return_counts=True)[1]
-            if counts.min() < 2 or len(counts) > min(n_training, n_validation):
-                classes = None
-        return train_test_split(
-            self.rows,
-            test_size=n_validation,
-            stratify=classes,
-            random_state=random_state,
-        )
-
-    def rate(self, network, rows, n_threads):
-        """Score the network on some rows."""
-        decided = []
-        for start in range(0, len(rows), CHUNK):
-            output = network.predict(self.X[rows[start : start + CHUNK]], n_threads)
-            if not np.isfinite(output).all():
-                raise _divergence("the predictions are")
-            decided.append(self.decide(output))
-        weights = None if self.sample_weight is None else self.sample_weight[rows]
-        return float(self.score(self.y[rows], np.concatenate(decided), weights))
-
-
-@dataclass
-class History:
-    """How far training has come: scikit-learn's fitted attributes, and the counters."""
-
-    solver: str
-    n_iter: int = 0
-    t: int = 0
-    loss_curve: list = field(default_factory=list)
-    best_loss: float | None = None
-    validation_scores: list | None = None
-    best_validation_score: float | None = None
-    no_improvement_count: int = 0
-    learning_rate_factor: float = 1.0
-    rewiring: Rewiring = field(default_factory=Rewiring)
-    #: Epochs before the last call of `fit`, with which the schedule of rewiring begins.
-    first_epoch: int = 0
-
-    @property
-    def n_epochs(self):
-        """Whole epochs in all calls."""
-        return len(self.loss_curve)
-
-    def resume(self, *, solver, early_stopping):
-        """Return a copy to go on with; what is new about it starts afresh."""
-        history = replace(self, solver=solver, n_iter=0, loss_curve=[*self.loss_curve])
-        if early_stopping and self.validation_scores is not None:
-            history.validation_scores = [*self.validation_scores]
-        elif early_stopping:
-            history.validation_scores, history.best_validation_score = [], -math.inf
-            history.best_loss, history.no_improvement_count = None, 0
-        elif self.best_loss is None:
-            history.validation_scores = history.best_validation_score = None
-            history.best_loss, history.no_improvement_count = math.inf, 0
-        return history
-
-    def add_epoch(self, loss, n_samples):
-        """Record an epoch's loss over so many samples, all at once for Ctrl-C."""
-        curve = [*self.loss_curve, loss]
-        self.n_iter, self.t, self.loss_curve = (
-            self.n_iter + 1,
-            self.t + n_samples,
-            curve,
-        )
-
-    def is_best(self, score):
-        """Whether a validation score is better than those before.
-
-        While connections are pruned, none is: the network is not yet what it will be.
-        """
-        return not self.rewiring.is_pruning and score > self.best_validation_score
-
-    def add_score(self, score, tol):
-        """Record a validation score."""
-        self.validation_scores.append(score)
-        if self.rewiring.is_pruning:
-            return
-        best = self.best_validation_score
-        self.best_validation_score = max(score, best)
-        self._count(score < best + tol)
-
-    def compare_loss(self, tol):
-        """Compare the last loss with the best so far, but not while pruning."""
-        if self.rewiring.is_pruning:
-            return
-        loss, best = self.loss_curve[-1], self.best_loss
-        self.best_loss = min(loss, best)
-        self._count(loss > best - tol)
-
-    def _count(self, no_improvement):
-        self.no_improvement_count = (
-            self.no_improvement_count + 1 if no_improvement else 0
-        )
+from sparsenet._training_set import divergence
+from sparsenet._watchers import Epoch, watchers_of
 
 
 def train(
@@ -230,57 +76,14 @@ def train(
     After an error the network is in no state to go on with. After Ctrl-C it is as
     trained so far; with early stopping, as it was at its best.
     """
-    is_new = history is None
-    if is_new:
-        history = History(parameters.solver)
-    if not incremental or history.solver != parameters.solver:
-        network.reset_optimizer()
-        history = replace(history, learning_rate_factor=1.0)
-    early_stopping = parameters.early_stopping
-    history = history.resume(solver=parameters.solver, early_stopping=early_stopping)
-    if not incremental:
-        history.first_epoch = history.n_epochs
-    rows, validation_rows = data.rows, None
-    if early_stopping:
-        rows, validation_rows = data.split(parameters.validation_fraction, random_state)
-    batch_size = _batch_size(parameters.batch_size, len(rows))
-    steps_per_epoch = math.ceil(len(rows) / batch_size)
-    history.rewiring = _rewiring(
-        parameters, history, network.n_steps, steps_per_epoch, fan_ins
-    )
+    training = Training(network, data, parameters, random_state, n_threads)
+    training.begin(history, fan_ins, incremental)
     max_iter = 1 if incremental else parameters.max_iter
-    if is_new and not network.is_rewired(history.rewiring):
-        _warn_of_no_round(history.rewiring, max_iter * steps_per_epoch, incremental)
-    best = None
     try:
+        training.tell("started")
         for _ in range(max_iter):
-            order = random_state.permutation(rows) if parameters.shuffle else rows
-            loss = network.train_epoch(
-                data.X,
-                data.y,
-                data.sample_weight,
-                order,
-                batch_size=batch_size,
-                alpha=float(parameters.alpha),
-                optimizer=_optimizer(parameters, history),
-                n_threads=n_threads,
-                rewiring=history.rewiring,
-            )
-            if not math.isfinite(loss):
-                raise _divergence(f"the loss of epoch {history.n_iter + 1} is")
-            history.add_epoch(loss, len(rows))
-            if parameters.verbose:
-                print(f"Iteration {history.n_iter}, loss = {loss:.8f}")
-            if not early_stopping:
-                history.compare_loss(parameters.tol)
-            else:
-                score = data.rate(network, validation_rows, n_threads)
-                if parameters.verbose:
-                    print(f"Validation score: {score:f}")
-                if history.is_best(score):
-                    best = network.snapshot()
-                history.add_score(score, parameters.tol)
-            if _has_converged(parameters, history):
+            training.run_epoch()
+            if training.stop:
                 break
         else:
             if not incremental:
@@ -292,11 +95,90 @@ def train(
                 )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=4)
-    if best is not None:
-        network.restore(best)
-    if not network.is_finite():
-        raise _divergence("a weight is")
-    return history
+    training.tell("ended")
+    return training.history
+
+
+class Training:
+    """One call of `fit` or `partial_fit`.
+
+    Attributes
+    ----------
+    network, data, parameters, n_threads
+        Those of `train`.
+    history : History
+        How far training has come; this call's own.
+    rows, validation_rows : int64 array
+        Numbers of the rows to train on, and to validate on where training stops early.
+    batch_size : int
+        In rows.
+    watchers : list of Watcher
+        Are told what happens, in this order.
+    stop : bool
+        Whether the epoch is the last one; watchers may set it.
+    """
+
+    def __init__(self, network, data, parameters, random_state, n_threads):
+        self.network, self.data, self.parameters = network, data, parameters
+        self.random_state, self.n_threads = random_state, n_threads
+        self.watchers = watchers_of(parameters)
+        self.stop = False
+
+    def begin(self, history, fan_ins, incremental):
+        """Go on from the history of the calls before, or from none."""
+        network, parameters = self.network, self.parameters
+        is_new = history is None
+        if is_new:
+            history = History(parameters.solver)
+        if not incremental or history.solver != parameters.solver:
+            network.reset_optimizer()
+            history = replace(history, learning_rate_factor=1.0)
+        self.history = history = history.resume(
+            solver=parameters.solver, early_stopping=parameters.early_stopping
+        )
+        if not incremental:
+            history.first_epoch = history.n_epochs
+        self.rows = self.data.rows
+        if parameters.early_stopping:
+            self.rows, self.validation_rows = self.data.split(
+                parameters.validation_fraction, self.random_state
+            )
+        self.batch_size = _batch_size(parameters.batch_size, len(self.rows))
+        n_steps = math.ceil(len(self.rows) / self.batch_size)  # of an epoch
+        history.rewiring = _rewiring(
+            parameters, history, network.n_steps, n_steps, fan_ins
+        )
+        if is_new and not network.is_rewired(history.rewiring):
+            n_steps *= 1 if incremental else parameters.max_iter
+            _warn_of_no_round(history.rewiring, n_steps, incremental)
+
+    def tell(self, event, *arguments):
+        """Call that method of all watchers."""
+        for watcher in self.watchers:
+            getattr(watcher, event)(self, *arguments)
+
+    def run_epoch(self):
+        """Train on all rows once."""
+        history, parameters, rows = self.history, self.parameters, self.rows
+        rounds = len(history.rewiring.rounds)
+        begin = time.perf_counter()
+        loss = self.network.train_epoch(
+            self.data,
+            self.random_state.permutation(rows) if parameters.shuffle else rows,
+            batch_size=self.batch_size,
+            optimizer=_optimizer(parameters, history),
+            n_threads=self.n_threads,
+            rewiring=history.rewiring,
+        )
+        seconds = time.perf_counter() - begin
+        if not math.isfinite(loss):
+            raise divergence(f"the loss of epoch {history.n_iter + 1} is")
+        history.add_epoch(loss, len(rows))
+        for n_steps, n_changed in history.rewiring.rounds[rounds:]:
+            self.tell("rewired", n_steps, n_changed)
+        density = self.network.density
+        epoch = Epoch(history.n_iter, loss, len(rows), seconds, density)
+        self.tell("epoch_ended", epoch)
 
 
 def _batch_size(batch_size, n_rows):
@@ -306,7 +188,7 @@ def _batch_size(batch_size, n_rows):
         warnings.warn(
             f"batch_size={batch_size} is larger than the number of samples and is "
             f"clipped to {n_rows}",
-            stacklevel=5,
+            stacklevel=6,
         )
     return min(int(batch_size), n_rows)
 
@@ -321,6 +203,7 @@ def _optimizer(parameters, history):
     return Optimizer(
         solver=parameters.solver,
         learning_rate=float(learning_rate),
+        alpha=float(parameters.alpha),
         beta_1=float(parameters.beta_1),
         beta_2=float(parameters.beta_2),
         epsilon=float(parameters.epsilon),
@@ -373,34 +256,5 @@ def _warn_of_no_round(rewiring, n_steps, incremental):
         f"sparse_training={rewiring.method!r} leaves all connections as they were "
         f"drawn: rounds come every rewire_interval={interval} steps, and {where}. "
         "Lower rewire_interval, or choose sparse_training='static'",
-        stacklevel=5,
-    )
-
-
-def _has_converged(parameters, history):
-    """Decide whether to stop, or else to lower an adaptive learning rate."""
-    if history.no_improvement_count <= parameters.n_iter_no_change:
-        return False
-    adaptive = parameters.solver == "sgd" and parameters.learning_rate == "adaptive"
-    learning_rate = parameters.learning_rate_init * history.learning_rate_factor
-    converged = not adaptive or learning_rate <= 1e-6
-    if not converged:
-        history.no_improvement_count = 0
-        history.learning_rate_factor /= 5
-        consequence = f"Setting learning rate to {learning_rate / 5:f}"
-    else:
-        consequence = "Learning rate too small. Stopping." if adaptive else "Stopping."
-    if parameters.verbose:
-        what = "Validation score" if parameters.early_stopping else "Training loss"
-        print(
-            f"{what} did not improve more than tol={parameters.tol:f} for "
-            f"{parameters.n_iter_no_change} consecutive epochs. {consequence}"
-        )
-    return converged
-
-
-def _divergence(what):
-    return ValueError(
-        f"Training diverged: {what} not finite. Try features of similar scale "
-        "(StandardScaler) or a smaller learning_rate_init"
+        stacklevel=6,
     )

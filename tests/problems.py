@@ -1,9 +1,11 @@
 """Small random networks and data, and what one step does to a network."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from sparsenet._feature_layer import FeatureLayer
-from sparsenet._network import Network, Optimizer
+from sparsenet._network import Data, Network, Optimizer
 from sparsenet._topology import fan_ins
 
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
@@ -63,7 +65,10 @@ def train(network, X, y, sample_weight=None, order=None, **options):
     }
     if order is None:
         order = np.arange(X.shape[0])
-    return network.train_epoch(X, y, sample_weight, order, **defaults | options)
+    options = defaults | options
+    alpha = options.pop("alpha")
+    options["optimizer"] = replace(options["optimizer"], alpha=alpha)
+    return network.train_epoch(Data(X, y, sample_weight), order, **options)
 
 
 def dense(layer, values):

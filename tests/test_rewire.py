@@ -23,7 +23,7 @@ from problems import (
 from scipy import sparse
 
 from sparsenet._kernels import HAS_OPENMP
-from sparsenet._network import Optimizer
+from sparsenet._network import Data, Optimizer
 from sparsenet._rewiring import Rewiring
 
 pytestmark = pytest.mark.usefixtures("each_block_size")
@@ -77,7 +77,7 @@ def trained(
 
 def rewire(network, X, y, method="set", fraction=0.4, optimizer=ADAM, n_threads=1):
     """One round; returns its numbers of new connections."""
-    data, rows = (X, y, None), np.arange(65)
+    data, rows = Data(X, y), np.arange(65)
     n_steps = network.n_steps
     schedule = Rewiring(
         method, fraction=2 * fraction, end=100, position=50, start=n_steps
@@ -90,14 +90,14 @@ def columns_of(layer):
     """(rows, connections of a row), None if the layer is dense."""
     if not layer.is_sparse:
         return None
-    if hasattr(layer, "connections"):
+    if layer.by_feature:
         return layer.connections.astype(np.int64)
     return layer.indices.reshape(layer.n_blocks, -1).astype(np.int64)
 
 
 def units_of(layer, row):
     """Those that a row of `columns_of` stands for."""
-    if hasattr(layer, "connections"):
+    if layer.by_feature:
         return range(layer.height)  # of each column
     return range(row * layer.height, min((row + 1) * layer.height, layer.n_out))
 
@@ -106,7 +106,7 @@ def planes_of(layer):
     """Weights and moments, (rows, connections of a row, height); none if dense."""
     if not layer.is_sparse:
         return []
-    if hasattr(layer, "connections"):
+    if layer.by_feature:
         planes = layer.state[:, :, : layer.fan_out]
         shape = layer.n_in, -1, layer.height
         return [planes[:, p].reshape(shape) for p in range(planes.shape[1])]
@@ -169,13 +169,13 @@ def test_random_growth_equals_the_twin(
 
 
 def n_columns(layer):
-    by_feature = hasattr(layer, "connections")
+    by_feature = layer.by_feature
     return layer.n_out // layer.height if by_feature else layer.n_in
 
 
 def n_dead(layer, columns, number):
     """Columns without connections, which a round repairs (not the network's inputs)."""
-    if number == 0 and not hasattr(layer, "connections"):
+    if number == 0 and not layer.by_feature:
         return 0
     return (np.bincount(columns.ravel(), minlength=n_columns(layer)) == 0).sum()
 
@@ -224,7 +224,7 @@ def sums_of_magnitudes(layer, gradient):
     gradient = np.abs(gradient)
     firsts = np.arange(0, layer.n_out, layer.height)
     sums = np.add.reduceat(gradient, firsts, axis=0)
-    return sums.T if hasattr(layer, "connections") else sums
+    return sums.T if layer.by_feature else sums
 
 
 def all_gradients(network, X, y):
@@ -425,7 +425,7 @@ def dense_like(network, number, values):
 def dense_moments(network):
     moments = []
     for layer in network.layers:
-        if hasattr(layer, "connections"):
+        if layer.by_feature:
             planes = (plane.reshape(layer.n_in, -1) for plane in planes_of(layer)[1:])
             of_weights = [dense(layer, plane) for plane in planes]
             of_bias = list(layer.moments)

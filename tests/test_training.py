@@ -3,129 +3,11 @@
 import math
 import warnings
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scripted_network import FLAT, ScriptedNetwork, run, training_set
 from sklearn.exceptions import ConvergenceWarning
-
-from sparsenet._training import TrainingSet, train
-
-
-class ScriptedNetwork:
-    """Gives the losses it is told to, and remembers how it was called.
-
-    Its only weight counts the epochs. A loss may be an exception, which is raised.
-    """
-
-    def __init__(self, losses=(), outputs=()):
-        self.losses = iter(losses)
-        self.outputs = iter(outputs)
-        self.weight = 0
-        self.orders, self.batch_sizes, self.optimizers = [], [], []
-        self.rewirings = []
-        self.n_resets = self.n_steps = 0
-
-    def train_epoch(
-        self,
-        X,
-        y,
-        sample_weight,
-        order,
-        *,
-        batch_size,
-        alpha,
-        optimizer,
-        n_threads,
-        rewiring,
-    ):
-        self.rewirings.append(rewiring)
-        self.n_steps += math.ceil(len(order) / batch_size)
-        self.weight += 1
-        self.orders.append(order)
-        self.batch_sizes.append(batch_size)
-        self.optimizers.append(optimizer)
-        loss = next(self.losses)
-        if isinstance(loss, BaseException):
-            raise loss
-        return loss
-
-    def predict(self, X, n_threads):
-        return np.full((len(X), 1), next(self.outputs), dtype=np.float32)
-
-    def is_rewired(self, rewiring):
-        return False
-
-    def reset_optimizer(self):
-        self.n_resets += 1
-
-    def snapshot(self):
-        return self.weight
-
-    def restore(self, snapshot):
-        self.weight = snapshot
-
-    def is_finite(self):
-        return math.isfinite(self.weight)
-
-    @property
-    def learning_rates(self):
-        return [optimizer.learning_rate for optimizer in self.optimizers]
-
-
-def parameters(**changes):
-    defaults = {
-        "solver": "adam",
-        "alpha": 0.0,
-        "batch_size": "auto",
-        "learning_rate": "constant",
-        "learning_rate_init": 0.1,
-        "power_t": 0.5,
-        "max_iter": 50,
-        "shuffle": True,
-        "tol": 1e-4,
-        "verbose": False,
-        "momentum": 0.9,
-        "nesterovs_momentum": True,
-        "early_stopping": False,
-        "validation_fraction": 0.1,
-        "beta_1": 0.9,
-        "beta_2": 0.999,
-        "epsilon": 1e-8,
-        "n_iter_no_change": 3,
-        "sparse_training": "static",
-        "rewire_interval": 100,
-        "rewire_fraction": 0.3,
-        "rewire_until": 0.75,
-    }
-    return SimpleNamespace(**defaults | changes)
-
-
-def undecided(output):
-    return output
-
-
-def training_set(n_samples=40, classes=None, sample_weight=None):
-    X, y = np.zeros((n_samples, 2)), np.zeros((n_samples, 1), dtype=np.float32)
-    return TrainingSet(
-        X, y, sample_weight, undecided, lambda y, decided, _: decided[0, 0], classes
-    )
-
-
-def run(network, history=None, data=None, incremental=False, **changes):
-    return train(
-        network,
-        data or training_set(),
-        parameters(**changes),
-        history,
-        np.random.RandomState(0),
-        fan_ins={},
-        n_threads=1,
-        incremental=incremental,
-    )
-
-
-FLAT = [1.0] * 1000
 
 
 def test_training_stops_after_more_than_n_iter_no_change_flat_epochs():
@@ -247,54 +129,6 @@ def test_early_stopping_trains_on_the_rows_it_does_not_validate_on():
     assert history.t == 30 * history.n_iter
 
 
-@pytest.mark.parametrize("n_classes", [2, 4])
-def test_validation_rows_keep_the_shares_of_the_classes(n_classes):
-    classes = np.arange(80) % n_classes
-    rows, validation = training_set(80, classes).split(0.1, np.random.RandomState(0))
-    assert set(np.bincount(classes[validation])) == {8 // n_classes}
-    assert sorted([*rows, *validation]) == list(range(80))
-
-
-@pytest.mark.parametrize(
-    "classes",
-    [
-        pytest.param([0] * 39 + [1], id="a class with one row"),
-        pytest.param([*range(20), *range(20)], id="more classes than validation rows"),
-    ],
-)
-def test_validation_rows_are_plain_random_where_stratifying_is_impossible(classes):
-    data = training_set(40, np.array(classes))
-    rows, validation = data.split(0.1, np.random.RandomState(0))
-    assert len(rows) == 36
-    assert len(validation) == 4
-
-
-@pytest.mark.parametrize("fraction", [0.0, 0.02, 0.99])
-def test_too_few_rows_to_validate_or_train_on_name_the_parameter(fraction):
-    with pytest.raises(ValueError, match=f"validation_fraction={fraction}.*allowed"):
-        run(ScriptedNetwork(), early_stopping=True, validation_fraction=fraction)
-
-
-def test_rows_are_rated_in_chunks_with_their_weights():
-    seen, decided_of = [], []
-
-    def decide(output):
-        decided_of.append(len(output))
-        return output[:, 0] > 0.5
-
-    def score(y, decided, sample_weight):
-        seen.append((len(y), decided.shape, sample_weight.sum()))
-        return 0.5
-
-    n = 3000
-    data = TrainingSet(
-        np.zeros((n, 1)), np.zeros((n, 1)), np.full(n, 2, np.float32), decide, score
-    )
-    assert data.rate(ScriptedNetwork(outputs=FLAT), np.arange(2500), 1) == 0.5
-    assert decided_of == [1024, 1024, 452]
-    assert seen == [(2500, (2500,), 5000)]
-
-
 def test_interruption_warns_and_keeps_what_was_learned():
     network = ScriptedNetwork([3.0, 2.0, KeyboardInterrupt()])
     with pytest.warns(UserWarning, match="interrupted"):
@@ -387,22 +221,3 @@ def test_early_stopping_may_be_switched_on_and_off():
     assert third.best_validation_score is None
     assert third.best_loss == 1.0
     assert third.n_iter == 5
-
-
-def test_verbose_prints_epochs_and_why_training_stopped(capsys):
-    run(ScriptedNetwork(FLAT), verbose=True, n_iter_no_change=1)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == [
-        "Iteration 1, loss = 1.00000000",
-        "Iteration 2, loss = 1.00000000",
-        "Iteration 3, loss = 1.00000000",
-        "Training loss did not improve more than tol=0.000100 for 1 consecutive "
-        "epochs. Stopping.",
-    ]
-
-
-def test_verbose_prints_validation_scores(capsys):
-    run(ScriptedNetwork(FLAT, FLAT), verbose=True, early_stopping=True)
-    out = capsys.readouterr().out
-    assert out.count("Validation score: 1.000000") == 5
-    assert "Validation score did not improve" in out

@@ -36,7 +36,8 @@ cdef class Kernels:
     """One instruction set's kernels for one number format.
 
     Arrays are passed as the kernels want them (kernels.h): C-contiguous, of the right
-    dtype, with room behind weights. Nothing is checked.
+    dtype, with room behind weights. Nothing is checked. Methods have as many parameters
+    as their kernels.
     """
     cdef const sn_kernels *table
     cdef const sn_format_kernels *ops

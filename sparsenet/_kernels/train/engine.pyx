@@ -93,6 +93,29 @@ cdef inline int64_t padded(int64_t rows) noexcept nogil:
     return (rows + ROWS - 1) // ROWS * ROWS
 
 
+cdef int take_optimizer(Arena arena, Run *run, optimizer,
+                        const int64_t[::1] births) except -1:
+    """What a step does, and how old the weights of each cohort are."""
+    cdef int64_t cohort, n_cohorts = births.shape[0]
+    run.learning_rate = optimizer.learning_rate
+    run.beta_1 = optimizer.beta_1
+    run.beta_2 = optimizer.beta_2
+    run.young_rate = optimizer.young_rate
+    run.step.solver = SOLVERS[optimizer.solver]
+    run.step.nesterov = optimizer.nesterovs_momentum
+    run.step.momentum = optimizer.momentum
+    run.step.beta_1 = min(optimizer.beta_1, BELOW_ONE)
+    run.step.beta_2 = min(optimizer.beta_2, BELOW_ONE)
+    run.step.epsilon = optimizer.epsilon
+    run.step.alpha = optimizer.alpha
+    run.step.n_cohorts = n_cohorts
+    run.decays = <double*>arena.take(2 * n_cohorts * 8)
+    for cohort in range(n_cohorts):
+        run.decays[cohort] = run.beta_1 ** (run.n_steps - births[cohort])
+        run.decays[n_cohorts + cohort] = run.beta_2 ** (run.n_steps - births[cohort])
+    return 0
+
+
 cdef class Engine:
     """Runs a list of layers; keeps pointers to their arrays, and so the arrays.
 
@@ -336,9 +359,9 @@ cdef class Engine:
             self.tasks[t] = Task(l, begin, end)
         return 0
 
-    def train(self, X, y, sample_weight, const int64_t[::1] order,
-              int64_t batch_size, optimizer, double alpha, uint64_t seed,
-              const int64_t[::1] births, int64_t[::1] steps, int n_threads):
+    def train(self, data, const int64_t[::1] order, int64_t batch_size, optimizer,
+              uint64_t seed, const int64_t[::1] births, int64_t[::1] steps,
+              int n_threads):
         """One pass over the rows `order`, in mini-batches of `batch_size`.
 
         `births` has the number of steps before each cohort of weights. `steps` has one
@@ -349,31 +372,14 @@ cdef class Engine:
         """
         cdef Arena arena = Arena(True)
         cdef Run run
-        cdef int64_t steps_per_call, steps_known = 1, cohort
+        cdef int64_t steps_per_call, steps_known = 1
         self.n_batches = 0
         if order.shape[0] == 0:
             return 0.0, 0.0
         memset(&run, 0, sizeof(Run))
         run.n_steps = steps[0]
-        run.learning_rate = optimizer.learning_rate
-        run.beta_1 = optimizer.beta_1
-        run.beta_2 = optimizer.beta_2
-        run.young_rate = optimizer.young_rate
-        run.step.solver = SOLVERS[optimizer.solver]
-        run.step.nesterov = optimizer.nesterovs_momentum
-        run.step.momentum = optimizer.momentum
-        run.step.beta_1 = min(optimizer.beta_1, BELOW_ONE)
-        run.step.beta_2 = min(optimizer.beta_2, BELOW_ONE)
-        run.step.epsilon = optimizer.epsilon
-        run.step.alpha = alpha
-        run.step.n_cohorts = births.shape[0]
-        run.decays = <double*>arena.take(2 * run.step.n_cohorts * 8)
-        for cohort in range(run.step.n_cohorts):
-            run.decays[cohort] = run.beta_1 ** (run.n_steps - births[cohort])
-            run.decays[run.step.n_cohorts + cohort] = (
-                run.beta_2 ** (run.n_steps - births[cohort]))
-        n_threads = self.start(arena, &run, X, y, sample_weight, order, batch_size,
-                               seed, n_threads)
+        take_optimizer(arena, &run, optimizer, births)
+        n_threads = self.start(arena, &run, data, order, batch_size, seed, n_threads)
         if self.net.by_feature:
             steps_known = run.data.n_rows + run.data.batch_size - 1
             steps_known //= run.data.batch_size
@@ -403,9 +409,8 @@ cdef class Engine:
             raise MemoryError("the non-zeros of a batch")
         return run.loss, run.total_weight
 
-    def rewire(self, X, y, sample_weight, const int64_t[::1] batch, optimizer,
-               uint64_t seed, double fraction, bint by_gradient, uint16_t cohort,
-               int n_threads):
+    def rewire(self, data, const int64_t[::1] batch, optimizer, uint64_t seed,
+               double fraction, bint by_gradient, uint16_t cohort, int n_threads):
         """Replace a fraction of the connections of all sparse layers.
 
         New ones are of that cohort. They grow at random, or where the gradient of a
@@ -419,8 +424,8 @@ cdef class Engine:
         cdef int l
         memset(&run, 0, sizeof(Run))
         run.step.solver = SOLVERS[optimizer.solver]
-        n_threads = self.start(arena, &run, X, y, sample_weight, batch, len(batch),
-                               seed, n_threads, by_gradient)
+        n_threads = self.start(arena, &run, data, batch, len(batch), seed, n_threads,
+                               by_gradient)
         run.row_threads = self.threads.choose(n_threads)
         run.panel_threads = <int>min(<int64_t>run.row_threads,
                                      panels_of(run.data.batch_size))
@@ -451,21 +456,22 @@ cdef class Engine:
             raise MemoryError("the non-zeros of a batch")
         return counts
 
-    cdef int start(self, Arena arena, Run *run, X, y, sample_weight,
-                   const int64_t[::1] order, int64_t batch_size, uint64_t seed,
-                   int n_threads, bint by_gradient=False) except -1:
+    cdef int start(self, Arena arena, Run *run, data, const int64_t[::1] order,
+                   int64_t batch_size, uint64_t seed, int n_threads,
+                   bint by_gradient=False) except -1:
         """Take the rows and the memory of a run; returns the threads worth using."""
         cdef int64_t n_panels
         cdef double entries = 0
+        X = data.X
         run.net = &self.net
         run.data.x = input_of(X)
         if self.net.by_feature and run.data.x.indptr == NULL:
             raise TypeError("X is dense; allowed: CSR, for a network of sparse rows")
         run.data.targets = checked(
-            y, "y", ("<i4" if sn_losses[self.net.loss].is_of_codes else "<f4",))
-        if sample_weight is not None:
+            data.y, "y", ("<i4" if sn_losses[self.net.loss].is_of_codes else "<f4",))
+        if data.sample_weight is not None:
             run.data.weights = <const float*>checked(
-                sample_weight, "sample_weight", ("<f4",))
+                data.sample_weight, "sample_weight", ("<f4",))
         run.data.order = &order[0]
         run.data.n_rows = order.shape[0]
         run.data.batch_size = min(batch_size, run.data.n_rows)

@@ -128,6 +128,31 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
                        panel.input_scale + (l + 1) * SN_LANES)
 
 
+cdef void finish_deltas(const Net *net, Panel *panel, int l, float *sums, int64_t row,
+                        int64_t n_rows, Scratch *s) noexcept nogil:
+    """Derivative of the activation, and 16-bit storage, of some rows of a layer whose
+    sums are complete.
+    """
+    cdef const sn_format_kernels *ops = net.ops
+    cdef float *scale = panel.delta_scale + (l + 1) * SN_LANES
+    cdef const char *outputs = <const char*>panel.activations[l + 1]
+    cdef const float *decoded = s.decoded
+    outputs += row * SN_LANES * ops.activation_size
+    if panel.derivatives[l] != NULL:
+        decoded = panel.derivatives[l] + row * SN_LANES
+    elif net.format.is_own_storage:
+        decoded = <const float*>outputs
+    else:
+        ops.decode(outputs, n_rows, net.layers[l + 1].input_offset,
+                   panel.input_scale + (l + 1) * SN_LANES, s.decoded)
+    kernels.chain(net.layers[l].activation, sums, decoded, n_rows, scale)
+    if net.format.stores_deltas_at_once:
+        ops.encode_deltas(
+            sums, n_rows, NULL, False, 0,
+            <char*>panel.deltas[l] + row * SN_LANES * ops.delta_size, NULL,
+            scale - SN_LANES)
+
+
 cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
                      uint64_t seed) noexcept nogil:
     """Deltas of the logits in s.z -> deltas of all layers kept.
@@ -144,8 +169,6 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
     cdef float *sums
     cdef float *scale
     cdef bint at_once = net.format.stores_deltas_at_once, kept
-    cdef const char *inputs
-    cdef const float *decoded
     cdef const void *x
     cdef bint quantized = net.format.has_scales
     cdef int offset = 128 if quantized else 0
@@ -180,21 +203,6 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
                     &layer.transpose, tile, block, end, x, offset, lanes, sums)
                 if tile < n_tiles - 1:
                     continue
-                inputs = <const char*>panel.activations[l]
-                inputs += row * SN_LANES * ops.activation_size
-                if panel.derivatives[l - 1] != NULL:
-                    decoded = panel.derivatives[l - 1] + row * SN_LANES
-                elif net.format.is_own_storage:
-                    decoded = <const float*>inputs
-                else:
-                    ops.decode(inputs, rows, layer.input_offset,
-                               panel.input_scale + l * SN_LANES, s.decoded)
-                    decoded = s.decoded
-                kernels.chain(net.layers[l - 1].activation, sums, decoded, rows, scale)
-                if at_once:
-                    ops.encode_deltas(
-                        sums, rows, NULL, False, 0,
-                        <char*>panel.deltas[l - 1] + row * SN_LANES * ops.delta_size,
-                        NULL, scale - SN_LANES)
+                finish_deltas(net, panel, l - 1, sums, row, rows, s)
         z = z_next
     return z

@@ -261,22 +261,46 @@ cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
     """Sort the non-zeros of a step's batch in one range by feature.
 
     The range has learned from the batches of `learned` steps. Features that are not
-    planned for one in between are brought up to date.
+    planned for one in between are brought up to date. Many parameters: the rows of a
+    batch, and where in the run the thread stands.
     """
     cdef FeatureRange *part = &run.ranges[r]
     cdef PlannedBatch *batch = &part.batches[step % run.window]
-    cdef PlannedBatch *before
-    cdef Progress *progress
-    cdef Input rows_of_x = of[0]  # a copy, which no store in the loops can change
-    cdef const Input *x = &rows_of_x
-    cdef int64_t n_features = part.end - part.begin
-    cdef int64_t b, k, begin, end, n_entries = 0, n_touched = 0, n_late = 0, feature, i
-    cdef int64_t ahead
-    cdef uint32_t offset = 0, count, place
-    cdef bint go_on = s.last_batch == step and s.last_range == r - 1
+    cdef Input x = of[0]  # a copy, which no store in the loops can change
+    cdef int64_t i, n_entries
+    cdef int64_t n_touched = count_entries(
+        part, &x, rows, n_rows, s.last_batch == step and s.last_range == r - 1, s,
+        &n_entries)
+    s.last_batch = step
+    s.last_range = r
+    if not reserve(batch, n_entries):
+        release(batch)
+        run.out_of_memory = 1
+        # The next range that this thread plans takes the counts for its own.
+        for i in range(n_touched):
+            s.counts[s.touched[i]] = 0
+        n_touched = 0
+    batch.n_touched = n_touched
+    if n_touched > 0:
+        sort_entries(part, batch, &x, n_rows, s)
+        if run.features.scale == NULL:
+            ops.encode_terms(batch.values, n_entries, 0, 0, batch.values)
+    catch_up(run, ops, optimizer, announce(run, part, batch, step, learned, s), step, s)
+
+
+cdef int64_t count_entries(const FeatureRange *part, const Input *x,
+                           const int64_t *rows, int64_t n_rows, bint go_on,
+                           FeatureScratch *s, int64_t *n_entries) noexcept nogil:
+    """Find and count the non-zeros of each feature; returns how many features have any.
+
+    A row's indices ascend: where it left the range before, it enters this one, if the
+    thread goes on from that one.
+    """
+    cdef int64_t n_features = part.end - part.begin, n_touched = 0, b, k, begin, end
+    cdef int64_t ahead, feature, total = 0
+    cdef uint32_t count
     for b in range(n_rows):
         end = row_begin(x, rows[b] + 1)
-        # A row's indices ascend: where it left the range before, it enters this one.
         begin = s.last[b] if go_on else lower_bound(x, row_begin(x, rows[b]), end,
                                                     part.begin)
         if not go_on and b + AHEAD < n_rows:
@@ -295,34 +319,42 @@ cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
             k += 1
         s.first[b] = begin
         s.last[b] = k
-        n_entries += k - begin
-    s.last_batch = step
-    s.last_range = r
-    if not reserve(batch, n_entries):
-        release(batch)
-        run.out_of_memory = 1
-        # The next range that this thread plans takes the counts for its own.
-        for i in range(n_touched):
-            s.counts[s.touched[i]] = 0
-        n_touched = 0
-    batch.n_touched = n_touched
-    for i in range(n_touched):
+        total += k - begin
+    n_entries[0] = total
+    return n_touched
+
+
+cdef void sort_entries(const FeatureRange *part, PlannedBatch *batch, const Input *x,
+                       int64_t n_rows, FeatureScratch *s) noexcept nogil:
+    """Samples and values of a batch, those of each feature side by side."""
+    cdef int64_t i, b, k, feature
+    cdef uint32_t offset = 0, count, place
+    for i in range(batch.n_touched):
         feature = s.touched[i]
         count = s.counts[feature]
         batch.offsets[i] = offset
         s.counts[feature] = offset
         offset += count
-    if n_touched > 0:
-        batch.offsets[n_touched] = offset
-        for b in range(n_rows):
-            for k in range(s.first[b], s.last[b]):
-                feature = index_at(x, k) - part.begin
-                place = s.counts[feature]
-                s.counts[feature] = place + 1
-                batch.samples[place] = <uint32_t>b
-                batch.values[place] = value_at(x, k)
-        if run.features.scale == NULL:
-            ops.encode_terms(batch.values, n_entries, 0, 0, batch.values)
+    batch.offsets[batch.n_touched] = offset
+    for b in range(n_rows):
+        for k in range(s.first[b], s.last[b]):
+            feature = index_at(x, k) - part.begin
+            place = s.counts[feature]
+            s.counts[feature] = place + 1
+            batch.samples[place] = <uint32_t>b
+            batch.values[place] = value_at(x, k)
+
+
+cdef int64_t announce(FeatureRun *run, const FeatureRange *part, PlannedBatch *batch,
+                      int64_t step, int64_t learned, FeatureScratch *s) noexcept nogil:
+    """Tell each feature's batch before when it is needed next.
+
+    Those that no batch in between holds are too late: they go to `s.touched`, with the
+    steps that they lack. Returns how many they are.
+    """
+    cdef PlannedBatch *before
+    cdef Progress *progress
+    cdef int64_t n_touched = batch.n_touched, n_late = 0, feature, i
     for i in range(n_touched):
         if i + AHEAD < n_touched:
             sn_prefetch(&run.progress[part.begin + s.touched[i + AHEAD]], 1)
@@ -341,7 +373,7 @@ cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
             n_late += 1
         progress.done = <uint32_t>step + 1
         progress.place = <uint32_t>i
-    catch_up(run, ops, optimizer, n_late, step, s)
+    return n_late
 
 
 cdef void learn(FeatureRun *run, const sn_format_kernels *ops,

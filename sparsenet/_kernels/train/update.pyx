@@ -50,6 +50,7 @@ cdef void prepare_rows(const Net *net, int l, int64_t first_row, int64_t n_rows,
                        float *bias_gradient) noexcept nogil:
     """Deltas of neighbouring rows as their weight gradient wants them.
 
+    Many parameters: rows of one layer, the panels of a batch, and three results.
     Rows behind the last one complete a block or strip: their gradient is zero.
     """
     cdef const sn_format_kernels *ops = net.ops
@@ -80,7 +81,8 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
                          float *bias_gradient) noexcept nogil:
     """Gradient [n][height] of neighbouring rows at n columns; `point_to_panels` first.
 
-    `columns` NULL: all n, of panels that were turned.
+    `columns` NULL: all n, of panels that were turned. Many parameters: rows and columns
+    of one layer, the panels of a batch, and two results.
     """
     cdef float[SN_BLOCK_HEIGHT] factor
     cdef int32_t[SN_BLOCK_HEIGHT] correction

@@ -1,0 +1,80 @@
+"""How far the training of a network has come, over all calls."""
+
+import math
+from dataclasses import dataclass, field, replace
+
+from sparsenet._rewiring import Rewiring
+
+
+@dataclass
+class History:
+    """How far training has come: scikit-learn's fitted attributes, and the counters."""
+
+    solver: str
+    n_iter: int = 0
+    t: int = 0
+    loss_curve: list = field(default_factory=list)
+    best_loss: float | None = None
+    validation_scores: list | None = None
+    best_validation_score: float | None = None
+    no_improvement_count: int = 0
+    learning_rate_factor: float = 1.0
+    rewiring: Rewiring = field(default_factory=Rewiring)
+    #: Epochs before the last call of `fit`, with which the schedule of rewiring begins.
+    first_epoch: int = 0
+
+    @property
+    def n_epochs(self):
+        """Whole epochs in all calls."""
+        return len(self.loss_curve)
+
+    def resume(self, *, solver, early_stopping):
+        """Return a copy to go on with; what is new about it starts afresh."""
+        history = replace(self, solver=solver, n_iter=0, loss_curve=[*self.loss_curve])
+        if early_stopping and self.validation_scores is not None:
+            history.validation_scores = [*self.validation_scores]
+        elif early_stopping:
+            history.validation_scores, history.best_validation_score = [], -math.inf
+            history.best_loss, history.no_improvement_count = None, 0
+        elif self.best_loss is None:
+            history.validation_scores = history.best_validation_score = None
+            history.best_loss, history.no_improvement_count = math.inf, 0
+        return history
+
+    def add_epoch(self, loss, n_samples):
+        """Record an epoch's loss over so many samples, all at once for Ctrl-C."""
+        curve = [*self.loss_curve, loss]
+        self.n_iter, self.t, self.loss_curve = (
+            self.n_iter + 1,
+            self.t + n_samples,
+            curve,
+        )
+
+    def is_best(self, score):
+        """Whether a validation score is better than those before.
+
+        While connections are pruned, none is: the network is not yet what it will be.
+        """
+        return not self.rewiring.is_pruning and score > self.best_validation_score
+
+    def add_score(self, score, tol):
+        """Record a validation score."""
+        self.validation_scores.append(score)
+        if self.rewiring.is_pruning:
+            return
+        best = self.best_validation_score
+        self.best_validation_score = max(score, best)
+        self._count(score < best + tol)
+
+    def compare_loss(self, tol):
+        """Compare the last loss with the best so far, but not while pruning."""
+        if self.rewiring.is_pruning:
+            return
+        loss, best = self.loss_curve[-1], self.best_loss
+        self.best_loss = min(loss, best)
+        self._count(loss > best - tol)
+
+    def _count(self, no_improvement):
+        self.no_improvement_count = (
+            self.no_improvement_count + 1 if no_improvement else 0
+        )
