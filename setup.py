@@ -33,6 +33,8 @@ BUILDS = {
     "thread": ["-O1", "-g", "-fsanitize=thread"],
 }
 FLAGS += BUILDS[os.environ.get("SPARSENET_BUILD", "release")]
+#: SPARSENET_ANNOTATE=1: Cython's HTML beside each .pyx, which shows what calls Python.
+ANNOTATE = bool(os.environ.get("SPARSENET_ANNOTATE"))
 
 
 def units():
@@ -145,6 +147,8 @@ setup(
             "initializedcheck": False,
             "freethreading_compatible": True,
         },
+        annotate=ANNOTATE,
+        force=ANNOTATE or None,  # it is written with the C file
     ),
     cmdclass={"build_ext": BuildKernels},
 )

@@ -37,7 +37,8 @@ cdef class Kernels:
 
     Arrays are passed as the kernels want them (kernels.h): C-contiguous, of the right
     dtype, with room behind weights. Nothing is checked. Methods have as many parameters
-    as their kernels.
+    as their kernels, which are called `repeat` times, so that benchmarks do not time
+    Python.
     """
     cdef const sn_kernels *table
     cdef const sn_format_kernels *ops
@@ -102,18 +103,26 @@ cdef class Kernels:
                                   pout)
         out[...] = whole[:len(out)]
 
-    def tile_samples(self, x, int offset):
+    def tile_samples(self, x, int offset, int repeat=1):
         """Samples of some columns as a tile of a dense layer reads them."""
         if self.ops.tile_samples == NULL:
             return x
         samples = aligned((len(x) + 64, SN_LANES), np.float32)
-        self.ops.tile_samples(address(x), len(x), offset, <void*>address(samples))
+        cdef const void *px = address(x)
+        cdef void *psamples = <void*>address(samples)
+        cdef int64_t n = len(x)
+        for _ in range(repeat):
+            self.ops.tile_samples(px, n, offset, psamples)
         return samples
 
-    def first_lane(self, x, int offset):
+    def first_lane(self, x, int offset, int repeat=1):
         """The first sample of some columns as a product of one lane reads it."""
         lane = aligned(len(x), np.uint32)
-        self.ops.first_lane(address(x), len(x), offset, <void*>address(lane))
+        cdef const void *px = address(x)
+        cdef void *plane = <void*>address(lane)
+        cdef int64_t n = len(x)
+        for _ in range(repeat):
+            self.ops.first_lane(px, n, offset, plane)
         return lane
 
     def sddmm(self, indptr, indices, int64_t height, deltas, panels, factor,
@@ -147,11 +156,15 @@ cdef class Kernels:
                         d + b * stride, x, n_samples, f + b * height, c + b * height,
                         NULL, g + ptr[b] * height)
 
-    def turn(self, x):
+    def turn(self, x, int repeat=1):
         """A panel as the gradient of a dense layer's weights reads it."""
         size = (len(x) + 63) // 64 * 64 * self.ops.turned_size
         turned = aligned(size, np.uint8)
-        self.ops.turn(address(x), len(x), <void*>address(turned))
+        cdef const void *px = address(x)
+        cdef void *pturned = <void*>address(turned)
+        cdef int64_t n = len(x)
+        for _ in range(repeat):
+            self.ops.turn(px, n, pturned)
         return turned
 
     def sddmm_strips(self, layout, indptr, indices, deltas, panels, factor, correction,
@@ -194,116 +207,186 @@ cdef class Kernels:
                         &m, block, d + strip * stride, x, n_samples, f + row, c + row,
                         g + m.indptr[block] * m.height)
 
-    def encode(self, z, int offset, x, scale, int lanes=SN_LANES):
-        self.ops.encode(<const float*>address(z), len(z), offset, lanes,
-                        <void*>address(x), <float*>address(scale))
+    def encode(self, z, int offset, x, scale, int lanes=SN_LANES, int repeat=1):
+        cdef const float *pz = <const float*>address(z)
+        cdef void *px = <void*>address(x)
+        cdef float *s = <float*>address(scale)
+        cdef int64_t n = len(z)
+        for _ in range(repeat):
+            self.ops.encode(pz, n, offset, lanes, px, s)
 
-    def decode(self, x, int offset, scale, z):
-        self.ops.decode(address(x), len(x), offset, <const float*>address(scale),
-                        <float*>address(z))
+    def decode(self, x, int offset, scale, z, int repeat=1):
+        cdef const void *px = address(x)
+        cdef const float *s = <const float*>address(scale)
+        cdef float *pz = <float*>address(z)
+        cdef int64_t n = len(x)
+        for _ in range(repeat):
+            self.ops.decode(px, n, offset, s, pz)
 
     def encode_deltas(self, z, row_scale, uint64_t seed, kept, operand, scale,
-                      bint packed=False):
-        self.ops.encode_deltas(
-            <const float*>address(z), len(z), <const float*>address(row_scale), packed,
-            seed,
-            <void*>address(kept), <void*>address(operand), <float*>address(scale))
+                      bint packed=False, int repeat=1):
+        cdef const float *pz = <const float*>address(z)
+        cdef const float *of_rows = <const float*>address(row_scale)
+        cdef void *pkept = <void*>address(kept)
+        cdef void *poperand = <void*>address(operand)
+        cdef float *s = <float*>address(scale)
+        cdef int64_t n = len(z)
+        for _ in range(repeat):
+            self.ops.encode_deltas(pz, n, of_rows, packed, seed, pkept, poperand, s)
 
-    def prepare(self, kept, delta_scale, x_scale, int offset, uint64_t seed, deltas):
+    def prepare(self, kept, delta_scale, x_scale, int offset, uint64_t seed, deltas,
+                int repeat=1):
         """One row of each panel -> (factor, correction, bias gradient)."""
         cdef float factor = 0
         cdef int32_t correction = 0
-        cdef float total
+        cdef float total = 0
         rows = np.array([row.ctypes.data for row in kept], np.uintp)
         d_scales = np.array([row.ctypes.data for row in delta_scale], np.uintp)
         x_scales = np.array([row.ctypes.data for row in x_scale], np.uintp)
-        total = self.ops.prepare(
-            <const void *const *>address(rows), len(kept),
-            <const float *const *>address(d_scales),
-            <const float *const *>address(x_scales), offset, seed,
-            <void*>address(deltas), &factor, &correction)
+        cdef const void *const *r = <const void *const *>address(rows)
+        cdef const float *const *ds = <const float *const *>address(d_scales)
+        cdef const float *const *xs = <const float *const *>address(x_scales)
+        cdef void *d = <void*>address(deltas)
+        cdef int64_t n = len(kept)
+        for _ in range(repeat):
+            total = self.ops.prepare(r, n, ds, xs, offset, seed, d, &factor,
+                                     &correction)
         return factor, correction, total
 
     def encode_weights(self, master, position, forward, transpose, row_scale,
-                       int64_t block=-1, int64_t n_rows=0, bint far=False):
+                       int64_t block=-1, int64_t n_rows=0, bint far=False,
+                       int repeat=1):
         """`block` -1: of a sparse layer; else of a dense one of n_rows rows."""
-        self.ops.encode_weights(
-            <const float*>address(master), len(master), master.shape[1],
-            <const uint32_t*>address(position), far, block, n_rows,
-            <void*>address(forward),
-            <void*>address(transpose), <float*>address(row_scale))
+        cdef const float *m = <const float*>address(master)
+        cdef const uint32_t *to = <const uint32_t*>address(position)
+        cdef void *f = <void*>address(forward)
+        cdef void *t = <void*>address(transpose)
+        cdef float *s = <float*>address(row_scale)
+        cdef int64_t n = len(master), height = master.shape[1]
+        for _ in range(repeat):
+            self.ops.encode_weights(m, n, height, to, far, block, n_rows, f, t, s)
 
-    def encode_terms(self, x, int64_t n, int stochastic, uint64_t seed, terms):
+    def encode_terms(self, x, int64_t n, int stochastic, uint64_t seed, terms,
+                     int repeat=1):
         """-> the scale, as `encode_row`."""
-        return self.ops.encode_terms(<const float*>address(x), n, stochastic, seed,
-                                     <void*>address(terms))
+        cdef const float *px = <const float*>address(x)
+        cdef void *t = <void*>address(terms)
+        cdef float scale = 0
+        for _ in range(repeat):
+            scale = self.ops.encode_terms(px, n, stochastic, seed, t)
+        return scale
 
-    def encode_row(self, values, int64_t n, int stochastic, uint64_t seed, row):
-        return self.ops.encode_row(<const float*>address(values), n, stochastic, seed,
-                                   <void*>address(row))
+    def encode_row(self, values, int64_t n, int stochastic, uint64_t seed, row,
+                   int repeat=1):
+        cdef const float *v = <const float*>address(values)
+        cdef void *r = <void*>address(row)
+        cdef float scale = 0
+        for _ in range(repeat):
+            scale = self.ops.encode_row(v, n, stochastic, seed, r)
+        return scale
 
     def sum_rows(self, indices, terms, table, int64_t row_bytes, int encoded,
-                 int64_t n_units, out):
-        self.ops.sum_rows(<const uint32_t*>address(indices), address(terms),
-                          len(indices), address(table), row_bytes, encoded, n_units,
-                          <float*>address(out))
+                 int64_t n_units, out, int repeat=1):
+        cdef const uint32_t *i = <const uint32_t*>address(indices)
+        cdef const void *t = address(terms)
+        cdef const void *rows = address(table)
+        cdef float *o = <float*>address(out)
+        cdef int64_t n = len(indices)
+        for _ in range(repeat):
+            self.ops.sum_rows(i, t, n, rows, row_bytes, encoded, n_units, o)
 
     def sum_sparse_rows(self, indices, terms, table, int64_t row_bytes, connections,
-                        int64_t height, int64_t n_units, out):
+                        int64_t height, int64_t n_units, out, int repeat=1):
         """`connections` [n_features][fan_out] of blocks of `height` units."""
         cdef int wide = connections.dtype == np.uint32
-        self.ops.sum_sparse_rows(
-            <const uint32_t*>address(indices), address(terms), len(indices),
-            address(table), row_bytes, address(connections), wide,
-            connections.shape[1] * height, height, n_units, <float*>address(out))
+        cdef const uint32_t *i = <const uint32_t*>address(indices)
+        cdef const void *t = address(terms)
+        cdef const void *rows = address(table)
+        cdef const void *c = address(connections)
+        cdef float *o = <float*>address(out)
+        cdef int64_t n = len(indices), fan_out = connections.shape[1] * height
+        for _ in range(repeat):
+            self.ops.sum_sparse_rows(i, t, n, rows, row_bytes, c, wide, fan_out, height,
+                                     n_units, o)
 
     def sum_at_connections(self, indices, terms, table, int64_t row_bytes, connections,
-                           int64_t height, out):
+                           int64_t height, out, int repeat=1):
         """`connections` [fan_out] of blocks of `height` units."""
         cdef int wide = connections.dtype == np.uint32
-        self.ops.sum_at_connections(
-            <const uint32_t*>address(indices), address(terms), len(indices),
-            address(table), row_bytes, address(connections), wide,
-            len(connections) * height, height, <float*>address(out))
+        cdef const uint32_t *i = <const uint32_t*>address(indices)
+        cdef const void *t = address(terms)
+        cdef const void *rows = address(table)
+        cdef const void *c = address(connections)
+        cdef float *o = <float*>address(out)
+        cdef int64_t n = len(indices), fan_out = len(connections) * height
+        for _ in range(repeat):
+            self.ops.sum_at_connections(i, t, n, rows, row_bytes, c, wide, fan_out,
+                                        height, o)
 
-    def pack(self, X, const int64_t[::1] rows, z):
+    def pack(self, X, const int64_t[::1] rows, z, int repeat=1):
         """Rows of a C-contiguous float32 or float64 X -> z [n_features][64]."""
-        self.table.pack(address(X), X.dtype == np.float64, X.shape[1],
-                        &rows[0] if len(rows) else NULL, len(rows),
-                        <float*>address(z))
+        cdef const void *px = address(X)
+        cdef int double_precision = X.dtype == np.float64
+        cdef const int64_t *r = &rows[0] if len(rows) else NULL
+        cdef float *pz = <float*>address(z)
+        cdef int64_t n_features = X.shape[1]
+        cdef int n = len(rows)
+        for _ in range(repeat):
+            self.table.pack(px, double_precision, n_features, r, n, pz)
 
     def activate(self, int activation, z, bias, row_scale, lane_scale,
-                 int lanes=SN_LANES, derivative=None):
-        self.table.activate(activation, <float*>address(z), len(z),
-                            <const float*>address(bias),
-                            <const float*>address(row_scale),
-                            <const float*>address(lane_scale), lanes,
-                            <float*>address(derivative))
+                 int lanes=SN_LANES, derivative=None, int repeat=1):
+        cdef float *pz = <float*>address(z)
+        cdef const float *b = <const float*>address(bias)
+        cdef const float *of_rows = <const float*>address(row_scale)
+        cdef const float *of_lanes = <const float*>address(lane_scale)
+        cdef float *d = <float*>address(derivative)
+        cdef int64_t n = len(z)
+        for _ in range(repeat):
+            self.table.activate(activation, pz, n, b, of_rows, of_lanes, lanes, d)
 
-    def chain(self, int activation, z, a, lane_scale):
-        self.table.chain(activation, <float*>address(z), <const float*>address(a),
-                         len(z), <const float*>address(lane_scale))
+    def chain(self, int activation, z, a, lane_scale, int repeat=1):
+        cdef float *pz = <float*>address(z)
+        cdef const float *pa = <const float*>address(a)
+        cdef const float *of_lanes = <const float*>address(lane_scale)
+        cdef int64_t n = len(z)
+        for _ in range(repeat):
+            self.table.chain(activation, pz, pa, n, of_lanes)
 
-    def output(self, int loss, z):
-        self.table.output(loss, <float*>address(z), len(z))
+    def output(self, int loss, z, int repeat=1):
+        cdef float *pz = <float*>address(z)
+        cdef int64_t n = len(z)
+        for _ in range(repeat):
+            self.table.output(loss, pz, n)
 
-    def loss(self, int loss, z, target, weight):
-        return self.table.loss(loss, <float*>address(z), len(z), address(target),
-                               <const float*>address(weight))
+    def loss(self, int loss, z, target, weight, int repeat=1):
+        cdef float *pz = <float*>address(z)
+        cdef const void *t = address(target)
+        cdef const float *w = <const float*>address(weight)
+        cdef int64_t n = len(z)
+        cdef double total = 0
+        for _ in range(repeat):
+            total = self.table.loss(loss, pz, n, t, w)
+        return total
 
     def update(self, optimizer, double alpha, double inv_weight, parameter, gradient,
-               first, second, cohort=None, rates=None):
+               first, second, cohort=None, rates=None, int repeat=1):
         """`rates` of each cohort, where there are several."""
         cdef sn_optimizer o = step_of(optimizer, alpha, inv_weight)
         rates = np.float32([optimizer.learning_rate]) if rates is None else rates
         o.n_cohorts = len(rates)
         o.learning_rate = <const float*>address(rates)
-        self.table.update(&o, <const uint16_t*>address(cohort), len(parameter),
-                          <float*>address(parameter), <const float*>address(gradient),
-                          <float*>address(first), <float*>address(second))
+        cdef const uint16_t *c = <const uint16_t*>address(cohort)
+        cdef float *w = <float*>address(parameter)
+        cdef const float *g = <const float*>address(gradient)
+        cdef float *m = <float*>address(first)
+        cdef float *v = <float*>address(second)
+        cdef int64_t n = len(parameter)
+        for _ in range(repeat):
+            self.table.update(&o, c, n, w, g, m, v)
 
     def advance(self, optimizer, double alpha, rates, inv_weight, state, fan_out,
-                features, begin, end, gradient=None, cohort=None):
+                features, begin, end, gradient=None, cohort=None, int repeat=1):
         """`rates` [step][cohort], `inv_weight` [step], state [feature][plane][stride].
 
         `features`, `begin` and `end` are uint32[n], `gradient` is as wide as `state`.
@@ -316,11 +399,15 @@ cdef class Kernels:
         f.stride = state.shape[2]
         f.fan_out = fan_out
         f.cohort = <const uint16_t*>address(cohort)
-        self.table.advance(
-            &o, &f, <const float*>address(rates), <const float*>address(inv_weight),
-            len(features), <const uint32_t*>address(features),
-            <const uint32_t*>address(begin), <const uint32_t*>address(end),
-            <const float*>address(gradient))
+        cdef const float *of_steps = <const float*>address(rates)
+        cdef const float *inv = <const float*>address(inv_weight)
+        cdef const uint32_t *named = <const uint32_t*>address(features)
+        cdef const uint32_t *b = <const uint32_t*>address(begin)
+        cdef const uint32_t *e = <const uint32_t*>address(end)
+        cdef const float *g = <const float*>address(gradient)
+        cdef int64_t n = len(features)
+        for _ in range(repeat):
+            self.table.advance(&o, &f, of_steps, inv, n, named, b, e, g)
 
 
 def aligned(shape, dtype):
