@@ -15,7 +15,7 @@ from sparsenet import _parameters, _topology, _validation
 from sparsenet._connectivity import LayerTopology, Topology
 from sparsenet._formats import LARGEST
 from sparsenet._input import check_dense_row_lengths, in_rows, read_X, read_X_y
-from sparsenet._kernels._dispatch import OUT_ACTIVATIONS
+from sparsenet._kernels._dispatch import LOSS_PARAMETERS, OUT_ACTIVATIONS
 from sparsenet._network import Network
 from sparsenet._state import DAMAGED, checksum
 from sparsenet._threads import effective_n_threads
@@ -375,7 +375,12 @@ class BaseSparseMLP(BaseEstimator):
             "precision": self.precision,
             "loss": loss,
             "n_outputs": n_outputs,
-        }
+        } | self._loss_parameter(loss)
+
+    def _loss_parameter(self, loss):
+        """The parameter that shapes the loss, by name, if there is one."""
+        name = LOSS_PARAMETERS.get(loss)
+        return {} if name is None else {name: float(getattr(self, name))}
 
     def _network_for(self, structure, X, resume):
         """Return a copy of the network to go on with, or a new one, and its fan-ins."""
@@ -403,6 +408,7 @@ class BaseSparseMLP(BaseEstimator):
             layer_sizes,
             activation=self.activation,
             loss=loss,
+            loss_parameter=sum(self._loss_parameter(loss).values()),
             precision=self.precision,
             fan_ins=fan_ins["initial"],
             block_size=self.block_size,

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._formats import are_finite
-from sparsenet._kernels._dispatch import CODE_LOSSES, N_MOMENTS
+from sparsenet._kernels._dispatch import CODE_LOSSES, LOSS_PARAMETERS, N_MOMENTS
 from sparsenet._kernels.train.engine import Engine
 from sparsenet._layer import Layer
 from sparsenet._rewiring import Rewiring
@@ -93,6 +93,8 @@ class Network:
         Of the hidden layers; registry.h lists them.
     loss : str
         Fixes the output activation, too; registry.h lists them.
+    loss_parameter : float, default=0.0
+        Of a loss that has one.
     precision : {"float32", "bfloat16", "float16", "int8"}
     fan_ins : sequence of int
         Connections of a unit, for each weight matrix.
@@ -123,6 +125,7 @@ class Network:
         *,
         activation,
         loss,
+        loss_parameter=0.0,
         precision,
         fan_ins,
         block_size=1,
@@ -131,7 +134,8 @@ class Network:
     ):
         self.layer_sizes = tuple(int(n) for n in layer_sizes)
         self.block_size = int(block_size)
-        self.activation, self.loss, self.precision = activation, loss, precision
+        self.activation, self.precision = activation, precision
+        self.loss, self.loss_parameter = loss, float(loss_parameter)
         self.seed = int(random_state.randint(np.iinfo(np.int32).max))
         self.steps, self.births = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.pickles_training = False
@@ -152,13 +156,24 @@ class Network:
         self._engine = self._feature_work = None
 
     @classmethod
-    def of_layers(cls, layers, activation, loss, seed, block_size=1, n_steps=0):
+    def of_layers(
+        cls,
+        layers,
+        activation,
+        loss,
+        *,
+        seed,
+        loss_parameter=0.0,
+        block_size=1,
+        n_steps=0,
+    ):
         """The network that consists of the given layers."""
         network = cls.__new__(cls)
         network.block_size = int(block_size)
         network.layers = layers
         network.layer_sizes = (layers[0].n_in, *(layer.n_out for layer in layers))
-        network.activation, network.loss = activation, loss
+        network.activation = activation
+        network.loss, network.loss_parameter = loss, loss_parameter
         network.precision, network.seed = layers[0].precision, seed
         network.steps = np.array([n_steps], np.int64)
         network.births = network.steps.copy()
@@ -187,8 +202,15 @@ class Network:
     def converted(self, fan_ins, precision):
         """A copy in a number format, pruned like `prune`, with a new optimizer."""
         layers = [layer.in_format(precision) for layer in self._pruned(fan_ins)]
-        sizes = self.block_size, self.n_steps
-        return Network.of_layers(layers, self.activation, self.loss, self.seed, *sizes)
+        return Network.of_layers(
+            layers,
+            self.activation,
+            self.loss,
+            seed=self.seed,
+            loss_parameter=self.loss_parameter,
+            block_size=self.block_size,
+            n_steps=self.n_steps,
+        )
 
     @property
     def sparse_rows(self):
@@ -435,6 +457,7 @@ class Network:
                 self.precision,
                 self.activation,
                 self.loss,
+                self.loss_parameter,
                 self._feature_work,
             )
         return self._engine
@@ -454,6 +477,8 @@ class Network:
             "n_steps": self.n_steps,
             "layers": [layer.to_state(training) for layer in self.layers],
         }
+        if self.loss in LOSS_PARAMETERS:
+            state["loss_parameter"] = self.loss_parameter
         if training:
             state["births"] = self.births
         return state | {"checksum": checksum(state)}
@@ -468,9 +493,10 @@ class Network:
             layers,
             state["activation"],
             state["loss"],
-            state["seed"],
-            state["block_size"],
-            state.get("n_steps", 0),
+            seed=state["seed"],
+            loss_parameter=state.get("loss_parameter", 0.0),
+            block_size=state["block_size"],
+            n_steps=state.get("n_steps", 0),
         )
         if not network.is_finite():
             raise ValueError(f"{DAMAGED}: a weight is not finite")

@@ -175,7 +175,7 @@ def from_sklearn(
             setattr(converted, name, getattr(mlp, name))
     for name in ("n_features_in_", "n_layers_", "n_outputs_", "out_activation_"):
         setattr(converted, name, getattr(mlp, name))
-    converted._structure = structure
+    converted._structure = structure | converted._loss_parameter(loss)
     converted._random_state = converted._own_random_state()
     converted._set_history(_history_of(mlp, converted.solver))
     layers = []
@@ -184,7 +184,12 @@ def from_sklearn(
         kind = layer_class(first and sparse_rows)
         layers.append(kind.dense(*values, "float32", first=first))
     network = Network.of_layers(
-        layers, mlp.activation, loss, seed=0, block_size=converted.block_size
+        layers,
+        mlp.activation,
+        loss,
+        seed=0,
+        loss_parameter=sum(converted._loss_parameter(loss).values()),
+        block_size=converted.block_size,
     )
     return _replace_network(converted, network)
 

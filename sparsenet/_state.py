@@ -1,5 +1,6 @@
 """Check the content of a pickle before a network is built from it."""
 
+import math
 import zlib
 from dataclasses import is_dataclass
 from numbers import Integral, Real
@@ -7,7 +8,12 @@ from numbers import Integral, Real
 import numpy as np
 
 from sparsenet._formats import PRECISIONS, STORED_DTYPE
-from sparsenet._kernels._dispatch import ACTIVATIONS, BLOCK_HEIGHT, LOSSES
+from sparsenet._kernels._dispatch import (
+    ACTIVATIONS,
+    BLOCK_HEIGHT,
+    LOSS_PARAMETERS,
+    LOSSES,
+)
 from sparsenet._topology import BLOCK_SIZES, connection_dtype, index_dtype
 
 DAMAGED = "damaged or foreign sparsenet model"
@@ -84,6 +90,12 @@ def check_state(state, versions):
         isinstance(state["loss"], str) and state["loss"] in LOSSES,
         f"loss {state['loss']!r}",
     )
+    if state["loss"] in LOSS_PARAMETERS:
+        parameter = state.get("loss_parameter")
+        _require(
+            type(parameter) is float and math.isfinite(parameter),
+            f"parameter of the loss {parameter!r}",
+        )
     seed = state["seed"]
     _require(isinstance(seed, int) and 0 <= seed < 2**64, f"seed {seed!r}")
     _require(

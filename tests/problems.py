@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from reference import LOSS_PARAMETERS
 
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._network import Data, Network, Optimizer
@@ -33,6 +34,7 @@ def random_network(
         sizes,
         activation=activation,
         loss=loss,
+        loss_parameter=LOSS_PARAMETERS.get(loss, 0.0),
         precision=precision,
         fan_ins=fan_ins(density, sizes),
         block_size=block_size,

@@ -284,6 +284,10 @@ def one_hot(codes, n_outputs, dtype):
     return (np.arange(n_outputs)[:, np.newaxis] == codes).astype(dtype)
 
 
+#: Values of the parameters of losses that have one.
+LOSS_PARAMETERS = {}
+
+
 def losses(loss, logits, target):
     """Loss of each sample. `target` as the logits, or the codes for "softmax"."""
     if loss == "softmax":
@@ -301,7 +305,7 @@ def loss_deltas(loss, logits, target):
     """Derivative of `losses` by the logits."""
     if loss == "softmax":
         target = one_hot(target, len(logits), logits.dtype)
-    share = 1 / len(logits) if loss in ("squared_error", "poisson") else 1
+    share = 1 / len(logits) if loss in _dispatch.REGRESSOR_LOSSES else 1
     return (output(loss, logits) - target) * share
 
 

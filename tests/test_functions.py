@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import reference
-from reference import ACTIVATIONS, LANES, LOSSES, UNIT_ROUNDOFF
+from reference import ACTIVATIONS, LANES, LOSS_PARAMETERS, LOSSES, UNIT_ROUNDOFF
 
 from sparsenet._kernels import available_isas
 from sparsenet._kernels._dispatch import KEEP_DERIVATIVE
@@ -46,7 +46,8 @@ def output(kernels, loss, z):
 def loss_and_deltas(kernels, loss, logits, target, weight):
     z = np.array(logits, np.float32, order="C")
     target = np.ascontiguousarray(target, np.int32 if loss == "softmax" else np.float32)
-    total = kernels.loss(LOSSES.index(loss), z, target, weight)
+    parameter = LOSS_PARAMETERS.get(loss, 0.0)
+    total = kernels.loss(LOSSES.index(loss), z, target, weight, parameter)
     return total, z
 
 

@@ -56,6 +56,11 @@ CODE_LOSSES = [name for name, i in LOSSES.items() if sn_losses[i].is_of_codes]
 KEEP_DERIVATIVE = [
     name for name, i in ACTIVATIONS.items() if sn_activations[i].keeps_derivative
 ]
+LOSS_PARAMETERS = {
+    name: sn_losses[i].parameter.decode()
+    for name, i in LOSSES.items()
+    if sn_losses[i].parameter != NULL
+}
 N_MOMENTS = {name: sn_solvers[i].n_moments for name, i in SOLVERS.items()}
 
 cdef const sn_kernels *table = NULL

@@ -192,8 +192,9 @@ typedef struct {
     /* Logits in, output activations out (softmax over the n_outputs rows of each lane, or per element). */
     void (*output)(int loss, float *z, int64_t n_outputs);
     /* Logits in, deltas d(loss)/d(logit) * weight out. `target` is [n_outputs][64], or class codes int32[64]
-     * for softmax. Returns the weighted sum of the losses of the 64 lanes. */
-    double (*loss)(int loss, float *z, int64_t n_outputs, const void *target, const float *weight);
+     * for softmax; `parameter` is the loss's, where it has one. Returns the weighted sum of the losses of the 64
+     * lanes. */
+    double (*loss)(int loss, float *z, int64_t n_outputs, const void *target, const float *weight, float parameter);
     /* Optimizer step for n parameters: `first` is Adam's m or SGD's velocity, `second` Adam's v; `cohort` is that
      * of each parameter (NULL: all are of cohort 0), and may be read past its end. */
     void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n, float *parameter, const float *gradient,

@@ -45,6 +45,7 @@ typedef struct {
     int is_of_codes; /* a target is a class code, not a number for each output */
     int is_mean;     /* over the outputs, not their sum */
     int is_of_regressor;
+    const char *parameter; /* the regressor's that shapes the loss; NULL: there is none */
 } sn_loss;
 #define SN_LOSSES_OF_NUMBERS(X)                                                                       \
     X(LOGISTIC, logistic, .out_activation = "logistic")                                               \

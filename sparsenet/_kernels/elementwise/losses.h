@@ -1,30 +1,31 @@
 /* Losses as scikit-learn defines them, and the output activations that belong to them. Those whose targets are numbers
  * have, for one output of WIDTH samples,
- *   output_<name>(x)       what the network puts out for a logit x
- *   loss_<name>(x, y, p)   the loss for the target y, where p is that output
- *   delta_<name>(x, y, p)  its derivative by the logit
+ *   output_<name>(x)          what the network puts out for a logit x
+ *   loss_<name>(x, y, p, a)   the loss for the target y, where p is that output and `a` the loss's parameter
+ *   delta_<name>(x, y, p, a)  its derivative by the logit
  * registry.h lists them: what is missing does not compile. */
 INLINE vf output_logistic(vf x) { return vlogistic(x); }
-INLINE vf loss_logistic(vf x, vf y, vf p)
+INLINE vf loss_logistic(vf x, vf y, vf p, vf a)
 {
-    (void)p;
+    (void)p, (void)a;
     return vmax(x, splat(0.0f)) - x * y + vlog(1.0f + vexp(-vabs(x)));
 }
-INLINE vf delta_logistic(vf x, vf y, vf p) { return (void)x, p - y; }
+INLINE vf delta_logistic(vf x, vf y, vf p, vf a) { return (void)x, (void)a, p - y; }
 
 INLINE vf output_squared_error(vf x) { return x; }
-INLINE vf loss_squared_error(vf x, vf y, vf p) { return (void)p, 0.5f * ((x - y) * (x - y)); }
-INLINE vf delta_squared_error(vf x, vf y, vf p) { return (void)x, p - y; }
+INLINE vf loss_squared_error(vf x, vf y, vf p, vf a) { return (void)p, (void)a, 0.5f * ((x - y) * (x - y)); }
+INLINE vf delta_squared_error(vf x, vf y, vf p, vf a) { return (void)x, (void)a, p - y; }
 
 /* Half the deviance: y log(y / p) + p - y, with 0 log 0 = 0 and p = exp(x). */
 INLINE vf output_poisson(vf x) { return vexp(x); }
-INLINE vf loss_poisson(vf x, vf y, vf p)
+INLINE vf loss_poisson(vf x, vf y, vf p, vf a)
 {
+    (void)a;
     vf y_log_y = y;
     for (int i = 0; i < WIDTH; i++) y_log_y[i] = y[i] > 0.0f ? y[i] * __builtin_logf(y[i]) : 0.0f;
     return y_log_y - y * x + p - y;
 }
-INLINE vf delta_poisson(vf x, vf y, vf p) { return (void)x, p - y; }
+INLINE vf delta_poisson(vf x, vf y, vf p, vf a) { return (void)x, (void)a, p - y; }
 
 /* Softmax of one vector of lanes; returns log(sum(exp(logits))). */
 INLINE vf softmax_lanes(float *z, int64_t n_outputs)
@@ -69,8 +70,10 @@ static void output(int loss, float *z, int64_t n_outputs)
 }
 
 /* kernels.h, `loss`. */
-static double loss_and_deltas(int loss, float *z, int64_t n_outputs, const void *target, const float *weight)
+static double loss_and_deltas(int loss, float *z, int64_t n_outputs, const void *target, const float *weight,
+                              float parameter)
 {
+    const vf a = splat(parameter);
     double total = 0.0;
     for (int v = 0; v < VECTORS; v++) {
         float *logits = z + v * WIDTH;
@@ -84,8 +87,8 @@ static double loss_and_deltas(int loss, float *z, int64_t n_outputs, const void 
         const float share = sn_losses[SN_LOSS_##NAME].is_mean ? 1.0f / (float)n_outputs : 1.0f;               \
         for (int64_t r = 0; r < n_outputs; r++) {                                                             \
             const vf y = load(targets + r * SN_LANES), x = load(logits + r * SN_LANES), p = output_##name(x); \
-            sum += share * loss_##name(x, y, p);                                                              \
-            store(logits + r * SN_LANES, delta_##name(x, y, p) * (w * share));                                \
+            sum += share * loss_##name(x, y, p, a);                                                           \
+            store(logits + r * SN_LANES, delta_##name(x, y, p, a) * (w * share));                             \
         }                                                                                                     \
         break;                                                                                                \
     }

@@ -124,6 +124,7 @@ cdef class Engine:
     layers : list of sparsenet._layer.Layer
         The first may be a `FeatureLayer`. Their arrays may change in place only.
     precision, activation, loss : str
+    loss_parameter : float
     feature_work : float64 array of shape (n_features,), default=None
         The attribute of an engine before this one, of the same network.
     """
@@ -140,7 +141,8 @@ cdef class Engine:
     cdef int64_t task_connections  # of the largest task
     cdef int64_t task_rows
 
-    def __init__(self, layers, precision, activation, loss, feature_work=None):
+    def __init__(self, layers, precision, activation, loss, loss_parameter,
+                 feature_work=None):
         cdef CLayer *c
         cdef int l
         cdef int code = ACTIVATIONS[activation]
@@ -150,6 +152,7 @@ cdef class Engine:
         self.net.format = &sn_formats[<int>FORMATS[precision]]
         self.net.ops = kernels_in_use().format[<int>FORMATS[precision]]
         self.net.loss = LOSSES[loss]
+        self.net.loss_parameter = loss_parameter
         self.net.n_layers = len(layers)
         self.net.layers = <CLayer*>self.arena.take(len(layers) * sizeof(CLayer))
         for l, layer in enumerate(layers):

@@ -67,6 +67,7 @@ cdef struct Net:
     const sn_format_kernels *ops
     const sn_format *format
     int loss
+    float loss_parameter
     int n_layers
     CLayer *layers
     bint by_feature          # the first layer is stored by feature: rows are sparse,

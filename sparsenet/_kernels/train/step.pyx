@@ -184,7 +184,8 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
             for o in range(n_outputs):
                 target[o * SN_LANES + lane] = targets[rows[lane] * n_outputs + o]
     forward(net, &run.data.x, rows, n, panel, s)
-    panel.loss = kernels.loss(net.loss, s.z, n_outputs, s.target, s.weight)
+    panel.loss = kernels.loss(net.loss, s.z, n_outputs, s.target, s.weight,
+                              net.loss_parameter)
     deltas = backward(net, panel, n, s, panel_seed(seed, p))
     if net.by_feature:
         keep_rows(&run.features, net.ops, deltas, p * SN_LANES, n,
