@@ -32,8 +32,8 @@ from common import (
 from sparsenet._formats import STORED_DTYPE
 from sparsenet._kernels import current_isa
 from sparsenet._kernels._dispatch import BLOCK_HEIGHT, LANES
-from sparsenet._kernels.train.engine import PADDING
 from sparsenet._kernels.testing.kernels import Kernels
+from sparsenet._kernels.train.engine import PADDING
 from sparsenet._topology import random_connections
 
 SIZE = 1024
