@@ -11,46 +11,12 @@ typedef float delta_t; /* kept for the weight gradient */
 #define FORMAT_SUMS_INTEGERS 1
 #define FORMAT_STORAGE "formats/int8_storage.h"
 #define FORMAT_TILES "formats/int8_tiles.h"
-#if ISA_BYTE_DOT
+#if BYTE_DOT
 #define GROUP 4
 #define TILED 0
 #define DOT_LANES VECTOR_BYTES
 typedef int8_t wide_t;
 typedef vi piece_t;
-
-#if ISA_VNNI && VECTOR_BYTES == 64
-INLINE vi byte_dot(vi acc, vi u, vi s) { return (vi)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)u, (__m512i)s); }
-#elif ISA_VNNI
-INLINE vi byte_dot(vi acc, vi u, vi s) { return (vi)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)u, (__m256i)s); }
-#elif VECTOR_BYTES == 64
-/* vpmaddubsw would saturate at u > 127: widen even and odd bytes to 16 bits and use vpmaddwd. */
-INLINE vi pair_dot(vi a, vi b) { return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
-INLINE vi high_bytes(vi s) { return (vi)_mm512_srai_epi16((__m512i)s, 8); }
-INLINE vi low_bytes(vi s) { return (vi)_mm512_srai_epi16(_mm512_slli_epi16((__m512i)s, 8), 8); }
-#else
-INLINE vi pair_dot(vi a, vi b) { return (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
-INLINE vi high_bytes(vi s) { return (vi)_mm256_srai_epi16((__m256i)s, 8); }
-INLINE vi low_bytes(vi s) { return (vi)_mm256_srai_epi16(_mm256_slli_epi16((__m256i)s, 8), 8); }
-#endif
-#if !ISA_VNNI
-INLINE vi byte_dot(vi acc, vi u, vi s)
-{
-    const vi even = u & 0x00ff00ff, odd = (vi)((vu)u >> 8) & 0x00ff00ff;
-    return acc + (pair_dot(even, low_bytes(s)) + pair_dot(odd, high_bytes(s)));
-}
-#endif
-
-#if VECTOR_BYTES == 64
-INLINE vi unpack_low_8(vi a, vi b) { return (vi)_mm512_unpacklo_epi8((__m512i)a, (__m512i)b); }
-INLINE vi unpack_high_8(vi a, vi b) { return (vi)_mm512_unpackhi_epi8((__m512i)a, (__m512i)b); }
-INLINE vi unpack_low_16(vi a, vi b) { return (vi)_mm512_unpacklo_epi16((__m512i)a, (__m512i)b); }
-INLINE vi unpack_high_16(vi a, vi b) { return (vi)_mm512_unpackhi_epi16((__m512i)a, (__m512i)b); }
-#else
-INLINE vi unpack_low_8(vi a, vi b) { return (vi)_mm256_unpacklo_epi8((__m256i)a, (__m256i)b); }
-INLINE vi unpack_high_8(vi a, vi b) { return (vi)_mm256_unpackhi_epi8((__m256i)a, (__m256i)b); }
-INLINE vi unpack_low_16(vi a, vi b) { return (vi)_mm256_unpacklo_epi16((__m256i)a, (__m256i)b); }
-INLINE vi unpack_high_16(vi a, vi b) { return (vi)_mm256_unpackhi_epi16((__m256i)a, (__m256i)b); }
-#endif
 
 INLINE const int8_t *widen(const int8_t *w, int64_t n, int8_t *buffer)
 {
