@@ -18,6 +18,13 @@ typedef float delta_t; /* kept for the weight gradient */
 typedef int8_t wide_t;
 typedef vi piece_t;
 
+/* Stored bytes as byte_dot takes them. Where it takes signed ones, an exclusive or takes the offset off. */
+#define SAMPLE_BIAS (BYTE_DOT_SIGNED ? 128 : 0)
+INLINE vi samples_of(vi bytes, int offset)
+{
+    return BYTE_DOT_SIGNED ? bytes ^ (vi)splat_uint((uint32_t)offset * 0x01010101u) : bytes;
+}
+
 INLINE const int8_t *widen(const int8_t *w, int64_t n, int8_t *buffer)
 {
     (void)n, (void)buffer;
@@ -32,7 +39,7 @@ INLINE void shares(vi *share, const int first, const int joint, const void *weig
     const int8_t *w = weights;
     static const int8_t first_bytes[2 * VECTOR_BYTES] = {[0 ... VECTOR_BYTES - 1] = -1};
     unrolled_for (int j = 0; j < joint; j++) share[j] = splat_int(0);
-    if (offset == 0) return;
+    if (offset == 0 || BYTE_DOT_SIGNED) return;
     const int64_t grouped = height == 1 ? n : n / GROUP * GROUP * height;
     vi sums = splat_int(0);
     int64_t i = 0;
@@ -56,17 +63,20 @@ INLINE void shares(vi *share, const int first, const int joint, const void *weig
 INLINE void step(vi *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
                  const int8_t *w, int offset)
 {
-    (void)tiled, (void)offset;
+    (void)tiled;
     unrolled_for (int v = 0; v < tile; v += 4) {
         if (packed) {
             int32_t four;
             memcpy(&four, w, sizeof four);
             unrolled_for (int q = 0; q < 4; q++)
-                acc[v + q] = byte_dot(acc[v + q], load_int(rows[0] + (v + q) * VECTOR_BYTES), splat_int(four));
+                acc[v + q] = byte_dot(acc[v + q], samples_of(load_int(rows[0] + (v + q) * VECTOR_BYTES), offset),
+                                      splat_int(four));
             continue;
         }
-        const vi a = load_int(rows[0] + v * WIDTH), b = load_int(rows[1] + v * WIDTH);
-        const vi c = load_int(rows[2] + v * WIDTH), d = load_int(rows[3] + v * WIDTH);
+        const vi a = samples_of(load_int(rows[0] + v * WIDTH), offset);
+        const vi b = samples_of(load_int(rows[1] + v * WIDTH), offset);
+        const vi c = samples_of(load_int(rows[2] + v * WIDTH), offset);
+        const vi d = samples_of(load_int(rows[3] + v * WIDTH), offset);
         const vi ab_low = unpack_low_8(a, b), ab_high = unpack_high_8(a, b);
         const vi cd_low = unpack_low_8(c, d), cd_high = unpack_high_8(c, d);
         const vi quads[4] = {unpack_low_16(ab_low, cd_low), unpack_high_16(ab_low, cd_low),
@@ -95,7 +105,18 @@ INLINE void finish(vi *acc, const vi *share, const int tiled, const int packed, 
     }
 }
 
-/* One sample's products (spmv.h): four of its values, without their offset, as 16 bits each. */
+/* One sample's products (spmv.h): four of its values, without their offset. */
+#if BYTE_DOT_SIGNED
+typedef vi lane_acc_t;
+INLINE vi lane_step(vi acc, const int height, const uint32_t *x, const int8_t *w)
+{
+    int32_t four;
+    memcpy(&four, w, sizeof four);
+    const uint32_t samples = (x[0] & 0xff) | (x[1] & 0xff) << 8 | (x[2] & 0xff) << 16 | x[3] << 24;
+    return byte_dot(acc, (vi)splat_uint(samples), height == 1 ? (vi){four} : load_int(w));
+}
+INLINE int32_t lane_total(vi acc, const int row) { return acc[row]; }
+#else /* as 16 bits each */
 typedef int32_t lane_acc_t __attribute__((vector_size(32)));
 INLINE lane_acc_t lane_step(lane_acc_t acc, const int height, const uint32_t *x, const int8_t *w)
 {
@@ -106,9 +127,10 @@ INLINE lane_acc_t lane_step(lane_acc_t acc, const int height, const uint32_t *x,
     return acc + (lane_acc_t)_mm256_madd_epi16(_mm256_set1_epi64x(samples), _mm256_cvtepi8_epi16(weights));
 }
 INLINE int32_t lane_total(lane_acc_t acc, const int row) { return acc[2 * row] + acc[2 * row + 1]; }
+#endif
 
 INLINE vi load_piece(const int8_t *d) { return load_int(d); }
-INLINE vi load_x(const uint8_t *x) { return load_int(x); }
+INLINE vi load_x(const uint8_t *x) { return samples_of(load_int(x), SAMPLE_BIAS); }
 INLINE vi dot_product(vi acc, vi x, vi d) { return byte_dot(acc, x, d); }
 #define LANE_SAMPLES 4
 INLINE vf turned_lanes(const uint8_t *x, int v) { return load((const float *)x + v); }
@@ -116,7 +138,7 @@ INLINE vi outer(vi acc, vf x, const int8_t *delta)
 {
     int32_t four;
     memcpy(&four, delta, sizeof four);
-    return byte_dot(acc, (vi)x, splat_int(four));
+    return byte_dot(acc, samples_of((vi)x, SAMPLE_BIAS), splat_int(four));
 }
 
 #else /* no byte dot product: widen everything to int32, which any compiler vectorises */

@@ -22,12 +22,14 @@
 #define HIGH_PAIRS 1, 3
 #endif
 #define ADD_SHUFFLED(a, b, first, second) (SHUFFLE(a, b, first) + SHUFFLE(a, b, second))
+#ifndef SUM_FOUR
 #define SUM_FOUR(v) /* each quarter of 128 bits sums itself */                               \
     ({                                                                                       \
         const __typeof__((v)[0]) a_ = ADD_SHUFFLED((v)[0], (v)[1], LOW_HALVES, HIGH_HALVES); \
         const __typeof__((v)[0]) b_ = ADD_SHUFFLED((v)[2], (v)[3], LOW_HALVES, HIGH_HALVES); \
         SHUFFLE_PAIRS(a_, b_, LOW_PAIRS) + SHUFFLE_PAIRS(a_, b_, HIGH_PAIRS);                \
     })
+#endif
 #define SUM_QUARTERS(a, b) ADD_SHUFFLED(a, b, EVEN_QUARTERS, ODD_QUARTERS)
 #if WIDTH == 16
 #define SUM_ALL(four) SUM_QUARTERS(SUM_QUARTERS(four[0], four[1]), SUM_QUARTERS(four[2], four[3]))
