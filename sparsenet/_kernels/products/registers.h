@@ -1,6 +1,6 @@
-/* How the accumulators of a product fill the registers (32 of 64 bytes, or of 16; 16 of 32, or of 16): TILE_ONE vectors of one row, or
- * TILE_BLOCK of JOINT rows of a block, at a time, and two sets of them where the registers allow it and one row's are too
- * few to hide the latency of the multiply-add. ROW_TILE is that of the sums over rows of a table. */
+/* How the accumulators of a product fill the registers (32 of 64 bytes or of 16, or 16 of 32 or of 16): TILE_ONE vectors
+ * of one row, or TILE_BLOCK of JOINT rows of a block, at a time, and two sets of them where the registers allow it and one
+ * row's are too few to hide the latency of the multiply-add. ROW_TILE is that of the sums over rows of a table. */
 #if VECTOR_REGISTERS == 32
 #define SETS_ONE (VECTORS < 8 ? 2 : 1)
 #define TILE_ONE VECTORS
