@@ -275,7 +275,8 @@ def test_spmm_of_many_columns(isa, precision, layout, n_columns):
 @each_isa
 @each_layout
 @pytest.mark.parametrize(("offset", "byte"), [(0, 127), (128, 0), (128, 255)])
-def test_spmm_int8_holds_65536_extreme_products(isa, layout, offset, byte):
+@pytest.mark.parametrize("weight", [-127, 127])
+def test_spmm_int8_holds_65536_extreme_products(isa, layout, offset, byte, weight):
     n, height = 2**16, 4 if layout in ("blocks", "dense") else 1
     kernels = Kernels(isa, "int8")
     out = np.empty((height, LANES), np.float32)
@@ -285,12 +286,12 @@ def test_spmm_int8_holds_65536_extreme_products(isa, layout, offset, byte):
         layout,
         np.array([0, n_indices]),
         None if layout == "dense" else np.arange(n_indices, dtype=np.uint16),
-        np.full(n * n_rows + 64, 127, np.int8),
+        np.full(n * n_rows + 64, weight, np.int8),
         np.full((n, LANES), byte, np.uint8),
         offset,
         out,
     )
-    np.testing.assert_array_equal(out, np.float32(n * 127 * (byte - offset)))
+    np.testing.assert_array_equal(out, np.float32(n * weight * (byte - offset)))
 
 
 def random_operand(shape, kernels, precision, rng):
@@ -436,9 +437,10 @@ def test_sddmm_of_some_samples_is_that_of_full_panels(
 @each_isa
 @each_height
 @pytest.mark.parametrize("offset", [0, 128])
-def test_sddmm_int8_holds_65536_extreme_samples(isa, height, offset):
+@pytest.mark.parametrize(("byte", "delta"), [(255, 127), (0, 127), (0, -127)])
+def test_sddmm_int8_holds_65536_extreme_samples(isa, height, offset, byte, delta):
     n_panels, n = 1024, 5
-    panel = np.full((n, LANES), 255, np.uint8)
+    panel = np.full((n, LANES), byte, np.uint8)
     gradients = weight_gradients(
         Kernels(isa, "int8"),
         SimpleNamespace(
@@ -448,10 +450,10 @@ def test_sddmm_int8_holds_65536_extreme_samples(isa, height, offset):
             indices=np.arange(n).astype,
         ),
         np.uint16,
-        np.full((height, n_panels, LANES), 127, np.int8),
+        np.full((height, n_panels, LANES), delta, np.int8),
         [panel] * n_panels,
         np.ones(height, np.float32),
-        np.full(height, offset * 127 * LANES * n_panels, np.int32),
+        np.full(height, offset * delta * LANES * n_panels, np.int32),
     )
-    expected = np.float32(127 * (255 - offset) * LANES * n_panels)
+    expected = np.float32(delta * (byte - offset) * LANES * n_panels)
     np.testing.assert_array_equal(gradients, np.full_like(gradients, expected))

@@ -63,7 +63,7 @@ typedef struct {
     X(SGD, sgd, .n_moments = 1)
 
 /* Instruction sets, each better than those before: isa/<name>.h each, and is_<name> in isa/dispatch.c. Those of 2021 and
- * later need a compiler that knows them, and AMX an operating system that is asked for its registers. */
+ * later, and NEON's dot products, need a compiler that knows them, and AMX an operating system that is asked for its registers. */
 #if defined(__x86_64__) && defined(__linux__) && (defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11)
 #define SN_AMX(X) X(amx)
 #else
@@ -74,8 +74,15 @@ typedef struct {
 #else
 #define SN_AVX_VNNI(X)
 #endif
+#if defined(__aarch64__) && (!defined(__clang__) || __clang_major__ >= 16 || defined(__ARM_FEATURE_DOTPROD))
+#define SN_NEON_DOT(X) X(neon_dot)
+#else
+#define SN_NEON_DOT(X)
+#endif
 #if defined(__x86_64__)
 #define SN_ISAS(X) X(portable) X(avx2) SN_AVX_VNNI(X) X(avx512) X(avx512_vnni) X(avx512_bf16) SN_AMX(X)
+#elif defined(__aarch64__)
+#define SN_ISAS(X) X(portable) X(neon) SN_NEON_DOT(X)
 #else
 #define SN_ISAS(X) X(portable)
 #endif

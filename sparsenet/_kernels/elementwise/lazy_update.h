@@ -1,7 +1,7 @@
 /* The optimizer's steps of parameters that are stored by feature, in place: kernels.h, `advance`. */
 
 /* Vectors that take their steps side by side: a step takes 70 cycles until the next can begin. */
-#define ABREAST (VECTOR_BYTES == 64 ? 7 : 4)
+#define ABREAST (VECTOR_REGISTERS == 32 ? 7 : 4)
 /* Vectors whose places are looked up at a time, so that the steps themselves have no branch. */
 #define PLACES (16 * ABREAST)
 /* What is left of a parameter's drift does not matter below this: float32 rounds a weight of 0.01 by more. */

@@ -8,12 +8,7 @@ typedef uint16_t delta_t; /* kept for the weight gradient */
 #define FORMAT_STORAGE "formats/float_storage.h"
 #define FORMAT_TILES "formats/bfloat16_tiles.h"
 
-INLINE vf load_vector(const uint16_t *x)
-{
-    vu16 stored;
-    memcpy(&stored, x, sizeof stored);
-    return (vf)(__builtin_convertvector(stored, vu) << 16);
-}
+INLINE vf load_vector(const uint16_t *x) { return (vf)(widen_words(x) << 16); }
 
 INLINE void load_pair(const uint16_t *x, vf *a, vf *b)
 {

@@ -12,6 +12,7 @@
  *   STRIPS           1: AMX multiplies, with FORMAT_TILES
  *   DELTA_EXPONENT   deltas are scaled so that the largest is about 2 to this power; 0: not at all
  *   FORMAT_SUMS_INTEGERS  1: sums are int32
+ *   SAMPLE_BIAS      what `load_x` and `outer` take off a stored sample, for `sddmm` to put back
  *   FORMAT_STORAGE   header of what is not a product: encode, decode, encode_deltas, prepare, encode_weights,
  *                    encode_terms, encode_row, as kernels.h says, and multiply, finish_sums for rows of a table
  *
@@ -50,6 +51,9 @@
 #endif
 #ifndef FORMAT_SUMS_INTEGERS
 #define FORMAT_SUMS_INTEGERS 0
+#endif
+#ifndef SAMPLE_BIAS
+#define SAMPLE_BIAS 0
 #endif
 _Static_assert(GROUP == 1 || GROUP == 2 || GROUP == 4, "weights are broadcast as 1, 2 or 4 columns");
 _Static_assert(sizeof(lane_t) == 4, "first_lane writes 4 bytes for each column");

@@ -11,46 +11,19 @@ typedef float delta_t; /* kept for the weight gradient */
 #define FORMAT_SUMS_INTEGERS 1
 #define FORMAT_STORAGE "formats/int8_storage.h"
 #define FORMAT_TILES "formats/int8_tiles.h"
-#if ISA_BYTE_DOT
+#if BYTE_DOT
 #define GROUP 4
 #define TILED 0
 #define DOT_LANES VECTOR_BYTES
 typedef int8_t wide_t;
 typedef vi piece_t;
 
-#if ISA_VNNI && VECTOR_BYTES == 64
-INLINE vi byte_dot(vi acc, vi u, vi s) { return (vi)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)u, (__m512i)s); }
-#elif ISA_VNNI
-INLINE vi byte_dot(vi acc, vi u, vi s) { return (vi)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)u, (__m256i)s); }
-#elif VECTOR_BYTES == 64
-/* vpmaddubsw would saturate at u > 127: widen even and odd bytes to 16 bits and use vpmaddwd. */
-INLINE vi pair_dot(vi a, vi b) { return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
-INLINE vi high_bytes(vi s) { return (vi)_mm512_srai_epi16((__m512i)s, 8); }
-INLINE vi low_bytes(vi s) { return (vi)_mm512_srai_epi16(_mm512_slli_epi16((__m512i)s, 8), 8); }
-#else
-INLINE vi pair_dot(vi a, vi b) { return (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
-INLINE vi high_bytes(vi s) { return (vi)_mm256_srai_epi16((__m256i)s, 8); }
-INLINE vi low_bytes(vi s) { return (vi)_mm256_srai_epi16(_mm256_slli_epi16((__m256i)s, 8), 8); }
-#endif
-#if !ISA_VNNI
-INLINE vi byte_dot(vi acc, vi u, vi s)
+/* Stored bytes as byte_dot takes them. Where it takes signed ones, an exclusive or takes the offset off. */
+#define SAMPLE_BIAS (BYTE_DOT_SIGNED ? 128 : 0)
+INLINE vi samples_of(vi bytes, int offset)
 {
-    const vi even = u & 0x00ff00ff, odd = (vi)((vu)u >> 8) & 0x00ff00ff;
-    return acc + (pair_dot(even, low_bytes(s)) + pair_dot(odd, high_bytes(s)));
+    return BYTE_DOT_SIGNED ? bytes ^ (vi)splat_uint((uint32_t)offset * 0x01010101u) : bytes;
 }
-#endif
-
-#if VECTOR_BYTES == 64
-INLINE vi unpack_low_8(vi a, vi b) { return (vi)_mm512_unpacklo_epi8((__m512i)a, (__m512i)b); }
-INLINE vi unpack_high_8(vi a, vi b) { return (vi)_mm512_unpackhi_epi8((__m512i)a, (__m512i)b); }
-INLINE vi unpack_low_16(vi a, vi b) { return (vi)_mm512_unpacklo_epi16((__m512i)a, (__m512i)b); }
-INLINE vi unpack_high_16(vi a, vi b) { return (vi)_mm512_unpackhi_epi16((__m512i)a, (__m512i)b); }
-#else
-INLINE vi unpack_low_8(vi a, vi b) { return (vi)_mm256_unpacklo_epi8((__m256i)a, (__m256i)b); }
-INLINE vi unpack_high_8(vi a, vi b) { return (vi)_mm256_unpackhi_epi8((__m256i)a, (__m256i)b); }
-INLINE vi unpack_low_16(vi a, vi b) { return (vi)_mm256_unpacklo_epi16((__m256i)a, (__m256i)b); }
-INLINE vi unpack_high_16(vi a, vi b) { return (vi)_mm256_unpackhi_epi16((__m256i)a, (__m256i)b); }
-#endif
 
 INLINE const int8_t *widen(const int8_t *w, int64_t n, int8_t *buffer)
 {
@@ -66,7 +39,7 @@ INLINE void shares(vi *share, const int first, const int joint, const void *weig
     const int8_t *w = weights;
     static const int8_t first_bytes[2 * VECTOR_BYTES] = {[0 ... VECTOR_BYTES - 1] = -1};
     unrolled_for (int j = 0; j < joint; j++) share[j] = splat_int(0);
-    if (offset == 0) return;
+    if (offset == 0 || BYTE_DOT_SIGNED) return;
     const int64_t grouped = height == 1 ? n : n / GROUP * GROUP * height;
     vi sums = splat_int(0);
     int64_t i = 0;
@@ -90,17 +63,20 @@ INLINE void shares(vi *share, const int first, const int joint, const void *weig
 INLINE void step(vi *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
                  const int8_t *w, int offset)
 {
-    (void)tiled, (void)offset;
+    (void)tiled;
     unrolled_for (int v = 0; v < tile; v += 4) {
         if (packed) {
             int32_t four;
             memcpy(&four, w, sizeof four);
             unrolled_for (int q = 0; q < 4; q++)
-                acc[v + q] = byte_dot(acc[v + q], load_int(rows[0] + (v + q) * VECTOR_BYTES), splat_int(four));
+                acc[v + q] = byte_dot(acc[v + q], samples_of(load_int(rows[0] + (v + q) * VECTOR_BYTES), offset),
+                                      splat_int(four));
             continue;
         }
-        const vi a = load_int(rows[0] + v * WIDTH), b = load_int(rows[1] + v * WIDTH);
-        const vi c = load_int(rows[2] + v * WIDTH), d = load_int(rows[3] + v * WIDTH);
+        const vi a = samples_of(load_int(rows[0] + v * WIDTH), offset);
+        const vi b = samples_of(load_int(rows[1] + v * WIDTH), offset);
+        const vi c = samples_of(load_int(rows[2] + v * WIDTH), offset);
+        const vi d = samples_of(load_int(rows[3] + v * WIDTH), offset);
         const vi ab_low = unpack_low_8(a, b), ab_high = unpack_high_8(a, b);
         const vi cd_low = unpack_low_8(c, d), cd_high = unpack_high_8(c, d);
         const vi quads[4] = {unpack_low_16(ab_low, cd_low), unpack_high_16(ab_low, cd_low),
@@ -129,7 +105,18 @@ INLINE void finish(vi *acc, const vi *share, const int tiled, const int packed, 
     }
 }
 
-/* One sample's products (spmv.h): four of its values, without their offset, as 16 bits each. */
+/* One sample's products (spmv.h): four of its values, without their offset. */
+#if BYTE_DOT_SIGNED
+typedef vi lane_acc_t;
+INLINE vi lane_step(vi acc, const int height, const uint32_t *x, const int8_t *w)
+{
+    int32_t four;
+    memcpy(&four, w, sizeof four);
+    const uint32_t samples = (x[0] & 0xff) | (x[1] & 0xff) << 8 | (x[2] & 0xff) << 16 | x[3] << 24;
+    return byte_dot(acc, (vi)splat_uint(samples), height == 1 ? (vi){four} : load_int(w));
+}
+INLINE int32_t lane_total(vi acc, const int row) { return acc[row]; }
+#else /* as 16 bits each */
 typedef int32_t lane_acc_t __attribute__((vector_size(32)));
 INLINE lane_acc_t lane_step(lane_acc_t acc, const int height, const uint32_t *x, const int8_t *w)
 {
@@ -140,9 +127,10 @@ INLINE lane_acc_t lane_step(lane_acc_t acc, const int height, const uint32_t *x,
     return acc + (lane_acc_t)_mm256_madd_epi16(_mm256_set1_epi64x(samples), _mm256_cvtepi8_epi16(weights));
 }
 INLINE int32_t lane_total(lane_acc_t acc, const int row) { return acc[2 * row] + acc[2 * row + 1]; }
+#endif
 
 INLINE vi load_piece(const int8_t *d) { return load_int(d); }
-INLINE vi load_x(const uint8_t *x) { return load_int(x); }
+INLINE vi load_x(const uint8_t *x) { return samples_of(load_int(x), SAMPLE_BIAS); }
 INLINE vi dot_product(vi acc, vi x, vi d) { return byte_dot(acc, x, d); }
 #define LANE_SAMPLES 4
 INLINE vf turned_lanes(const uint8_t *x, int v) { return load((const float *)x + v); }
@@ -150,7 +138,7 @@ INLINE vi outer(vi acc, vf x, const int8_t *delta)
 {
     int32_t four;
     memcpy(&four, delta, sizeof four);
-    return byte_dot(acc, (vi)x, splat_int(four));
+    return byte_dot(acc, samples_of((vi)x, SAMPLE_BIAS), splat_int(four));
 }
 
 #else /* no byte dot product: widen everything to int32, which any compiler vectorises */

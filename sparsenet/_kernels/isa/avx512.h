@@ -1,19 +1,6 @@
 /* AVX-512 F, BW, DQ, VL (Skylake-X 2017 and later). */
 #if defined(__x86_64__)
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"))), \
-                             apply_to = function)
-#else
-#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")
-#endif
-#include <immintrin.h>
-
 #define ISA_COMPILED 1
-#define VECTOR_BYTES 64
-#define ISA_FMA 1
-#define ISA_F16C 1
-#define ISA_BYTE_DOT 1
-#define ISA_VNNI 0
-#define ISA_BF16 0
-#define ISA_AMX 0
+#define ISA_TARGET "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"
+#define ISA_VECTORS "vector/x86_512.h"
 #endif

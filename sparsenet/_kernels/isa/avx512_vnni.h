@@ -1,20 +1,8 @@
 /* AVX-512 with VNNI (Cascade Lake, Ice Lake). Also the best choice where Sapphire and Emerald Rapids do not offer AMX (in
  * some virtual machines): their vdpbf16ps takes two cycles, and shifting bf16 to fp32 is faster. */
 #if defined(__x86_64__)
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), \
-                             apply_to = function)
-#else
-#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
-#endif
-#include <immintrin.h>
-
 #define ISA_COMPILED 1
-#define VECTOR_BYTES 64
-#define ISA_FMA 1
-#define ISA_F16C 1
-#define ISA_BYTE_DOT 1
-#define ISA_VNNI 1
-#define ISA_BF16 0
-#define ISA_AMX 0
+#define ISA_TARGET "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"
+#define ISA_VECTORS "vector/x86_512.h"
+#define ISA_DOT 1
 #endif

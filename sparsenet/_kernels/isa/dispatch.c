@@ -1,4 +1,4 @@
-/* Chooses the kernels for the processor found, asking the operating system too (__builtin_cpu_supports reads
+/* Chooses the kernels for the processor found, asking the operating system too (x86: __builtin_cpu_supports reads
  * XGETBV: registers that the system does not save are not offered). */
 #include <string.h>
 #include "kernels.h"
@@ -40,6 +40,27 @@ __attribute__((unused)) static int is_amx(void)
            && syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 }
 #endif
+#elif defined(__aarch64__)
+#if defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
+static int is_neon(void) { return 1; }
+__attribute__((unused)) static int is_neon_dot(void)
+{
+#if defined(__linux__)
+    enum { DOT_PRODUCT = 1 << 20 }; /* HWCAP_ASIMDDP */
+    return (getauxval(AT_HWCAP) & DOT_PRODUCT) != 0;
+#elif defined(__APPLE__)
+    int has = 0;
+    size_t size = sizeof has;
+    return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &size, NULL, 0) == 0 && has;
+#else
+    return 0;
+#endif
+}
 #endif
 
 #define DECLARE(isa) extern const sn_kernels sn_kernels_##isa;

@@ -1,9 +1,9 @@
-/* How the accumulators of a product fill the registers (32 of 64 bytes; 16 of 32 or 16): TILE_ONE vectors of one row, or
- * TILE_BLOCK of JOINT rows of a block, at a time, and two sets of them where the registers allow it and one row's are too
- * few to hide the latency of the multiply-add. ROW_TILE is that of the sums over rows of a table. */
-#if VECTOR_BYTES == 64
-#define SETS_ONE 2
-#define TILE_ONE 4
+/* How the accumulators of a product fill the registers (32 of 64 bytes or of 16, or 16 of 32 or of 16): TILE_ONE vectors
+ * of one row, or TILE_BLOCK of JOINT rows of a block, at a time, and two sets of them where the registers allow it and one
+ * row's are too few to hide the latency of the multiply-add. ROW_TILE is that of the sums over rows of a table. */
+#if VECTOR_REGISTERS == 32
+#define SETS_ONE (VECTORS < 8 ? 2 : 1)
+#define TILE_ONE VECTORS
 #define TILE_BLOCK 4
 #define JOINT 4
 #define ROW_TILE 8
@@ -26,14 +26,14 @@
 #define WIDE_CHUNK 256
 #define WIDE_BUFFER (WIDE_CHUNK + 2 * WIDTH)
 #define MAX_JOINT 4
-#define MAX_TILE 8
+#define MAX_TILE 16
 /* Rows or blocks that are multiplied side by side with one sample: as many multiply-adds as hide the latency of one. */
 #define LANES_AT_ONCE 4
 #define LANE_SETS(layout) ((layout) == SN_ROWS ? SETS_ONE : 1)
 /* Registers for deltas during the weight gradient; and if not 0, how many columns of a block share a delta from L1. */
-#if VECTOR_BYTES == 64
+#if VECTOR_REGISTERS == 32
 #define DELTA_VECTORS 8
-#define COLUMNS_AT_ONCE 0
+#define COLUMNS_AT_ONCE (VECTOR_BYTES == 64 ? 0 : 4)
 #else
 #define DELTA_VECTORS 4
 #define COLUMNS_AT_ONCE 3

@@ -119,6 +119,16 @@ static void sddmm(const void *indices, int wide, int64_t n, int64_t height, cons
                   int64_t n_samples, const float *factor, const int32_t *correction, const float *const *ahead,
                   float *gradient)
 {
+    int32_t unbiased[SN_BLOCK_HEIGHT];
+    if (SAMPLE_BIAS) { /* its share of a row's sums, which is that of all columns */
+        const int64_t row_deltas = (n_samples + SN_LANES - 1) / SN_LANES * SN_LANES;
+        for (int64_t h = 0; h < height; h++) {
+            int32_t sum = 0;
+            for (int64_t i = 0; i < row_deltas; i++) sum += ((const operand_t *)deltas)[h * row_deltas + i];
+            unbiased[h] = correction[h] - SAMPLE_BIAS * sum;
+        }
+        correction = unbiased;
+    }
 #define SDDMM(name) sddmm_##name(indices, n, deltas, x, n_samples, factor, correction, ahead, gradient)
     if (!indices) sddmm_dense(n, deltas, x, n_samples, factor, correction, ahead, gradient);
     else if (height == 1 && wide) SDDMM(rows_32);

@@ -1,4 +1,4 @@
-/* Weight gradient of blocks where 16 registers are too few to hold the deltas of four rows: sddmm.h.
+/* Weight gradient of blocks where registers are too few, or too short, to hold the deltas of four rows: sddmm.h.
  *
  * COLUMNS_AT_ONCE columns have their accumulators in registers, and a delta comes from L1 once for all of them; columns
  * behind the last are the last one again. The loops stay loops, or else the compiler spills the accumulators (AVX2,

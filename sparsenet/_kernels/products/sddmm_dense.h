@@ -27,7 +27,7 @@ static __attribute__((noinline)) void sddmm_dense(int64_t n, const operand_t *de
                                                   int64_t n_samples, const float *factor, const int32_t *correction,
                                                   const float *const *ahead, float *gradient)
 {
-    enum { VECTORS_AT_ONCE = VECTOR_BYTES == 64 ? 4 : 2, PART = VECTORS_AT_ONCE * WIDTH };
+    enum { VECTORS_AT_ONCE = VECTOR_REGISTERS == 32 ? 4 : 2, PART = VECTORS_AT_ONCE * WIDTH };
     const int64_t row_deltas = (n_samples + SN_LANES - 1) / SN_LANES * SN_LANES;
     for (int64_t column = 0; column < n; column += PART) {
         if (ahead) fetch_ahead(ahead, column * SN_BLOCK_HEIGHT, PART * SN_BLOCK_HEIGHT);

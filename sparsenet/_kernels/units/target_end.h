@@ -1,3 +1,3 @@
-#if defined(__clang__) && defined(__x86_64__) && VECTOR_BYTES > 16
+#if defined(ISA_TARGET) && defined(__clang__)
 #pragma clang attribute pop
 #endif
