@@ -2,18 +2,9 @@
 
 import inspect
 
-from sparsenet._parameters import PARAMETERS, documentation
+from sparsenet._parameters import documentation
 
 SHARED = {
-    "loss": documentation("loss"),
-    "architecture": documentation("hidden_layer_sizes", "activation"),
-    "training": documentation(
-        *(
-            name
-            for name in PARAMETERS
-            if name not in ("loss", "hidden_layer_sizes", "activation")
-        )
-    ),
     "attributes": """\
 loss_ : float
     Mean training loss of the last epoch; nan if Ctrl-C left none complete.
@@ -113,7 +104,12 @@ is handled, gives up the whole call.""",
 
 
 def with_shared_sections(cls):
-    """Fill the shared text into a class's docstring, where it says ``%(name)s``."""
+    """Fill the shared text into a class's docstring, where it says ``%(name)s``.
+
+    ``%(parameters)s`` are those of the class's own signature.
+    """
     if cls.__doc__:
-        cls.__doc__ = inspect.cleandoc(cls.__doc__) % SHARED + "\n"
+        parameters = documentation(*inspect.signature(cls).parameters)
+        sections = SHARED | {"parameters": parameters}
+        cls.__doc__ = inspect.cleandoc(cls.__doc__) % sections + "\n"
     return cls

@@ -24,9 +24,7 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
 
     Parameters
     ----------
-    %(architecture)s
-
-    %(training)s
+    %(parameters)s
 
     Attributes
     ----------
@@ -233,17 +231,13 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
 class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
     """Multi-layer perceptron regressor with sparse weights.
 
-    Minimizes the squared error or the Poisson deviance. It takes the parameters of
+    Minimizes `loss`, by default the squared error. It takes the parameters of
     scikit-learn's `MLPRegressor`, and those that say how sparse the weights are and in
     which number format they compute.
 
     Parameters
     ----------
-    %(loss)s
-
-    %(architecture)s
-
-    %(training)s
+    %(parameters)s
 
     Attributes
     ----------
