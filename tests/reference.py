@@ -42,6 +42,7 @@ def to_bits(values, precision):
         with np.errstate(over="ignore"):
             half = values.astype(np.float16)
         return np.where(np.isinf(half), np.float16(np.nan), half).view(np.uint16)
+    assert precision == "bfloat16"
     # 8 significant bits: a multiple of 2^(exponent - 8), or of the smallest denormal.
     finite = np.where(np.isfinite(values), values, 0).astype(np.float64)
     quantum = np.ldexp(1.0, np.maximum(np.frexp(finite)[1], -125) - 8)
@@ -273,19 +274,38 @@ def activate(activation, z, bias, row_scale=None, lane_scale=None):
 
 def output(loss, logits):
     """Output activations, (outputs, samples)."""
-    if loss == "softmax":
-        return special.softmax(logits, axis=0)
-    if loss == "logistic":
-        return special.expit(logits)
-    return np.exp(logits) if loss == "poisson" else logits
+    functions = {
+        "softmax": lambda z: special.softmax(z, axis=0),
+        "logistic": special.expit,
+        "exp": np.exp,
+        "identity": lambda z: z,
+    }
+    return functions[_dispatch.OUT_ACTIVATIONS[loss]](logits)
 
 
 def one_hot(codes, n_outputs, dtype):
     return (np.arange(n_outputs)[:, np.newaxis] == codes).astype(dtype)
 
 
-#: Values of the parameters of losses that have one.
+#: A value of each parameter of a loss.
 LOSS_PARAMETERS = {}
+
+
+def loss_parameter(loss):
+    """The value of the loss's parameter; 0 if it has none, as the kernels take it."""
+    name = _dispatch.LOSS_PARAMETERS.get(loss)
+    return 0.0 if name is None else LOSS_PARAMETERS[name]
+
+
+def loss_of(loss, x, y):
+    """The loss of each logit x for its target y, and its derivative by x."""
+    error = output(loss, x) - y
+    if loss == "logistic":
+        return np.logaddexp(0, x) - y * x, error
+    if loss == "squared_error":
+        return 0.5 * error**2, error
+    assert loss == "poisson"
+    return special.xlogy(y, y) - y * x + error, error
 
 
 def losses(loss, logits, target):
@@ -293,20 +313,20 @@ def losses(loss, logits, target):
     if loss == "softmax":
         correct = np.take_along_axis(logits, target[np.newaxis], axis=0)[0]
         return special.logsumexp(logits, axis=0) - correct
-    if loss == "logistic":
-        return np.sum(np.logaddexp(0, logits) - target * logits, axis=0)
-    if loss == "squared_error":
-        return 0.5 * np.mean((logits - target) ** 2, axis=0)
-    deviance = special.xlogy(target, target) - target * logits + np.exp(logits) - target
-    return np.mean(deviance, axis=0)
+    total = loss_of(loss, logits, target)[0].sum(axis=0)
+    return total / n_shares(loss, logits)
 
 
 def loss_deltas(loss, logits, target):
     """Derivative of `losses` by the logits."""
     if loss == "softmax":
-        target = one_hot(target, len(logits), logits.dtype)
-    share = 1 / len(logits) if loss in _dispatch.REGRESSOR_LOSSES else 1
-    return (output(loss, logits) - target) * share
+        return output(loss, logits) - one_hot(target, len(logits), logits.dtype)
+    return loss_of(loss, logits, target)[1] / n_shares(loss, logits)
+
+
+def n_shares(loss, logits):
+    """How many outputs the loss is a mean over; 1 if it is their sum."""
+    return len(logits) if loss in _dispatch.REGRESSOR_LOSSES else 1
 
 
 def update(optimizer, alpha, inv_weight, parameter, gradient, first, second):
