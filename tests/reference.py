@@ -23,6 +23,9 @@ STORED = {
     "int8": np.dtype(np.uint8),
 }
 
+#: Distance of neighbouring numbers, relative to the largest that share it.
+SPACING = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "int8": 1 / 127}
+
 #: Largest rounding error of float32, relative to the result.
 UNIT_ROUNDOFF = 2.0**-24
 

@@ -104,8 +104,9 @@ def test_log_is_accurate_to_2_ulp(kernels):
         assert ulps(total, np.log(n)) < 2
 
 
-@pytest.mark.parametrize("function", ["tanh", "logistic"])
-def test_sigmoids_are_accurate_to_4_ulp(kernels, function):
+# That of gelu is a difference of nearly equal numbers where z is very negative.
+@pytest.mark.parametrize("function", sorted({*ACTIVATIONS} - {"gelu"}))
+def test_activations_are_accurate_to_4_ulp(kernels, function):
     x = every_magnitude(1e-30, 80)
     y = activate(kernels, function, x.reshape(-1, LANES)).ravel()
     expected, _ = reference.activation_of(function, x.astype(np.float64))
