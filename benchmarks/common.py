@@ -29,8 +29,9 @@ from threadpoolctl import threadpool_limits
 
 import sparsenet
 from sparsenet._kernels import current_isa
+from sparsenet._kernels._dispatch import FORMATS
 
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+PRECISIONS = tuple(FORMATS)
 
 # Debian's package dataset-fashion-mnist
 FASHION_MNIST_PATH = Path("/usr/share/datasets/fashion-mnist")

@@ -101,15 +101,26 @@ def each(constraint, description, length=None):
     return Constraint(allows, description)
 
 
+def in_float32(constraint):
+    """Allow numbers that pass as they are and as kernels, in float32, take them.
+
+    There, what is too near to 1 or 0 would be 1 or 0.
+    """
+
+    def allows(value):
+        if not constraint.allows(value):
+            return False
+        with np.errstate(over="ignore"):
+            return constraint.allows(float(np.float32(value)))
+
+    return Constraint(allows, f"{constraint.description}, also when rounded to float32")
+
+
 boolean = instance("a bool", bool, np.bool_)
 none = instance("None", type(None))
 units = integer(1, MAX_UNITS)
 fraction = number(0, 1, bounds="(]")
-# The optimizer computes in float32, where what is too near to 1 or 0 would be 1 or 0.
-decay = Constraint(
-    lambda value: is_number(value, Real) and 0 <= value < 1 and np.float32(value) < 1,
-    "a number in [0, 1), also when rounded to float32",
-)
+decay = in_float32(number(0, 1, bounds="[)"))
 
 
 def check(estimator, name, value, constraint):

@@ -2,18 +2,9 @@
 
 import inspect
 
-from sparsenet._parameters import PARAMETERS, documentation
+from sparsenet._parameters import documentation
 
 SHARED = {
-    "loss": documentation("loss"),
-    "architecture": documentation("hidden_layer_sizes", "activation"),
-    "training": documentation(
-        *(
-            name
-            for name in PARAMETERS
-            if name not in ("loss", "hidden_layer_sizes", "activation")
-        )
-    ),
     "attributes": """\
 loss_ : float
     Mean training loss of the last epoch; nan if Ctrl-C left none complete.
@@ -108,12 +99,27 @@ is handled, gives up the whole call.""",
        Networks 107, 3-11. https://arxiv.org/abs/1702.03118
 
 .. [7] Hendrycks, D., & Gimpel, K. (2016). "Gaussian error linear units (GELUs)."
-       https://arxiv.org/abs/1606.08415""",
+       https://arxiv.org/abs/1606.08415
+
+.. [8] Clevert, D.-A., Unterthiner, T., & Hochreiter, S. (2016). "Fast and accurate
+       deep network learning by exponential linear units (ELUs)." ICLR.
+       https://arxiv.org/abs/1511.07289
+
+.. [9] Klambauer, G., Unterthiner, T., Mayr, A., & Hochreiter, S. (2017).
+       "Self-normalizing neural networks." NeurIPS. https://arxiv.org/abs/1706.02515
+
+.. [10] Misra, D. (2019). "Mish: A self regularized non-monotonic activation function."
+        https://arxiv.org/abs/1908.08681""",
 }
 
 
 def with_shared_sections(cls):
-    """Fill the shared text into a class's docstring, where it says ``%(name)s``."""
+    """Fill the shared text into a class's docstring, where it says ``%(name)s``.
+
+    ``%(parameters)s`` are those of the class's own signature.
+    """
     if cls.__doc__:
-        cls.__doc__ = inspect.cleandoc(cls.__doc__) % SHARED + "\n"
+        parameters = documentation(*inspect.signature(cls).parameters)
+        sections = SHARED | {"parameters": parameters}
+        cls.__doc__ = inspect.cleandoc(cls.__doc__) % sections + "\n"
     return cls

@@ -24,9 +24,7 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
 
     Parameters
     ----------
-    %(architecture)s
-
-    %(training)s
+    %(parameters)s
 
     Attributes
     ----------
@@ -233,17 +231,13 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
 class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
     """Multi-layer perceptron regressor with sparse weights.
 
-    Minimizes the squared error or the Poisson deviance. It takes the parameters of
+    Minimizes `loss`, by default the squared error. It takes the parameters of
     scikit-learn's `MLPRegressor`, and those that say how sparse the weights are and in
     which number format they compute.
 
     Parameters
     ----------
-    %(loss)s
-
-    %(architecture)s
-
-    %(training)s
+    %(parameters)s
 
     Attributes
     ----------
@@ -317,6 +311,8 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         initial_density=1.0,
         precision="float32",
         n_threads=None,
+        huber_delta=1.0,
+        quantile=0.5,
     ):
         super().__init__(
             hidden_layer_sizes,
@@ -354,6 +350,8 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
             n_threads=n_threads,
         )
         self.loss = loss
+        self.huber_delta = huber_delta
+        self.quantile = quantile
 
     def partial_fit(self, X, y, sample_weight=None):
         """Update the model with one epoch over the given data.

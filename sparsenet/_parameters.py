@@ -19,6 +19,7 @@ from sparsenet._constraints import (
     each,
     either,
     fraction,
+    in_float32,
     instance,
     integer,
     is_number,
@@ -51,16 +52,31 @@ class Parameter(NamedTuple):
         return f"{name} : {self.kind}, default={self.default!r}\n{text}"
 
 
-#: In the order of the signatures; `loss` is the regressor's.
+def options(names):
+    """The kind of a parameter that is one of some strings."""
+    return "{" + ", ".join(map(repr, names)) + "}"
+
+
+#: In the order of the signatures; an estimator has those that its signature names.
 PARAMETERS = {
     "loss": Parameter(
         "squared_error",
         choice(*REGRESSOR_LOSSES),
-        "{'squared_error', 'poisson'}",
+        options(REGRESSOR_LOSSES),
         """
-    Loss: half the squared error, averaged over the outputs, or half the Poisson
-    deviance. With 'poisson', predictions are the exponential of the last layer,
-    and targets must be >= 0.
+    What is minimized, averaged over the outputs.
+
+    - 'squared_error': half the squared error.
+    - 'poisson': half the Poisson deviance. Predictions are the exponential of the last
+      layer, and targets must be >= 0.
+    - 'absolute_error': the magnitude of the error, which the median minimizes. Errors
+      of 0 have a gradient of 0.
+    - 'huber': half the squared error up to `huber_delta`, and beyond, for outliers,
+      ``huber_delta * (magnitude of the error - huber_delta / 2)``.
+    - 'quantile': the pinball loss, as `sklearn.metrics.mean_pinball_loss`, which the
+      quantile of the level `quantile` minimizes. Errors of 0 have a gradient of 0.
+
+    `score`, by which early stopping goes, is R^2 with each of them.
     """,
     ),
     "hidden_layer_sizes": Parameter(
@@ -77,11 +93,19 @@ PARAMETERS = {
         choice(*ACTIVATIONS),
         "str",
         """
-    Activation function of the hidden layers: 'identity', 'logistic', 'tanh', 'relu', as
-    in scikit-learn, 'leaky_relu' (a slope of 0.01 for negative values), 'silu'
-    (``z / (1 + exp(-z))`` [6]_), or 'gelu' (z times the normal distribution function of
-    z [7]_). The derivatives of the last two take 4 bytes for each unit and sample of a
-    mini-batch.
+    Activation function of the hidden layers.
+
+    - 'identity', 'logistic', 'tanh' and 'relu' are those of scikit-learn.
+    - 'leaky_relu' has a slope of 0.01 for negative values.
+    - 'elu' is ``exp(z) - 1`` for negative values [8]_.
+    - 'selu' is ``1.0507 * z`` for positive and ``1.7581 * (exp(z) - 1)`` for negative
+      values [9]_.
+    - 'silu' is ``z / (1 + exp(-z))`` [6]_.
+    - 'gelu' is z times the normal distribution function of z [7]_.
+    - 'mish' is ``z * tanh(log(1 + exp(z)))`` [10]_.
+
+    The derivatives of 'silu', 'gelu' and 'mish' take 4 bytes for each unit and sample
+    of a mini-batch.
     """,
     ),
     "solver": Parameter(
@@ -89,10 +113,10 @@ PARAMETERS = {
         choice(*SOLVERS)._replace(
             description="'adam' or 'sgd' ('lbfgs' is not implemented yet)"
         ),
-        "{'adam', 'sgd'}",
+        options(SOLVERS),
         """
-    How weights are updated: with Adam [1]_ or by stochastic gradient descent.
-    scikit-learn's 'lbfgs' is not implemented yet and raises an error.
+    How weights are updated: with Adam, 'adam' [1]_, or by stochastic gradient descent,
+    'sgd'. scikit-learn's 'lbfgs' is not implemented yet and raises an error.
     """,
     ),
     "alpha": Parameter(
@@ -387,12 +411,16 @@ PARAMETERS = {
     "precision": Parameter(
         "float32",
         choice(*FORMATS),
-        "{'float32', 'bfloat16', 'float16', 'int8'}",
+        options(FORMATS),
         """
     Number format of weights, activations and deltas in the forward and backward pass.
-    The optimizer works in float32 in any case. 'float16' holds numbers up to 65,504:
-    X with larger ones is refused, and so are models whose weights or activations
-    become larger.
+    The optimizer works in float32 in any case.
+
+    - 'float32' rounds nothing.
+    - 'float16' has 11 significant bits and holds numbers up to 65,504: X with larger
+      ones is refused, and so are models whose weights or activations become larger.
+    - 'bfloat16' has 8 significant bits and the range of 'float32'.
+    - 'int8' is integers in [-127, 127], times a scale for each unit or sample.
     """,
     ),
     "n_threads": Parameter(
@@ -402,6 +430,26 @@ PARAMETERS = {
         """
     Number of OpenMP threads, at most 1024. None follows ``OMP_NUM_THREADS``,
     threadpoolctl and the number of cores. Results do not depend on it.
+    """,
+    ),
+    "huber_delta": Parameter(
+        1.0,
+        in_float32(number(0, bounds="(]")),
+        "float",
+        """
+    Largest error whose square is what counts, > 0. Used only with ``loss='huber'``
+    (Huber, P. J. (1964). "Robust estimation of a location parameter."
+    https://doi.org/10.1214/aoms/1177703732).
+    """,
+    ),
+    "quantile": Parameter(
+        0.5,
+        in_float32(number(0, 1, bounds="()")),
+        "float",
+        """
+    Share of the targets that predictions should exceed, in (0, 1). Used only with
+    ``loss='quantile'`` (Koenker, R., & Bassett, G. (1978). "Regression quantiles."
+    https://doi.org/10.2307/1913643).
     """,
     ),
 }

@@ -9,16 +9,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from sparsenet import _parameters, _topology, _validation
 from sparsenet._base import BaseSparseMLP
-from sparsenet._constraints import listing
 from sparsenet._formats import LARGEST
 from sparsenet._history import History
-from sparsenet._kernels._dispatch import (
-    CLASSIFIER_LOSSES,
-    OUT_ACTIVATIONS,
-    REGRESSOR_LOSSES,
-)
+from sparsenet._kernels._dispatch import LOSS_PARAMETERS
 from sparsenet._mlp import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._network import Network, layer_class
+
+# What scikit-learn's estimators minimize, by the activation of their output layer.
+LOSSES_OF_CLASSIFIERS = {"softmax": "softmax", "logistic": "logistic"}
+LOSSES_OF_REGRESSORS = {"identity": "squared_error", "exp": "poisson"}
 
 
 def prune(estimator, density, *, precision=None):
@@ -233,24 +232,18 @@ def _weights_of(mlp):
 
 
 def _loss_of(mlp):
-    """The loss that scikit-learn's estimator has minimized.
-
-    Of several with the same output activation the parameter `loss` tells, which
-    regressors have since scikit-learn 1.7.
-    """
-    known = CLASSIFIER_LOSSES if is_classifier(mlp) else REGRESSOR_LOSSES
-    losses = [loss for loss in known if OUT_ACTIVATIONS[loss] == mlp.out_activation_]
-    if not losses:
-        activations = {OUT_ACTIVATIONS[loss] for loss in known}
-        _require("out_activation_ of mlp is", mlp.out_activation_, activations)
-    if not is_classifier(mlp) and hasattr(mlp, "loss"):
-        if mlp.loss not in losses:
-            raise ValueError(
-                f"from_sklearn: loss={mlp.loss!r}; allowed: {listing(losses)}, as the "
-                "network was fitted with"
-            )
-        return mlp.loss
-    return losses[0]
+    """The loss that scikit-learn's estimator has minimized."""
+    losses = LOSSES_OF_CLASSIFIERS if is_classifier(mlp) else LOSSES_OF_REGRESSORS
+    if mlp.out_activation_ not in losses:
+        _require("out_activation_ of mlp is", mlp.out_activation_, set(losses))
+    loss = losses[mlp.out_activation_]
+    # Regressors have had the parameter since scikit-learn 1.7.
+    if not is_classifier(mlp) and getattr(mlp, "loss", loss) != loss:
+        raise ValueError(
+            f"from_sklearn: loss={mlp.loss!r}; allowed: {loss!r}, as the network was "
+            "fitted with"
+        )
+    return loss
 
 
 def _check_attributes(mlp, weights):
@@ -283,7 +276,8 @@ def _check_same_network(estimator, structure, name):
     """Refuse parameters that say that the fitted network is another one."""
     parameters = estimator.get_params(deep=False)
     parameters["hidden_layer_sizes"] = _parameters.hidden_layer_sizes(estimator)
-    for parameter in ("hidden_layer_sizes", "activation", "loss"):
+    of_loss = [name for name in LOSS_PARAMETERS.values() if name in structure]
+    for parameter in ("hidden_layer_sizes", "activation", "loss", *of_loss):
         value = parameters.get(parameter, structure[parameter])
         if value != structure[parameter]:
             raise ValueError(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import reference
 
+from sparsenet._formats import PRECISIONS
 from sparsenet._kernels import available_isas
 
-FLOATS = ("float32", "float16", "bfloat16")
-PRECISIONS = (*FLOATS, "int8")
+FLOATS = tuple(name for name in PRECISIONS if name != "int8")
 # What is added to stored bytes to make them unsigned; the float formats ignore it.
 FORMATS = [*((precision, 0) for precision in FLOATS), ("int8", 0), ("int8", 128)]
 

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
-from reference import LOSS_PARAMETERS
+from reference import loss_parameter
 
 from sparsenet._feature_layer import FeatureLayer
+from sparsenet._kernels._dispatch import FORMATS
 from sparsenet._network import Data, Network, Optimizer
 from sparsenet._topology import fan_ins
 
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+PRECISIONS = tuple(FORMATS)
 BLOCK_SIZES = (1, 4)
 #: Of the networks below; the fixture `each_block_size` sets it.
 block_size = 1
@@ -34,7 +35,7 @@ def random_network(
         sizes,
         activation=activation,
         loss=loss,
-        loss_parameter=LOSS_PARAMETERS.get(loss, 0.0),
+        loss_parameter=loss_parameter(loss),
         precision=precision,
         fan_ins=fan_ins(density, sizes),
         block_size=block_size,
@@ -43,18 +44,23 @@ def random_network(
     )
 
 
+def random_target(loss, shape, rng):
+    """Targets of numbers that the loss allows, float32."""
+    y = rng.standard_normal(shape)
+    if loss == "logistic":
+        y = y > 0
+    elif loss == "poisson":
+        y = np.floor(np.exp(y))
+    return y.astype(np.float32)
+
+
 def random_data(n, n_features=SIZES[0], n_outputs=SIZES[-1], loss="softmax", seed=0):
     """X (n, n_features) float32 and targets as `Network.train_epoch` wants them."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, n_features)).astype(np.float32)
     if loss == "softmax":
         return X, rng.integers(0, n_outputs, n).astype(np.int32)
-    y = rng.standard_normal((n, n_outputs))
-    if loss == "logistic":
-        y = y > 0
-    elif loss == "poisson":
-        y = np.floor(np.exp(y))
-    return X, y.astype(np.float32)
+    return X, random_target(loss, (n, n_outputs), rng)
 
 
 def train(network, X, y, sample_weight=None, order=None, **options):

@@ -23,6 +23,9 @@ STORED = {
     "int8": np.dtype(np.uint8),
 }
 
+#: Distance of neighbouring numbers, relative to the largest that share it.
+SPACING = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "int8": 1 / 127}
+
 #: Largest rounding error of float32, relative to the result.
 UNIT_ROUNDOFF = 2.0**-24
 
@@ -42,6 +45,7 @@ def to_bits(values, precision):
         with np.errstate(over="ignore"):
             half = values.astype(np.float16)
         return np.where(np.isinf(half), np.float16(np.nan), half).view(np.uint16)
+    assert precision == "bfloat16"
     # 8 significant bits: a multiple of 2^(exponent - 8), or of the smallest denormal.
     finite = np.where(np.isfinite(values), values, 0).astype(np.float64)
     quantum = np.ldexp(1.0, np.maximum(np.frexp(finite)[1], -125) - 8)
@@ -254,12 +258,22 @@ def activation_of(activation, z):
         return np.maximum(z, 0), one * (z > 0)
     if activation == "leaky_relu":
         return np.where(z < 0, slope * z, z), np.where(z > 0, one, slope * one)
+    if activation == "elu":
+        negative = np.expm1(np.minimum(z, 0))
+        return np.where(z > 0, z, negative), np.where(z > 0, one, negative + 1)
+    if activation == "selu":
+        slope, limit = 1.0507009873554805, 1.7580993408473766
+        a = np.where(z > 0, slope * z, limit * np.expm1(np.minimum(z, 0)))
+        return a, np.where(z > 0, slope * one, a + limit)
     if activation == "silu":
         s = special.expit(z)
         return z * s, s * (1 + z * (1 - s))
     if activation == "gelu":
         cdf, density = special.ndtr(z), np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
         return z * cdf, cdf + z * density
+    if activation == "mish":
+        t, s = np.tanh(np.logaddexp(0, z)), special.expit(z)
+        return z * t, t + z * s * (1 - t * t)
     assert activation == "identity"
     return z, one
 
@@ -273,19 +287,50 @@ def activate(activation, z, bias, row_scale=None, lane_scale=None):
 
 def output(loss, logits):
     """Output activations, (outputs, samples)."""
-    if loss == "softmax":
-        return special.softmax(logits, axis=0)
-    if loss == "logistic":
-        return special.expit(logits)
-    return np.exp(logits) if loss == "poisson" else logits
+    functions = {
+        "softmax": lambda z: special.softmax(z, axis=0),
+        "logistic": special.expit,
+        "exp": np.exp,
+        "identity": lambda z: z,
+    }
+    return functions[_dispatch.OUT_ACTIVATIONS[loss]](logits)
 
 
 def one_hot(codes, n_outputs, dtype):
     return (np.arange(n_outputs)[:, np.newaxis] == codes).astype(dtype)
 
 
-#: Values of the parameters of losses that have one.
-LOSS_PARAMETERS = {}
+#: A value of each parameter of a loss.
+LOSS_PARAMETERS = {"huber_delta": 0.75, "quantile": 0.3125}
+
+
+def loss_parameter(loss):
+    """The value of the loss's parameter; 0 if it has none, as the kernels take it."""
+    name = _dispatch.LOSS_PARAMETERS.get(loss)
+    return 0.0 if name is None else LOSS_PARAMETERS[name]
+
+
+def loss_of(loss, x, y):
+    """The loss of each logit x for its target y, and its derivative by x."""
+    error = output(loss, x) - y
+    if loss == "logistic":
+        return np.logaddexp(0, x) - y * x, error
+    if loss == "squared_error":
+        return 0.5 * error**2, error
+    if loss == "absolute_error":
+        return np.abs(error), np.sign(error)
+    if loss == "huber":
+        delta = LOSS_PARAMETERS["huber_delta"]
+        magnitude = np.abs(error)
+        line = delta * (magnitude - 0.5 * delta)
+        value = np.where(magnitude <= delta, 0.5 * error**2, line)
+        return value, np.clip(error, -delta, delta)
+    if loss == "quantile":
+        level = LOSS_PARAMETERS["quantile"]
+        slope = np.where(error < 0, -level, np.where(error > 0, 1 - level, 0))
+        return slope * error, slope
+    assert loss == "poisson"
+    return special.xlogy(y, y) - y * x + error, error
 
 
 def losses(loss, logits, target):
@@ -293,20 +338,20 @@ def losses(loss, logits, target):
     if loss == "softmax":
         correct = np.take_along_axis(logits, target[np.newaxis], axis=0)[0]
         return special.logsumexp(logits, axis=0) - correct
-    if loss == "logistic":
-        return np.sum(np.logaddexp(0, logits) - target * logits, axis=0)
-    if loss == "squared_error":
-        return 0.5 * np.mean((logits - target) ** 2, axis=0)
-    deviance = special.xlogy(target, target) - target * logits + np.exp(logits) - target
-    return np.mean(deviance, axis=0)
+    total = loss_of(loss, logits, target)[0].sum(axis=0)
+    return total / n_shares(loss, logits)
 
 
 def loss_deltas(loss, logits, target):
     """Derivative of `losses` by the logits."""
     if loss == "softmax":
-        target = one_hot(target, len(logits), logits.dtype)
-    share = 1 / len(logits) if loss in _dispatch.REGRESSOR_LOSSES else 1
-    return (output(loss, logits) - target) * share
+        return output(loss, logits) - one_hot(target, len(logits), logits.dtype)
+    return loss_of(loss, logits, target)[1] / n_shares(loss, logits)
+
+
+def n_shares(loss, logits):
+    """How many outputs the loss is a mean over; 1 if it is their sum."""
+    return len(logits) if loss in _dispatch.REGRESSOR_LOSSES else 1
 
 
 def update(optimizer, alpha, inv_weight, parameter, gradient, first, second):

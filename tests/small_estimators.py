@@ -1,12 +1,22 @@
 """Small estimators, and digits for them."""
 
+import inspect
+
 import numpy as np
+import pytest
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPRegressor
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+from sparsenet._kernels._dispatch import FORMATS
 
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+PRECISIONS = tuple(FORMATS)
+
+needs_loss = pytest.mark.skipif(
+    "loss" not in inspect.signature(MLPRegressor).parameters,
+    reason="MLPRegressor has a loss since scikit-learn 1.7",
+)
 
 
 def split_digits():

@@ -15,11 +15,11 @@ from scipy import sparse
 from sklearn.datasets import load_digits
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+from sparsenet._formats import PRECISIONS
 from sparsenet._kernels.train import memory
 from sparsenet._network import Network
 from sparsenet._state import checksum
 
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 X, LABELS = load_digits(return_X_y=True)
 X, LABELS = X[:300] / 16, LABELS[:300]
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)

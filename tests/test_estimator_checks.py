@@ -6,11 +6,12 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+from sparsenet._formats import PRECISIONS
 
 ESTIMATORS = [
     estimator(precision=precision, random_state=0)
     for estimator in (SparseMLPClassifier, SparseMLPRegressor)
-    for precision in ("float32", "bfloat16", "float16", "int8")
+    for precision in PRECISIONS
 ]
 # With some instruction sets, a check of a few float32 numbers may pass by luck;
 # scikit-learn can tell pytest since 1.8 that this is no failure.

@@ -9,10 +9,10 @@ from scipy import sparse
 from sklearn.linear_model import SGDClassifier
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor, TopologyDisplay
+from sparsenet._formats import PRECISIONS
 from sparsenet._input import read_X, read_X_y
 from sparsenet._kernels.train.layouts import round_table, round_weights
 
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
 each_container = pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 pytestmark = pytest.mark.filterwarnings("ignore")

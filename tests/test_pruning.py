@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from small_estimators import share_inputs
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor, from_sklearn, prune
+from sparsenet._formats import PRECISIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
 X, LABELS = load_digits(return_X_y=True)
 X = X / 16

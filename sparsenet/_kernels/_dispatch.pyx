@@ -51,7 +51,6 @@ OUT_ACTIVATIONS = {
     name: sn_losses[i].out_activation.decode() for name, i in LOSSES.items()
 }
 REGRESSOR_LOSSES = [name for name, i in LOSSES.items() if sn_losses[i].is_of_regressor]
-CLASSIFIER_LOSSES = [name for name in LOSSES if name not in REGRESSOR_LOSSES]
 CODE_LOSSES = [name for name, i in LOSSES.items() if sn_losses[i].is_of_codes]
 KEEP_DERIVATIVE = [
     name for name, i in ACTIVATIONS.items() if sn_activations[i].keeps_derivative

@@ -26,15 +26,18 @@ typedef struct {
     int is_signed; /* may be negative: int8 stores it with an offset */
     int keeps_derivative;
 } sn_activation;
-#define SN_ACTIVATIONS_BY_OUTPUT(X)       \
-    X(IDENTITY, identity, .is_signed = 1) \
-    X(LOGISTIC, logistic, .is_signed = 0) \
-    X(TANH, tanh, .is_signed = 1)         \
-    X(RELU, relu, .is_signed = 0)         \
-    X(LEAKY_RELU, leaky_relu, .is_signed = 1)
+#define SN_ACTIVATIONS_BY_OUTPUT(X)           \
+    X(IDENTITY, identity, .is_signed = 1)     \
+    X(LOGISTIC, logistic, .is_signed = 0)     \
+    X(TANH, tanh, .is_signed = 1)             \
+    X(RELU, relu, .is_signed = 0)             \
+    X(LEAKY_RELU, leaky_relu, .is_signed = 1) \
+    X(ELU, elu, .is_signed = 1)               \
+    X(SELU, selu, .is_signed = 1)
 #define SN_ACTIVATIONS_BY_INPUT(X)                       \
     X(SILU, silu, .is_signed = 1, .keeps_derivative = 1) \
-    X(GELU, gelu, .is_signed = 1, .keeps_derivative = 1)
+    X(GELU, gelu, .is_signed = 1, .keeps_derivative = 1) \
+    X(MISH, mish, .is_signed = 1, .keeps_derivative = 1)
 #define SN_ACTIVATIONS(X) SN_ACTIVATIONS_BY_OUTPUT(X) SN_ACTIVATIONS_BY_INPUT(X)
 
 /* Losses, with the activation of the output layer that belongs to each: output_<name>, loss_<name> and delta_<name> in
@@ -47,10 +50,13 @@ typedef struct {
     int is_of_regressor;
     const char *parameter; /* the regressor's that shapes the loss; NULL: there is none */
 } sn_loss;
-#define SN_LOSSES_OF_NUMBERS(X)                                                                       \
-    X(LOGISTIC, logistic, .out_activation = "logistic")                                               \
-    X(SQUARED_ERROR, squared_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1) \
-    X(POISSON, poisson, .out_activation = "exp", .is_mean = 1, .is_of_regressor = 1)
+#define SN_LOSSES_OF_NUMBERS(X)                                                                                   \
+    X(LOGISTIC, logistic, .out_activation = "logistic")                                                           \
+    X(SQUARED_ERROR, squared_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1)             \
+    X(POISSON, poisson, .out_activation = "exp", .is_mean = 1, .is_of_regressor = 1)                              \
+    X(ABSOLUTE_ERROR, absolute_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1)           \
+    X(HUBER, huber, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1, .parameter = "huber_delta") \
+    X(QUANTILE, quantile, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1, .parameter = "quantile")
 #define SN_LOSSES(X) X(SOFTMAX, softmax, .out_activation = "softmax", .is_of_codes = 1) SN_LOSSES_OF_NUMBERS(X)
 
 /* Solvers: elementwise/optimizer.h. */

@@ -22,6 +22,16 @@ INLINE vf chain_relu(vf delta, vf a) { return select_float(a > 0.0f, delta, spla
 INLINE vf apply_leaky_relu(vf z) { return select_float(z < 0.0f, 0.01f * z, z); }
 INLINE vf chain_leaky_relu(vf delta, vf a) { return select_float(a > 0.0f, delta, 0.01f * delta); }
 
+/* Clevert et al. 2016, "Fast and accurate deep network learning by exponential linear units (ELUs)". */
+INLINE vf apply_elu(vf z) { return select_float(z > 0.0f, z, vexpm1(z)); }
+INLINE vf chain_elu(vf delta, vf a) { return delta * select_float(a > 0.0f, splat(1.0f), a + 1.0f); }
+
+/* Klambauer et al. 2017, "Self-normalizing neural networks": elu of another slope, and limit, on either side. */
+#define SELU_SLOPE 1.05070098f
+#define SELU_LIMIT 1.75809934f
+INLINE vf apply_selu(vf z) { return select_float(z > 0.0f, SELU_SLOPE * z, SELU_LIMIT * vexpm1(z)); }
+INLINE vf chain_selu(vf delta, vf a) { return delta * select_float(a > 0.0f, splat(SELU_SLOPE), a + SELU_LIMIT); }
+
 /* Ramachandran, Zoph & Le 2017, "Searching for activation functions"; Elfwing et al. 2018. */
 INLINE vf apply_silu(vf z) { return z * vlogistic(z); }
 INLINE vf derivative_silu(vf z)
@@ -49,6 +59,21 @@ INLINE vf derivative_gelu(vf z)
 {
     const vf density = normal_density(z);
     return fma_(z, density, normal_cdf(z, density));
+}
+
+/* z tanh(log(1 + e)) with e = exp(z) (Misra 2019, "Mish: a self regularized non-monotonic activation function"). The
+ * hyperbolic tangent is n / (n + 2) with n = e^2 + 2e, and its derivative by z is 4 e (1 + e) / (n + 2)^2: nothing
+ * cancels. From 20 on it is 1 in float32, and e^4 is far from overflow. */
+INLINE vf mish_bounded(vf z) { return select_float(z > 20.0f, splat(20.0f), z); }
+INLINE vf apply_mish(vf z)
+{
+    const vf e = vexp(mish_bounded(z)), n = e * (e + 2.0f);
+    return z * (n / (n + 2.0f));
+}
+INLINE vf derivative_mish(vf z)
+{
+    const vf x = mish_bounded(z), e = vexp(x), n = e * (e + 2.0f), inverse = 1.0f / (n + 2.0f);
+    return inverse * (n + 4.0f * x * e * (1.0f + e) * inverse);
 }
 
 INLINE vf apply_activation(const int activation, vf z)

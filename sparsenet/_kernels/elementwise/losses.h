@@ -27,6 +27,30 @@ INLINE vf loss_poisson(vf x, vf y, vf p, vf a)
 }
 INLINE vf delta_poisson(vf x, vf y, vf p, vf a) { return (void)x, (void)a, p - y; }
 
+/* Of the subgradients of equal numbers, 0. A true comparison is the integer -1. */
+INLINE vf output_absolute_error(vf x) { return x; }
+INLINE vf loss_absolute_error(vf x, vf y, vf p, vf a) { return (void)p, (void)a, vabs(x - y); }
+INLINE vf delta_absolute_error(vf x, vf y, vf p, vf a) { return (void)p, (void)a, to_float((x < y) - (x > y)); }
+
+/* Half the squared error, from errors of `a` on a line with the slope that it has there. */
+INLINE vf output_huber(vf x) { return x; }
+INLINE vf loss_huber(vf x, vf y, vf p, vf a)
+{
+    (void)p;
+    const vf error = vabs(x - y), squared = vmin(error, a);
+    return squared * (error - 0.5f * squared);
+}
+INLINE vf delta_huber(vf x, vf y, vf p, vf a) { return (void)p, vmax(vmin(x - y, a), -a); }
+
+/* The pinball loss of the level `a`. Of the subgradients of equal numbers, 0. */
+INLINE vf output_quantile(vf x) { return x; }
+INLINE vf loss_quantile(vf x, vf y, vf p, vf a) { return (void)p, vmax(a * (y - x), (1.0f - a) * (x - y)); }
+INLINE vf delta_quantile(vf x, vf y, vf p, vf a)
+{
+    (void)p;
+    return select_float(x < y, -a, select_float(x > y, 1.0f - a, splat(0.0f)));
+}
+
 /* Softmax of one vector of lanes; returns log(sum(exp(logits))). */
 INLINE vf softmax_lanes(float *z, int64_t n_outputs)
 {
