@@ -68,6 +68,8 @@ PARAMETERS = {
     - 'squared_error': half the squared error.
     - 'poisson': half the Poisson deviance. Predictions are the exponential of the last
       layer, and targets must be >= 0.
+    - 'absolute_error': the magnitude of the error, which the median minimizes. Errors
+      of 0 have a gradient of 0.
 
     `score`, by which early stopping goes, is R^2 with each of them.
     """,

@@ -307,6 +307,8 @@ def loss_of(loss, x, y):
         return np.logaddexp(0, x) - y * x, error
     if loss == "squared_error":
         return 0.5 * error**2, error
+    if loss == "absolute_error":
+        return np.abs(error), np.sign(error)
     assert loss == "poisson"
     return special.xlogy(y, y) - y * x + error, error
 

@@ -25,6 +25,7 @@ def half(metric):
 METRICS = {
     "squared_error": (half(metrics.mean_squared_error), 2.8),
     "poisson": (half(metrics.mean_poisson_deviance), 2.8),
+    "absolute_error": (metrics.mean_absolute_error, 1),
 }
 
 

@@ -27,6 +27,11 @@ INLINE vf loss_poisson(vf x, vf y, vf p, vf a)
 }
 INLINE vf delta_poisson(vf x, vf y, vf p, vf a) { return (void)x, (void)a, p - y; }
 
+/* Of the subgradients of equal numbers, 0. A true comparison is the integer -1. */
+INLINE vf output_absolute_error(vf x) { return x; }
+INLINE vf loss_absolute_error(vf x, vf y, vf p, vf a) { return (void)p, (void)a, vabs(x - y); }
+INLINE vf delta_absolute_error(vf x, vf y, vf p, vf a) { return (void)p, (void)a, to_float((x < y) - (x > y)); }
+
 /* Softmax of one vector of lanes; returns log(sum(exp(logits))). */
 INLINE vf softmax_lanes(float *z, int64_t n_outputs)
 {
