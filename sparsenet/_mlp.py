@@ -311,6 +311,7 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         initial_density=1.0,
         precision="float32",
         n_threads=None,
+        huber_delta=1.0,
     ):
         super().__init__(
             hidden_layer_sizes,
@@ -348,6 +349,7 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
             n_threads=n_threads,
         )
         self.loss = loss
+        self.huber_delta = huber_delta
 
     def partial_fit(self, X, y, sample_weight=None):
         """Update the model with one epoch over the given data.

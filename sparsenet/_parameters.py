@@ -19,6 +19,7 @@ from sparsenet._constraints import (
     each,
     either,
     fraction,
+    in_float32,
     instance,
     integer,
     is_number,
@@ -70,6 +71,8 @@ PARAMETERS = {
       layer, and targets must be >= 0.
     - 'absolute_error': the magnitude of the error, which the median minimizes. Errors
       of 0 have a gradient of 0.
+    - 'huber': half the squared error up to `huber_delta`, and beyond, for outliers,
+      ``huber_delta * (magnitude of the error - huber_delta / 2)``.
 
     `score`, by which early stopping goes, is R^2 with each of them.
     """,
@@ -421,6 +424,16 @@ PARAMETERS = {
         """
     Number of OpenMP threads, at most 1024. None follows ``OMP_NUM_THREADS``,
     threadpoolctl and the number of cores. Results do not depend on it.
+    """,
+    ),
+    "huber_delta": Parameter(
+        1.0,
+        in_float32(number(0, bounds="(]")),
+        "float",
+        """
+    Largest error whose square is what counts, > 0. Used only with ``loss='huber'``
+    (Huber, P. J. (1964). "Robust estimation of a location parameter."
+    https://doi.org/10.1214/aoms/1177703732).
     """,
     ),
 }

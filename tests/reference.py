@@ -291,7 +291,7 @@ def one_hot(codes, n_outputs, dtype):
 
 
 #: A value of each parameter of a loss.
-LOSS_PARAMETERS = {}
+LOSS_PARAMETERS = {"huber_delta": 0.75}
 
 
 def loss_parameter(loss):
@@ -309,6 +309,12 @@ def loss_of(loss, x, y):
         return 0.5 * error**2, error
     if loss == "absolute_error":
         return np.abs(error), np.sign(error)
+    if loss == "huber":
+        delta = LOSS_PARAMETERS["huber_delta"]
+        magnitude = np.abs(error)
+        line = delta * (magnitude - 0.5 * delta)
+        value = np.where(magnitude <= delta, 0.5 * error**2, line)
+        return value, np.clip(error, -delta, delta)
     assert loss == "poisson"
     return special.xlogy(y, y) - y * x + error, error
 

@@ -1,23 +1,37 @@
 """The losses of the regressor."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import reference
+from problems import random_network
+from saved_networks import assert_refused
 from sklearn import metrics
+from sklearn.base import clone
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 from small_estimators import PRECISIONS, X, needs_loss
 
-from sparsenet import SparseMLPRegressor
+from sparsenet import SparseMLPRegressor, prune
 from sparsenet._kernels._dispatch import LOSS_PARAMETERS, REGRESSOR_LOSSES
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 each_loss = pytest.mark.parametrize("loss", REGRESSOR_LOSSES)
+each_loss_with_a_parameter = pytest.mark.parametrize("loss", LOSS_PARAMETERS)
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
 
 
 def half(metric):
     return lambda *y, **options: metric(*y, **options) / 2
+
+
+def huber(y, predicted, sample_weight):
+    delta, error = reference.LOSS_PARAMETERS["huber_delta"], np.abs(y - predicted)
+    linear = delta * (error - 0.5 * delta)
+    losses = np.where(error <= delta, 0.5 * error**2, linear)
+    return np.average(losses, weights=sample_weight)
 
 
 #: Each loss in other words, and what minimizes it where y is 0 with weight 45, 1 with
@@ -26,6 +40,7 @@ METRICS = {
     "squared_error": (half(metrics.mean_squared_error), 2.8),
     "poisson": (half(metrics.mean_poisson_deviance), 2.8),
     "absolute_error": (metrics.mean_absolute_error, 1),
+    "huber": (huber, 0.65),
 }
 
 
@@ -111,3 +126,74 @@ def test_several_outputs_are_learned_together():
     assert model.predict(X).shape == y.shape
     assert model.n_outputs_ == 3
     assert model.score(X, y) > 0.9
+
+
+# --- the parameter of a loss -------------------------------------------------------
+
+
+@each_loss_with_a_parameter
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_going_on_refuses_another_parameter(loss, method):
+    inputs, y, _ = random_problem(50)
+    model = regressor(loss, warm_start=True, max_iter=2).fit(inputs, y)
+    name, value = next(iter(parameter_of(loss).items()))
+    before = model.predict(inputs)
+    message = rf"^SparseMLPRegressor: {name}=0.5; allowed: {value}, since warm_start"
+    with pytest.raises(ValueError, match=message):
+        getattr(model.set_params(**{name: 0.5}), method)(inputs, y)
+    with pytest.raises(ValueError, match=rf"^prune: {name}=0.5; allowed: {value}, as"):
+        prune(model, 0.5)
+    np.testing.assert_array_equal(model.predict(inputs), before)
+    getattr(model.set_params(**{name: value}), method)(inputs, y)
+    assert len(model.loss_curve_) == 4 if method == "fit" else 3
+
+
+@each_loss_with_a_parameter
+def test_a_parameter_of_another_loss_has_no_effect(loss):
+    inputs, y, _ = random_problem(50)
+    name = LOSS_PARAMETERS[loss]
+    model = regressor("absolute_error", max_iter=2).fit(inputs, y)
+    other = regressor("absolute_error", max_iter=2, **{name: 0.7}).fit(inputs, y)
+    assert other.loss_curve_ == model.loss_curve_
+    other.set_params(**{name: 0.2}).partial_fit(inputs, y)
+
+
+@each_loss_with_a_parameter
+def test_the_parameter_changes_what_is_learned(loss):
+    inputs, y, _ = random_problem(50)
+    name = LOSS_PARAMETERS[loss]
+    curves = [
+        regressor(loss, max_iter=2, **{name: value}).fit(inputs, y).loss_curve_
+        for value in (0.2, 0.7)
+    ]
+    assert curves[0] != curves[1]
+
+
+@each_loss_with_a_parameter
+@each_precision
+def test_clones_and_pickles_keep_the_parameter(loss, precision):
+    inputs, y, _ = random_problem(50)
+    name, value = next(iter(parameter_of(loss).items()))
+    model = regressor(loss, precision=precision, max_iter=2)
+    assert model.get_params()[name] == clone(model).get_params()[name] == value
+    model.fit(inputs, y).set_pickle(training_state=True)
+    copies = pickle.loads(pickle.dumps(model)), copy.deepcopy(model)
+    model.partial_fit(inputs, y)
+    for other in copies:
+        other.partial_fit(inputs, y)
+        assert other.loss_curve_ == model.loss_curve_
+        np.testing.assert_array_equal(other.predict(inputs), model.predict(inputs))
+
+
+@each_loss_with_a_parameter
+@pytest.mark.parametrize("value", [None, np.nan, 1, "1.0"])
+def test_a_pickle_with_another_kind_of_parameter_is_damaged(loss, value):
+    network = random_network(loss=loss)
+    assert_refused(
+        network,
+        lambda state, _: state.update(loss_parameter=value),
+        f"parameter of the loss {value!r}",
+    )
+    assert_refused(
+        network, lambda state, _: state.pop("loss_parameter"), "parameter of the loss"
+    )

@@ -32,6 +32,16 @@ INLINE vf output_absolute_error(vf x) { return x; }
 INLINE vf loss_absolute_error(vf x, vf y, vf p, vf a) { return (void)p, (void)a, vabs(x - y); }
 INLINE vf delta_absolute_error(vf x, vf y, vf p, vf a) { return (void)p, (void)a, to_float((x < y) - (x > y)); }
 
+/* Half the squared error, from errors of `a` on a line with the slope that it has there. */
+INLINE vf output_huber(vf x) { return x; }
+INLINE vf loss_huber(vf x, vf y, vf p, vf a)
+{
+    (void)p;
+    const vf error = vabs(x - y), squared = vmin(error, a);
+    return squared * (error - 0.5f * squared);
+}
+INLINE vf delta_huber(vf x, vf y, vf p, vf a) { return (void)p, vmax(vmin(x - y, a), -a); }
+
 /* Softmax of one vector of lanes; returns log(sum(exp(logits))). */
 INLINE vf softmax_lanes(float *z, int64_t n_outputs)
 {
