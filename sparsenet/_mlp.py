@@ -312,6 +312,7 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         precision="float32",
         n_threads=None,
         huber_delta=1.0,
+        quantile=0.5,
     ):
         super().__init__(
             hidden_layer_sizes,
@@ -350,6 +351,7 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         )
         self.loss = loss
         self.huber_delta = huber_delta
+        self.quantile = quantile
 
     def partial_fit(self, X, y, sample_weight=None):
         """Update the model with one epoch over the given data.

@@ -73,6 +73,8 @@ PARAMETERS = {
       of 0 have a gradient of 0.
     - 'huber': half the squared error up to `huber_delta`, and beyond, for outliers,
       ``huber_delta * (magnitude of the error - huber_delta / 2)``.
+    - 'quantile': the pinball loss, as `sklearn.metrics.mean_pinball_loss`, which the
+      quantile of the level `quantile` minimizes. Errors of 0 have a gradient of 0.
 
     `score`, by which early stopping goes, is R^2 with each of them.
     """,
@@ -434,6 +436,16 @@ PARAMETERS = {
     Largest error whose square is what counts, > 0. Used only with ``loss='huber'``
     (Huber, P. J. (1964). "Robust estimation of a location parameter."
     https://doi.org/10.1214/aoms/1177703732).
+    """,
+    ),
+    "quantile": Parameter(
+        0.5,
+        in_float32(number(0, 1, bounds="()")),
+        "float",
+        """
+    Share of the targets that predictions should exceed, in (0, 1). Used only with
+    ``loss='quantile'`` (Koenker, R., & Bassett, G. (1978). "Regression quantiles."
+    https://doi.org/10.2307/1913643).
     """,
     ),
 }

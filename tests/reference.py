@@ -291,7 +291,7 @@ def one_hot(codes, n_outputs, dtype):
 
 
 #: A value of each parameter of a loss.
-LOSS_PARAMETERS = {"huber_delta": 0.75}
+LOSS_PARAMETERS = {"huber_delta": 0.75, "quantile": 0.3125}
 
 
 def loss_parameter(loss):
@@ -315,6 +315,10 @@ def loss_of(loss, x, y):
         line = delta * (magnitude - 0.5 * delta)
         value = np.where(magnitude <= delta, 0.5 * error**2, line)
         return value, np.clip(error, -delta, delta)
+    if loss == "quantile":
+        level = LOSS_PARAMETERS["quantile"]
+        slope = np.where(error < 0, -level, np.where(error > 0, 1 - level, 0))
+        return slope * error, slope
     assert loss == "poisson"
     return special.xlogy(y, y) - y * x + error, error
 

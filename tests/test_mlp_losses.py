@@ -34,6 +34,13 @@ def huber(y, predicted, sample_weight):
     return np.average(losses, weights=sample_weight)
 
 
+def pinball(y, predicted, sample_weight):
+    alpha = reference.LOSS_PARAMETERS["quantile"]
+    return metrics.mean_pinball_loss(
+        y, predicted, sample_weight=sample_weight, alpha=alpha
+    )
+
+
 #: Each loss in other words, and what minimizes it where y is 0 with weight 45, 1 with
 #: weight 30 and 10 with weight 25.
 METRICS = {
@@ -41,6 +48,7 @@ METRICS = {
     "poisson": (half(metrics.mean_poisson_deviance), 2.8),
     "absolute_error": (metrics.mean_absolute_error, 1),
     "huber": (huber, 0.65),
+    "quantile": (pinball, 0),
 }
 
 
@@ -126,6 +134,21 @@ def test_several_outputs_are_learned_together():
     assert model.predict(X).shape == y.shape
     assert model.n_outputs_ == 3
     assert model.score(X, y) > 0.9
+
+
+@each_precision
+@pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
+def test_a_share_of_the_targets_is_below_their_quantile(precision, level):
+    inputs, y, _ = random_problem(2000)
+    model = regressor("quantile", quantile=level, precision=precision, max_iter=60)
+    model.fit(inputs, y)
+    # Large steps shift all predictions a little, and the last one counts.
+    model.set_params(warm_start=True, learning_rate_init=3e-4, max_iter=20)
+    predicted = model.fit(inputs, y).predict(inputs)
+    assert np.mean(y < predicted) == pytest.approx(level, abs=0.03)
+    # Also where targets spread less, and where they spread more.
+    for part in np.array_split(np.argsort(inputs[:, 0]), 2):
+        assert np.mean((y < predicted)[part]) == pytest.approx(level, abs=0.06)
 
 
 # --- the parameter of a loss -------------------------------------------------------

@@ -75,6 +75,7 @@ ALLOWED = {
     "initial_density": [1e-9, 0.5, 1],
     "precision": [*FORMATS],
     "n_threads": [None, 1, 1024],
+    "quantile": [1e-30, 0.5, np.float32(0.9), Fraction(1, 3)],
     "huber_delta": [1e-30, 1, np.float32(0.5), Fraction(1, 3), 1e38],
 }
 REFUSED = {
@@ -142,6 +143,7 @@ REFUSED = {
     "initial_density": [0, 1.1, math.nan, "auto", [1.0, 1.0], None],
     "precision": ["float64", "fp16", np.float32, None],
     "n_threads": [0, -1, 1025, 2.0, True],
+    "quantile": [0, 1, -0.1, 1.5, 1 - 1e-9, math.nan, [0.1, 0.9], "median", None],
     "huber_delta": [0, -1.0, 1e-50, 1e39, math.nan, math.inf, True, "1", None],
 }
 

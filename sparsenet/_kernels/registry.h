@@ -47,12 +47,13 @@ typedef struct {
     int is_of_regressor;
     const char *parameter; /* the regressor's that shapes the loss; NULL: there is none */
 } sn_loss;
-#define SN_LOSSES_OF_NUMBERS(X)                                                                         \
-    X(LOGISTIC, logistic, .out_activation = "logistic")                                                 \
-    X(SQUARED_ERROR, squared_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1)   \
-    X(POISSON, poisson, .out_activation = "exp", .is_mean = 1, .is_of_regressor = 1)                    \
-    X(ABSOLUTE_ERROR, absolute_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1) \
-    X(HUBER, huber, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1, .parameter = "huber_delta")
+#define SN_LOSSES_OF_NUMBERS(X)                                                                                   \
+    X(LOGISTIC, logistic, .out_activation = "logistic")                                                           \
+    X(SQUARED_ERROR, squared_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1)             \
+    X(POISSON, poisson, .out_activation = "exp", .is_mean = 1, .is_of_regressor = 1)                              \
+    X(ABSOLUTE_ERROR, absolute_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1)           \
+    X(HUBER, huber, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1, .parameter = "huber_delta") \
+    X(QUANTILE, quantile, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1, .parameter = "quantile")
 #define SN_LOSSES(X) X(SOFTMAX, softmax, .out_activation = "softmax", .is_of_codes = 1) SN_LOSSES_OF_NUMBERS(X)
 
 /* Solvers: elementwise/optimizer.h. */

@@ -42,6 +42,15 @@ INLINE vf loss_huber(vf x, vf y, vf p, vf a)
 }
 INLINE vf delta_huber(vf x, vf y, vf p, vf a) { return (void)p, vmax(vmin(x - y, a), -a); }
 
+/* The pinball loss of the level `a`. Of the subgradients of equal numbers, 0. */
+INLINE vf output_quantile(vf x) { return x; }
+INLINE vf loss_quantile(vf x, vf y, vf p, vf a) { return (void)p, vmax(a * (y - x), (1.0f - a) * (x - y)); }
+INLINE vf delta_quantile(vf x, vf y, vf p, vf a)
+{
+    (void)p;
+    return select_float(x < y, -a, select_float(x > y, 1.0f - a, splat(0.0f)));
+}
+
 /* Softmax of one vector of lanes; returns log(sum(exp(logits))). */
 INLINE vf softmax_lanes(float *z, int64_t n_outputs)
 {
