@@ -1,23 +1,38 @@
 /* Elementary functions on vectors. exp and log follow the Cephes library (S. Moshier): polynomials of degree 5 and 8,
  * errors below 2 ulp. */
 
-INLINE vf vexp(vf x)
+/* exp(x) = (1 + r + r^2 p) scale: returns p. */
+INLINE vf exp_parts(vf x, vf *r, vf *scale)
 {
     /* Below -87.3 the result is denormal, above 88.3 it would not fit the exponent trick: saturate. NaN passes. */
     x = select_float(x > 88.3f, splat(88.3f), x);
     x = select_float(x < -87.3f, splat(-87.3f), x);
     const vi n = round_to_int(x * 1.44269504088896341f);
     const vf k = to_float(n);
-    vf r = fma_(k, splat(-0.693359375f), x);
-    r = fma_(k, splat(2.12194440e-4f), r);
+    *r = fma_(k, splat(-0.693359375f), x);
+    *r = fma_(k, splat(2.12194440e-4f), *r);
+    *scale = (vf)((n + 127) << 23);
     vf p = splat(1.9875691500e-4f);
-    p = fma_(p, r, splat(1.3981999507e-3f));
-    p = fma_(p, r, splat(8.3334519073e-3f));
-    p = fma_(p, r, splat(4.1665795894e-2f));
-    p = fma_(p, r, splat(1.6666665459e-1f));
-    p = fma_(p, r, splat(5.0000001201e-1f));
-    p = fma_(p, r * r, r + 1.0f);
-    return p * (vf)((n + 127) << 23);
+    p = fma_(p, *r, splat(1.3981999507e-3f));
+    p = fma_(p, *r, splat(8.3334519073e-3f));
+    p = fma_(p, *r, splat(4.1665795894e-2f));
+    p = fma_(p, *r, splat(1.6666665459e-1f));
+    return fma_(p, *r, splat(5.0000001201e-1f));
+}
+
+INLINE vf vexp(vf x)
+{
+    vf r, scale;
+    const vf p = exp_parts(x, &r, &scale);
+    return fma_(p, r * r, r + 1.0f) * scale;
+}
+
+/* exp(x) - 1, also accurate near zero, where the difference cancels. */
+INLINE vf vexpm1(vf x)
+{
+    vf r, scale;
+    const vf p = exp_parts(x, &r, &scale);
+    return fma_(fma_(p, r * r, r), scale, scale - 1.0f);
 }
 
 INLINE vf vlog(vf x) /* x >= 1, as the losses need it */
