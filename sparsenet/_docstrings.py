@@ -99,7 +99,11 @@ is handled, gives up the whole call.""",
        Networks 107, 3-11. https://arxiv.org/abs/1702.03118
 
 .. [7] Hendrycks, D., & Gimpel, K. (2016). "Gaussian error linear units (GELUs)."
-       https://arxiv.org/abs/1606.08415""",
+       https://arxiv.org/abs/1606.08415
+
+.. [8] Clevert, D.-A., Unterthiner, T., & Hochreiter, S. (2016). "Fast and accurate
+       deep network learning by exponential linear units (ELUs)." ICLR.
+       https://arxiv.org/abs/1511.07289""",
 }
 
 

@@ -258,6 +258,9 @@ def activation_of(activation, z):
         return np.maximum(z, 0), one * (z > 0)
     if activation == "leaky_relu":
         return np.where(z < 0, slope * z, z), np.where(z > 0, one, slope * one)
+    if activation == "elu":
+        negative = np.expm1(np.minimum(z, 0))
+        return np.where(z > 0, z, negative), np.where(z > 0, one, negative + 1)
     if activation == "silu":
         s = special.expit(z)
         return z * s, s * (1 + z * (1 - s))

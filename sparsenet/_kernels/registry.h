@@ -26,12 +26,13 @@ typedef struct {
     int is_signed; /* may be negative: int8 stores it with an offset */
     int keeps_derivative;
 } sn_activation;
-#define SN_ACTIVATIONS_BY_OUTPUT(X)       \
-    X(IDENTITY, identity, .is_signed = 1) \
-    X(LOGISTIC, logistic, .is_signed = 0) \
-    X(TANH, tanh, .is_signed = 1)         \
-    X(RELU, relu, .is_signed = 0)         \
-    X(LEAKY_RELU, leaky_relu, .is_signed = 1)
+#define SN_ACTIVATIONS_BY_OUTPUT(X)           \
+    X(IDENTITY, identity, .is_signed = 1)     \
+    X(LOGISTIC, logistic, .is_signed = 0)     \
+    X(TANH, tanh, .is_signed = 1)             \
+    X(RELU, relu, .is_signed = 0)             \
+    X(LEAKY_RELU, leaky_relu, .is_signed = 1) \
+    X(ELU, elu, .is_signed = 1)
 #define SN_ACTIVATIONS_BY_INPUT(X)                       \
     X(SILU, silu, .is_signed = 1, .keeps_derivative = 1) \
     X(GELU, gelu, .is_signed = 1, .keeps_derivative = 1)

@@ -22,6 +22,10 @@ INLINE vf chain_relu(vf delta, vf a) { return select_float(a > 0.0f, delta, spla
 INLINE vf apply_leaky_relu(vf z) { return select_float(z < 0.0f, 0.01f * z, z); }
 INLINE vf chain_leaky_relu(vf delta, vf a) { return select_float(a > 0.0f, delta, 0.01f * delta); }
 
+/* Clevert et al. 2016, "Fast and accurate deep network learning by exponential linear units (ELUs)". */
+INLINE vf apply_elu(vf z) { return select_float(z > 0.0f, z, vexpm1(z)); }
+INLINE vf chain_elu(vf delta, vf a) { return delta * select_float(a > 0.0f, splat(1.0f), a + 1.0f); }
+
 /* Ramachandran, Zoph & Le 2017, "Searching for activation functions"; Elfwing et al. 2018. */
 INLINE vf apply_silu(vf z) { return z * vlogistic(z); }
 INLINE vf derivative_silu(vf z)
