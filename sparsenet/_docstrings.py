@@ -103,7 +103,10 @@ is handled, gives up the whole call.""",
 
 .. [8] Clevert, D.-A., Unterthiner, T., & Hochreiter, S. (2016). "Fast and accurate
        deep network learning by exponential linear units (ELUs)." ICLR.
-       https://arxiv.org/abs/1511.07289""",
+       https://arxiv.org/abs/1511.07289
+
+.. [9] Klambauer, G., Unterthiner, T., Mayr, A., & Hochreiter, S. (2017).
+       "Self-normalizing neural networks." NeurIPS. https://arxiv.org/abs/1706.02515""",
 }
 
 

@@ -98,6 +98,8 @@ PARAMETERS = {
     - 'identity', 'logistic', 'tanh' and 'relu' are those of scikit-learn.
     - 'leaky_relu' has a slope of 0.01 for negative values.
     - 'elu' is ``exp(z) - 1`` for negative values [8]_.
+    - 'selu' is ``1.0507 * z`` for positive and ``1.7581 * (exp(z) - 1)`` for negative
+      values [9]_.
     - 'silu' is ``z / (1 + exp(-z))`` [6]_.
     - 'gelu' is z times the normal distribution function of z [7]_.
 

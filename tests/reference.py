@@ -261,6 +261,10 @@ def activation_of(activation, z):
     if activation == "elu":
         negative = np.expm1(np.minimum(z, 0))
         return np.where(z > 0, z, negative), np.where(z > 0, one, negative + 1)
+    if activation == "selu":
+        slope, limit = 1.0507009873554805, 1.7580993408473766
+        a = np.where(z > 0, slope * z, limit * np.expm1(np.minimum(z, 0)))
+        return a, np.where(z > 0, slope * one, a + limit)
     if activation == "silu":
         s = special.expit(z)
         return z * s, s * (1 + z * (1 - s))

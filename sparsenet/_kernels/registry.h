@@ -32,7 +32,8 @@ typedef struct {
     X(TANH, tanh, .is_signed = 1)             \
     X(RELU, relu, .is_signed = 0)             \
     X(LEAKY_RELU, leaky_relu, .is_signed = 1) \
-    X(ELU, elu, .is_signed = 1)
+    X(ELU, elu, .is_signed = 1)               \
+    X(SELU, selu, .is_signed = 1)
 #define SN_ACTIVATIONS_BY_INPUT(X)                       \
     X(SILU, silu, .is_signed = 1, .keeps_derivative = 1) \
     X(GELU, gelu, .is_signed = 1, .keeps_derivative = 1)

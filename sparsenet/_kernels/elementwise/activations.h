@@ -26,6 +26,12 @@ INLINE vf chain_leaky_relu(vf delta, vf a) { return select_float(a > 0.0f, delta
 INLINE vf apply_elu(vf z) { return select_float(z > 0.0f, z, vexpm1(z)); }
 INLINE vf chain_elu(vf delta, vf a) { return delta * select_float(a > 0.0f, splat(1.0f), a + 1.0f); }
 
+/* Klambauer et al. 2017, "Self-normalizing neural networks": elu of another slope, and limit, on either side. */
+#define SELU_SLOPE 1.05070098f
+#define SELU_LIMIT 1.75809934f
+INLINE vf apply_selu(vf z) { return select_float(z > 0.0f, SELU_SLOPE * z, SELU_LIMIT * vexpm1(z)); }
+INLINE vf chain_selu(vf delta, vf a) { return delta * select_float(a > 0.0f, splat(SELU_SLOPE), a + SELU_LIMIT); }
+
 /* Ramachandran, Zoph & Le 2017, "Searching for activation functions"; Elfwing et al. 2018. */
 INLINE vf apply_silu(vf z) { return z * vlogistic(z); }
 INLINE vf derivative_silu(vf z)
