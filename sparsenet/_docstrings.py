@@ -106,7 +106,10 @@ is handled, gives up the whole call.""",
        https://arxiv.org/abs/1511.07289
 
 .. [9] Klambauer, G., Unterthiner, T., Mayr, A., & Hochreiter, S. (2017).
-       "Self-normalizing neural networks." NeurIPS. https://arxiv.org/abs/1706.02515""",
+       "Self-normalizing neural networks." NeurIPS. https://arxiv.org/abs/1706.02515
+
+.. [10] Misra, D. (2019). "Mish: A self regularized non-monotonic activation function."
+        https://arxiv.org/abs/1908.08681""",
 }
 
 

@@ -102,9 +102,10 @@ PARAMETERS = {
       values [9]_.
     - 'silu' is ``z / (1 + exp(-z))`` [6]_.
     - 'gelu' is z times the normal distribution function of z [7]_.
+    - 'mish' is ``z * tanh(log(1 + exp(z)))`` [10]_.
 
-    The derivatives of 'silu' and 'gelu' take 4 bytes for each unit and sample of a
-    mini-batch.
+    The derivatives of 'silu', 'gelu' and 'mish' take 4 bytes for each unit and sample
+    of a mini-batch.
     """,
     ),
     "solver": Parameter(

@@ -271,6 +271,9 @@ def activation_of(activation, z):
     if activation == "gelu":
         cdf, density = special.ndtr(z), np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
         return z * cdf, cdf + z * density
+    if activation == "mish":
+        t, s = np.tanh(np.logaddexp(0, z)), special.expit(z)
+        return z * t, t + z * s * (1 - t * t)
     assert activation == "identity"
     return z, one
 

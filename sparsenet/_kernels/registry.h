@@ -36,7 +36,8 @@ typedef struct {
     X(SELU, selu, .is_signed = 1)
 #define SN_ACTIVATIONS_BY_INPUT(X)                       \
     X(SILU, silu, .is_signed = 1, .keeps_derivative = 1) \
-    X(GELU, gelu, .is_signed = 1, .keeps_derivative = 1)
+    X(GELU, gelu, .is_signed = 1, .keeps_derivative = 1) \
+    X(MISH, mish, .is_signed = 1, .keeps_derivative = 1)
 #define SN_ACTIVATIONS(X) SN_ACTIVATIONS_BY_OUTPUT(X) SN_ACTIVATIONS_BY_INPUT(X)
 
 /* Losses, with the activation of the output layer that belongs to each: output_<name>, loss_<name> and delta_<name> in

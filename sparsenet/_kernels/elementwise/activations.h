@@ -61,6 +61,21 @@ INLINE vf derivative_gelu(vf z)
     return fma_(z, density, normal_cdf(z, density));
 }
 
+/* z tanh(log(1 + e)) with e = exp(z) (Misra 2019, "Mish: a self regularized non-monotonic activation function"). The
+ * hyperbolic tangent is n / (n + 2) with n = e^2 + 2e, and its derivative by z is 4 e (1 + e) / (n + 2)^2: nothing
+ * cancels. From 20 on it is 1 in float32, and e^4 is far from overflow. */
+INLINE vf mish_bounded(vf z) { return select_float(z > 20.0f, splat(20.0f), z); }
+INLINE vf apply_mish(vf z)
+{
+    const vf e = vexp(mish_bounded(z)), n = e * (e + 2.0f);
+    return z * (n / (n + 2.0f));
+}
+INLINE vf derivative_mish(vf z)
+{
+    const vf x = mish_bounded(z), e = vexp(x), n = e * (e + 2.0f), inverse = 1.0f / (n + 2.0f);
+    return inverse * (n + 4.0f * x * e * (1.0f + e) * inverse);
+}
+
 INLINE vf apply_activation(const int activation, vf z)
 {
     switch (activation) {
