@@ -1,5 +1,7 @@
 """Public docstrings pass numpydoc's validation."""
 
+import re
+
 import pytest
 
 import sparsenet
@@ -23,3 +25,11 @@ def test_docstrings_pass_numpydoc_validation(name):
         if not path.endswith("_request"):
             faults = validate(f"sparsenet.{path}")["errors"]
             assert [f for f in faults if f[0] not in style] == []
+
+
+@pytest.mark.parametrize("name", ["SparseMLPClassifier", "SparseMLPRegressor"])
+def test_references_are_those_that_the_text_names(name):
+    text = getattr(sparsenet, name).__doc__
+    listed = re.findall(r"^\.\. \[(\d+)\]", text, re.MULTILINE)
+    assert set(re.findall(r"\[(\d+)\]_", text)) == set(listed)
+    assert len(set(listed)) == len(listed)
