@@ -76,6 +76,10 @@ def random_problem(n, n_outputs=1):
 # --- what is minimized -------------------------------------------------------------
 
 
+def test_the_regressor_offers_each_loss_that_is_compared():
+    assert METRICS.keys() == set(REGRESSOR_LOSSES)
+
+
 @each_loss
 @each_precision
 @pytest.mark.parametrize("n_outputs", [1, 3])
