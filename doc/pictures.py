@@ -507,7 +507,44 @@ def number_formats():
     return p
 
 
+#: benchmarks/learning_rate.py, digits: the loss at each rate, by density of the hidden
+#: layer, before and after the rule (doc/measurements.md).
+RATES = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
+LOSSES = {
+    "the same rate for all weights": {
+        1.0: (0.6645, 0.2766, 0.1103, 0.0396, 0.0105, 0.0022, 0.0034),
+        0.3: (1.2031, 0.6360, 0.2686, 0.1051, 0.0362, 0.0090, 0.0017),
+        0.1: (1.4804, 0.8827, 0.4017, 0.1700, 0.0685, 0.0227, 0.0056),
+    },
+    "young weights of sparse layers learn faster": {
+        1.0: (0.6645, 0.2766, 0.1103, 0.0396, 0.0105, 0.0022, 0.0034),
+        0.3: (0.7040, 0.3080, 0.1228, 0.0434, 0.0116, 0.0023, 0.0041),
+        0.1: (0.7540, 0.3388, 0.1424, 0.0545, 0.0159, 0.0036, 0.0032),
+    },
+}
+
+
+def learning_rates():
+    """Loss against learning rate, one line a density."""
+    p = Picture(300)
+    for i, (title, by_density) in enumerate(LOSSES.items()):
+        axes = p.figure.add_axes((0.09 + 0.49 * i, 0.17, 0.41, 0.7))
+        for (density, losses), color in zip(
+            by_density.items(), (BLUE, ORANGE, GREEN), strict=True
+        ):
+            axes.loglog(RATES, losses, ".-", color=color, label=f"density {density:g}")
+        axes.set(ylim=(0.001, 2), xlabel="learning_rate_init", title=title)
+        axes.set_xticks(RATES[1::2], [f"{rate:g}" for rate in RATES[1::2]])
+        axes.minorticks_off()
+        axes.title.set_fontsize(10)
+        if i == 0:
+            axes.set_ylabel("training loss after 10 epochs")
+            axes.legend(frameon=False, fontsize=9)
+    return p
+
+
 PICTURES = {
+    "learning_rates": learning_rates,
     "panel": panel,
     "regions": regions,
     "sparse_rows": sparse_rows,

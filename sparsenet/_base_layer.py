@@ -81,6 +81,11 @@ class BaseLayer(ABC):
         """Weights that there are."""
 
     @property
+    def density(self):
+        """Weights that there are over those of a dense layer."""
+        return self.n_connections / (self.n_in * self.n_out)
+
+    @property
     @abstractmethod
     def n_moments(self):
         """Moments of a weight that the optimizer keeps; 0: it has not started."""

@@ -109,7 +109,11 @@ is handled, gives up the whole call.""",
        "Self-normalizing neural networks." NeurIPS. https://arxiv.org/abs/1706.02515
 
 .. [10] Misra, D. (2019). "Mish: A self regularized non-monotonic activation function."
-        https://arxiv.org/abs/1908.08681""",
+        https://arxiv.org/abs/1908.08681
+
+.. [11] Dey, N., Bergsma, S., & Hestness, J. (2024). "Sparse maximal update
+        parameterization: A holistic approach to sparse training dynamics." NeurIPS.
+        https://arxiv.org/abs/2405.15743""",
 }
 
 

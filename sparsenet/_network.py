@@ -55,14 +55,16 @@ class Optimizer:
     "adam": Kingma & Ba 2015, arXiv:1412.6980. "sgd": with momentum, Nesterov's where
     `nesterovs_momentum` is true.
 
-    With "adam", the learning rate of a connection that grew t steps ago is
-    ``1 + (young_rate - 1) * beta_2 ** t`` times that of the others. New weights start
-    at zero; without it most of them are still the smallest when the next round drops
-    some, so the same places are replaced again and again, and the connections that
-    were drawn first stay for ever. Fashion-MNIST, 1024-1024, 20 epochs, mean of 3 seeds
-    and of the last 5 epochs: at density 0.02 88.5 % without rewiring, 88.6, 88.8, 89.2,
-    89.4 and 88.1 with 1, 3, 10, 30 and 100 times; at 0.1 89.7, 89.9 and 89.2 with 3, 10
-    and 30.
+    A layer of density d behaves like one of d times the inputs, so that its best
+    learning rate is 1 / d times as large (SµPar: Dey et al. 2024, arXiv:2405.15743).
+    That holds for the first steps. Later, large steps are noise, and a rate that is
+    best for all densities is about the dense layer's. So a weight begins at
+    ``d ** -density_exponent`` times the learning rate and comes down to it as it ages,
+    like ``beta_2 ** steps``: initial weights from the network's first step on, and with
+    Adam the connections that grow from the step at which they do. Those start at zero;
+    at the rate of old ones most of them would still be the smallest when the next round
+    drops some, and the connections that were drawn first would stay for ever.
+    doc/measurements.md has the figures.
     """
 
     solver: str
@@ -74,7 +76,11 @@ class Optimizer:
     epsilon: float = 1e-8
     momentum: float = 0.9
     nesterovs_momentum: bool = True
-    young_rate: float = 12.0
+    density_exponent: float = 0.9
+
+    def young_rate(self, density):
+        """Learning rate of new weights of a layer over that of old ones."""
+        return density**-self.density_exponent
 
 
 def layer_class(by_feature):

@@ -18,7 +18,7 @@ block_size = 1
 SIZES, DENSITY = (20, 18, 13, 3), (0.5, 0.4, 1.0)
 
 #: The step is the gradient itself: parameters lose the mean gradient.
-PLAIN_DESCENT = Optimizer("sgd", 1.0, momentum=0.0)
+PLAIN_DESCENT = Optimizer("sgd", 1.0, momentum=0.0, density_exponent=0.0)
 
 
 def random_network(

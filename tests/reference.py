@@ -430,6 +430,7 @@ class DenseNetwork:
         self.dtype, self.n_steps = dtype, 0
         self.weights = [coef.toarray().T.astype(dtype) for coef in network.coefs]
         self.masks = [pattern(coef).toarray().T for coef in network.coefs]
+        self.densities = [layer.density for layer in network.layers]
         self.biases = [bias.astype(dtype) for bias in network.intercepts]
         self.moments = [[(0, 0), (0, 0)] for _ in self.weights]
         self.births = None  # of each weight; None: all are as old as the network
@@ -475,7 +476,11 @@ def reference_step(network, X, y, sample_weight, optimizer, alpha):
         for kind, parameters in enumerate((network.weights, network.biases)):
             born = network.births[layer] if network.births and kind == 0 else 0
             parameters[layer], *moments = update(
-                at_age(optimizer, network.n_steps - born, born > 0),
+                at_age(
+                    optimizer,
+                    network.n_steps - born,
+                    network.densities[layer] if kind == 0 else 1.0,
+                ),
                 alpha if kind == 0 else 0,
                 1 / total,
                 parameters[layer],
@@ -485,14 +490,15 @@ def reference_step(network, X, y, sample_weight, optimizer, alpha):
             network.moments[layer][kind] = moments
 
 
-def at_age(optimizer, t, young):
-    """Fold the bias corrections of parameters of age t into the learning rate."""
-    if optimizer.solver != "adam":
-        return optimizer
-    correction = np.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
-    longer = (optimizer.young_rate - 1) * optimizer.beta_2**t
-    correction = correction * np.where(young, 1 + longer, 1)
-    learning_rate = optimizer.learning_rate * correction
+def at_age(optimizer, t, density):
+    """The learning rate of parameters of age t in a layer of that density, with Adam's
+    bias corrections.
+    """
+    longer = (optimizer.young_rate(density) - 1) * optimizer.beta_2**t
+    learning_rate = optimizer.learning_rate * (1 + longer)
+    if optimizer.solver == "adam":
+        correction = np.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
+        learning_rate = learning_rate * correction
     if np.ndim(learning_rate) == 0:  # a number does not change the twin's type
         learning_rate = float(learning_rate)
     return dataclasses.replace(optimizer, learning_rate=learning_rate)

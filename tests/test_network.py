@@ -535,3 +535,43 @@ print(peak * (1 if sys.platform == "darwin" else 1024))
 def test_big_and_thin_network_trains_in_little_memory(precision):
     """65,536 -> 65,536 at density 1e-4: as a dense matrix it would fill 17 GB."""
     assert int(subprocesses.run(BIG_AND_THIN, precision)) < 2e9
+
+
+# --- learning rates of sparse layers -----------------------------------------------
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_young_weights_of_a_sparse_layer_learn_faster_and_settle(solver):
+    """The rule of `Optimizer`, seen in steps of a constant gradient."""
+    # Linear, with one output and a constant gradient of every weight: X is all ones and
+    # the loss is linear at a distance.
+    for density in (0.1, 1.0):
+        network = random_network((20, 1), (density,), loss="squared_error")
+        layer, steps = network.layers[0], []
+        X, y = np.ones((64, 20), np.float32), np.full((64, 1), 1e4, np.float32)
+        optimizer = Optimizer(solver, 1e-6, beta_1=0.0, beta_2=0.9, momentum=0.0)
+        for _ in range(200):
+            before = layer.weights[0, 0].copy(), layer.bias[0].copy()
+            train(network, X, y, optimizer=optimizer)
+            layer = network.layers[0]
+            weight, bias = layer.weights[0, 0] - before[0], layer.bias[0] - before[1]
+            steps.append(weight / bias)
+        ratio = layer.density**-0.9
+        ages = np.array([1, 5, 50])
+        expected = 1 + (ratio - 1) * 0.9**ages
+        np.testing.assert_allclose(np.array(steps)[ages - 1], expected, rtol=0.05)
+        assert steps[-1] == pytest.approx(1, rel=0.05)
+
+
+def test_an_optimizer_that_starts_anew_makes_no_weight_young_again():
+    X, y = random_data(64)
+    one, other = random_network(), random_network()
+    fast = Optimizer("sgd", 0.1, beta_2=0.0, momentum=0.0)
+    for network in (one, other):
+        train(network, X, y, optimizer=fast)
+    other.reset_optimizer()
+    for network in (one, other):
+        train(network, X, y, optimizer=fast)
+    np.testing.assert_array_equal(
+        state(one, moments=False), state(other, moments=False)
+    )

@@ -53,6 +53,7 @@ from sparsenet._kernels.train.sparse_first_layer cimport (
 )
 from sparsenet._kernels.train.step cimport (
     plan_batch,
+    rates_at,
     run_panels,
     run_steps,
     settle_features,
@@ -93,14 +94,17 @@ cdef inline int64_t padded(int64_t rows) noexcept nogil:
     return (rows + ROWS - 1) // ROWS * ROWS
 
 
-cdef int take_optimizer(Arena arena, Run *run, optimizer,
+cdef int take_optimizer(Arena arena, Run *run, Net *net, optimizer,
                         const int64_t[::1] births) except -1:
     """What a step does, and how old the weights of each cohort are."""
     cdef int64_t cohort, n_cohorts = births.shape[0]
+    cdef int l
+    for l in range(net.n_layers):
+        net.layers[l].young_rate = optimizer.young_rate(net.layers[l].density)
+    run.youth = optimizer.beta_2 ** run.n_steps
     run.learning_rate = optimizer.learning_rate
     run.beta_1 = optimizer.beta_1
     run.beta_2 = optimizer.beta_2
-    run.young_rate = optimizer.young_rate
     run.step.solver = SOLVERS[optimizer.solver]
     run.step.nesterov = optimizer.nesterovs_momentum
     run.step.momentum = optimizer.momentum
@@ -164,6 +168,7 @@ cdef class Engine:
             else:
                 point_to_layer(c, layer, self.net.ops)
             c.activation = code
+            c.density = layer.density
             # int8: values that may be negative are stored with an offset, unsigned.
             c.input_offset = 128 if l == 0 or sn_activations[code].is_signed else 0
         self.cut_into_tasks()
@@ -381,15 +386,17 @@ cdef class Engine:
             return 0.0, 0.0
         memset(&run, 0, sizeof(Run))
         run.n_steps = steps[0]
-        take_optimizer(arena, &run, optimizer, births)
+        take_optimizer(arena, &run, &self.net, optimizer, births)
         n_threads = self.start(arena, &run, data, order, batch_size, seed, n_threads)
         if self.net.by_feature:
             steps_known = run.data.n_rows + run.data.batch_size - 1
             steps_known //= run.data.batch_size
         run.first_row = <int64_t*>arena.take(steps_known * 8)
-        run.rates = <float*>arena.take(steps_known * run.step.n_cohorts * 4)
+        run.steps_known = steps_known
+        run.rates = <float*>arena.take(
+            (self.net.n_layers + 1) * steps_known * run.step.n_cohorts * 4)
         run.inv_weight = <float*>arena.take(steps_known * 4)
-        run.features.rates = run.rates
+        run.features.rates = rates_at(&run, 0, 0)
         run.features.inv_weight = run.inv_weight
         steps_per_call = max(1, <int64_t>(SIGNAL_WORK / run.work))
         try:

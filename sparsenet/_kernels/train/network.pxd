@@ -37,6 +37,8 @@ cdef struct CLayer:
     float *row_scale
     float *moments[4]
     const uint16_t *cohort  # of each weight; NULL: all are as old as the network
+    double density
+    double young_rate       # learning rate of new weights over that of old ones
     bint far            # the transpose does not fit L2
     const uint32_t *transpose_position  # of each column of a block; NULL: dense
 
@@ -106,12 +108,13 @@ cdef struct Run:             # a pass over the training rows
     double learning_rate
     double beta_1
     double beta_2
-    double young_rate
+    double youth             # of weights as old as the network: beta_2 ** steps
     double *decays           # [2][n_cohorts] beta ** age, in steps, of each cohort
     # What is known of the steps of this pass up to `n_weighed`; unless rows are sparse,
     # of one at a time.
     int64_t *first_row
-    float *rates             # [step][n_cohorts]
+    float *rates             # [layers + 1][step][n_cohorts], those of biases first
+    int64_t steps_known      # steps that they have room for
     float *inv_weight        # [step]
     # How far the pass has come
     int64_t start            # rows done

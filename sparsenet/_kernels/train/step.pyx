@@ -69,7 +69,7 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
         known = run.steps_here if sparse else 0
         run.start = run.first_row[known]
         run.step.inv_weight = run.inv_weight[known]
-        run.step.learning_rate = run.rates + known * run.step.n_cohorts
+        run.step.learning_rate = rates_at(run, -1, known)
         run.n_steps += 1
         seed = step_seed(run.seed, run.n_steps)
         batch = batch_at(run, run.start)
@@ -115,30 +115,34 @@ cdef bint weigh_batch(Run *run) noexcept nogil:
             run.first_row[known] = first
             run.inv_weight[known] = 1.0 / weight
             run.total_weight += weight
-            set_rates(run, run.rates + known * run.step.n_cohorts)
+            set_rates(run, known)
             run.n_weighed += 1
             return True
     return False
 
 
-cdef void set_rates(Run *run, float *rates) noexcept nogil:
+cdef void set_rates(Run *run, int64_t step) noexcept nogil:
     """The learning rates of a step, with the bias corrections of each cohort's age.
 
-    Those of new connections are larger at first.
+    Those of young weights in sparse layers are larger (`Optimizer.young_rate`).
     """
-    cdef int64_t cohort
-    cdef double rate
+    cdef int64_t cohort, l
+    cdef double rate, youth
     cdef double *decay_1 = run.decays
     cdef double *decay_2 = run.decays + run.step.n_cohorts
+    run.youth *= run.beta_2
     for cohort in range(run.step.n_cohorts):
         decay_1[cohort] *= run.beta_1
         decay_2[cohort] *= run.beta_2
         rate = run.learning_rate
         if run.step.solver == SN_ADAM:
             rate *= sqrt(1 - decay_2[cohort]) / (1 - decay_1[cohort])
-        if cohort > 0:
-            rate *= 1 + (run.young_rate - 1) * decay_2[cohort]
-        rates[cohort] = rate
+        rates_at(run, -1, step)[cohort] = rate
+        # The optimizer may have started anew, which makes no weight young again.
+        youth = run.youth if cohort == 0 else decay_2[cohort]
+        for l in range(run.net.n_layers):
+            rates_at(run, l, step)[cohort] = rate * (
+                1 + (run.net.layers[l].young_rate - 1) * youth)
 
 
 cdef void plan_batch(Run *run, int64_t first_row, int64_t step) noexcept nogil:
@@ -198,6 +202,8 @@ cdef void update_task(Run *run, const Task *task, int64_t batch, Scratch *s,
     cdef sn_thread_state state
     kernels.enter(&state)
     update_rows(run.net, task, run.memory.panels, batch, &run.step,
+                run.step.learning_rate
+                + (task.layer + 1) * run.steps_known * run.step.n_cohorts,
                 layer_seed(seed, task.layer), s)
     kernels.leave(&state)
 

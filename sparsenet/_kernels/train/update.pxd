@@ -12,6 +12,6 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
                          float *bias_gradient) noexcept nogil
 cdef void update_rows(const Net *net, const Task *task, Panel *panels,
                       int64_t batch, const sn_optimizer *optimizer,
-                      uint64_t seed, Scratch *s) noexcept nogil
+                      const float *rates, uint64_t seed, Scratch *s) noexcept nogil
 cdef void encode_blocks(const Net *net, int l, int64_t begin,
                         int64_t end) noexcept nogil

@@ -136,8 +136,11 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
 
 cdef void update_rows(const Net *net, const Task *task, Panel *panels,
                       int64_t batch, const sn_optimizer *optimizer,
-                      uint64_t seed, Scratch *s) noexcept nogil:
-    """Gradients of some rows of one layer, optimizer step, compute copies."""
+                      const float *rates, uint64_t seed, Scratch *s) noexcept nogil:
+    """Gradients of some rows of one layer, optimizer step, compute copies.
+
+    `rates` are the learning rates of weights; the optimizer has those of biases.
+    """
     cdef CLayer *layer = &net.layers[task.layer]
     cdef const sn_matrix *m = &layer.forward
     cdef int64_t height = m.height
@@ -145,14 +148,15 @@ cdef void update_rows(const Net *net, const Task *task, Panel *panels,
     cdef int64_t row0 = task.begin * height
     cdef int64_t rows = min(task.end * height, layer.n_out) - row0
     cdef int64_t n
-    cdef sn_optimizer for_bias
+    cdef sn_optimizer for_weights = optimizer[0]
+    cdef sn_optimizer for_bias = optimizer[0]
     task_gradient(net, task, panels, batch, seed, s)
     n = m.indptr[task.end] - first
+    for_weights.learning_rate = rates
     kernels.update(
-        optimizer, NULL if layer.cohort == NULL else layer.cohort + first * height,
+        &for_weights, NULL if layer.cohort == NULL else layer.cohort + first * height,
         n * height, layer.weights + first * height, s.gradient,
         layer.moments[0] + first * height, layer.moments[1] + first * height)
-    for_bias = optimizer[0]
     for_bias.alpha = 0
     kernels.update(&for_bias, NULL, rows, layer.bias + row0, s.bias_gradient,
                    layer.moments[2] + row0, layer.moments[3] + row0)
