@@ -16,6 +16,7 @@ from sparsenet._connectivity import LayerTopology, Topology
 from sparsenet._formats import LARGEST
 from sparsenet._input import check_dense_row_lengths, in_rows, read_X, read_X_y
 from sparsenet._kernels._dispatch import LOSS_PARAMETERS, OUT_ACTIVATIONS
+from sparsenet._lbfgs import train_full_batch
 from sparsenet._network import Network
 from sparsenet._state import DAMAGED, checksum
 from sparsenet._threads import effective_n_threads
@@ -36,6 +37,25 @@ FITTED = (
 )
 # So many values of the output layer are kept while classes are predicted: 64 MB.
 OUTPUTS_AT_ONCE = 2**24
+
+
+# Fitted attributes that a training on all rows at once does not have.
+OF_EPOCHS = (
+    "best_loss_",
+    "loss_curve_",
+    "validation_scores_",
+    "best_validation_score_",
+)
+
+
+def learns_in_parts(estimator):
+    """Whether there is a `partial_fit`, for `available_if`."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers; "
+            "solver='lbfgs' is not stochastic"
+        )
+    return True
 
 
 class BaseSparseMLP(BaseEstimator):
@@ -264,16 +284,22 @@ class BaseSparseMLP(BaseEstimator):
         data, network, fan_ins = result._prepare(
             X, y, sample_weight, incremental, classes
         )
-        history = train(
-            network,
-            data,
-            result,
-            result._history,
-            result._random_state,
-            fan_ins=fan_ins,
-            n_threads=effective_n_threads(self.n_threads),
-            incremental=incremental,
-        )
+        n_threads = effective_n_threads(self.n_threads)
+        if self.solver == "lbfgs":
+            history = train_full_batch(
+                network, data, result, result._history, n_threads
+            )
+        else:
+            history = train(
+                network,
+                data,
+                result,
+                result._history,
+                result._random_state,
+                fan_ins=fan_ins,
+                n_threads=n_threads,
+                incremental=incremental,
+            )
         result._network, result._trained_in_parts = network, incremental
         result._set_history(history)
         self._take_over(result, before)
@@ -322,6 +348,13 @@ class BaseSparseMLP(BaseEstimator):
 
     def _set_history(self, history):
         self._history = history
+        self.n_iter_, self.t_ = history.n_iter, history.t
+        if history.solver == "lbfgs":
+            # As scikit-learn: it has no epochs.
+            self.loss_ = history.loss
+            for name in OF_EPOCHS:
+                vars(self).pop(name, None)
+            return
         self.loss_ = history.loss_curve[-1] if history.loss_curve else np.nan
         self.best_loss_ = history.best_loss
         # Copies: users may change them, and epochs are counted by the history's.
@@ -329,8 +362,6 @@ class BaseSparseMLP(BaseEstimator):
         scores = history.validation_scores
         self.validation_scores_ = None if scores is None else [*scores]
         self.best_validation_score_ = history.best_validation_score
-        self.n_iter_ = history.n_iter
-        self.t_ = history.t
 
     def _prepare(self, X, y, sample_weight, incremental, classes):
         """Return the training set, the network to go on with or a new one, and its

@@ -99,6 +99,10 @@ class BaseLayer(ABC):
         """The same layer without the optimizer's state."""
 
     @abstractmethod
+    def round_weights(self):
+        """Let products read the float32 weights, which have been changed."""
+
+    @abstractmethod
     def sum_of_squares(self):
         """Of the weights, for the L2 term of the loss."""
 

@@ -113,7 +113,11 @@ is handled, gives up the whole call.""",
 
 .. [11] Dey, N., Bergsma, S., & Hestness, J. (2024). "Sparse maximal update
         parameterization: A holistic approach to sparse training dynamics." NeurIPS.
-        https://arxiv.org/abs/2405.15743""",
+        https://arxiv.org/abs/2405.15743
+
+.. [12] Zhu, C., Byrd, R. H., Lu, P., & Nocedal, J. (1997). "Algorithm 778: L-BFGS-B."
+        ACM Transactions on Mathematical Software 23.
+        https://doi.org/10.1145/279232.279236""",
 }
 
 

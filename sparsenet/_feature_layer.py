@@ -203,6 +203,9 @@ class FeatureLayer(BaseLayer):
                 layer.table = layer.state
         return layer
 
+    def round_weights(self):
+        round_table(self)
+
     def sum_of_squares(self):
         squares = np.einsum("ij,ij->i", self.weights, self.weights)
         return float(squares.sum(dtype=np.float64))

@@ -22,6 +22,8 @@ class History:
     rewiring: Rewiring = field(default_factory=Rewiring)
     #: Epochs before the last call of `fit`, with which the schedule of rewiring begins.
     first_epoch: int = 0
+    #: At the end of a training on all rows at once, which has no curve.
+    loss: float | None = None
 
     @property
     def n_epochs(self):

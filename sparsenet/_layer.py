@@ -210,6 +210,9 @@ class Layer(BaseLayer):
         layer.moments = layer.cohort = None
         return layer
 
+    def round_weights(self):
+        round_weights(self)
+
     def sum_of_squares(self):
         return float(np.vdot(self.weights, self.weights))
 

@@ -3,9 +3,10 @@
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import r2_score
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 
-from sparsenet._base import BaseSparseMLP
+from sparsenet._base import BaseSparseMLP, learns_in_parts
 from sparsenet._docstrings import with_shared_sections
 from sparsenet._state import DAMAGED
 
@@ -63,6 +64,7 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
     (450, 10)
     """
 
+    @available_if(learns_in_parts)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Update the model with one epoch over the given data.
 
@@ -353,6 +355,7 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         self.huber_delta = huber_delta
         self.quantile = quantile
 
+    @available_if(learns_in_parts)
     def partial_fit(self, X, y, sample_weight=None):
         """Update the model with one epoch over the given data.
 

@@ -329,6 +329,24 @@ class Network:
         penalty = 0.5 * optimizer.alpha * squares * (self.n_steps - n_steps)
         return (loss + penalty) / weight
 
+    def add_gradients(self, data, chunks, sums, n_threads):
+        """Add the gradient of the sum of weight * loss over rows to float64 arrays.
+
+        `chunks` are arrays of row numbers, whose sums are formed in float32; `sums` has
+        a pair of arrays for each layer, like its weights and biases. Returns that sum.
+        """
+        self._check_width(data.X)
+        self._check_targets(data.X, data.y)
+        engine = self._get_engine()
+        return sum(engine.add_gradients(data, rows, sums, n_threads) for rows in chunks)
+
+    def set_parameters(self, pairs):
+        """Overwrite the weights and biases of all layers."""
+        for layer, (weights, bias) in zip(self.layers, pairs, strict=True):
+            layer.weights[...] = weights
+            layer.bias[...] = bias
+            layer.round_weights()
+
     def prune(self, fan_ins):
         """Keep each unit's largest weights, where it has more than `fan_ins`.
 

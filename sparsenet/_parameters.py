@@ -110,13 +110,14 @@ PARAMETERS = {
     ),
     "solver": Parameter(
         "adam",
-        choice(*SOLVERS)._replace(
-            description="'adam' or 'sgd' ('lbfgs' is not implemented yet)"
-        ),
-        options(SOLVERS),
+        choice(*SOLVERS, "lbfgs"),
+        options([*SOLVERS, "lbfgs"]),
         """
-    How weights are updated: with Adam, 'adam' [1]_, or by stochastic gradient descent,
-    'sgd'. scikit-learn's 'lbfgs' is not implemented yet and raises an error.
+    How weights are updated: with Adam, 'adam' [1]_, by stochastic gradient descent,
+    'sgd', or with SciPy's L-BFGS-B, 'lbfgs' [12]_, which looks at all samples in each
+    step and is for small data. With 'lbfgs', connections stay as they are drawn, as
+    with ``sparse_training='static'``; `precision` has to be 'float32'; and there are no
+    mini-batches, learning rates, early stopping or `partial_fit`.
     """,
     ),
     "alpha": Parameter(
@@ -174,7 +175,8 @@ PARAMETERS = {
         integer(1),
         "int",
         """
-    Largest number of epochs of a call of `fit`, >= 1.
+    Largest number of epochs of a call of `fit`, or of iterations of
+    ``solver='lbfgs'``, >= 1.
     """,
     ),
     "shuffle": Parameter(
@@ -299,7 +301,8 @@ PARAMETERS = {
         integer(1),
         "int",
         """
-    Belongs to ``solver='lbfgs'`` and has no effect without it.
+    Largest number of evaluations of the loss, >= 1. Used only with
+    ``solver='lbfgs'``.
     """,
     ),
     "density": Parameter(
@@ -468,6 +471,11 @@ def check_parameter(estimator, name):
     check(estimator, name, getattr(estimator, name), PARAMETERS[name].constraint)
 
 
+#: What is allowed where all rows are looked at in each step. Rounds of rewiring have no
+#: place there; "set" is the default, which no one has chosen.
+WITH_LBFGS = {"precision": ["float32"], "sparse_training": ["static", "set"]}
+
+
 def check_parameters(estimator):
     """Refuse a parameter that is out of bounds.
 
@@ -485,6 +493,13 @@ def check_parameters(estimator):
     for name, parameter in PARAMETERS.items():
         if name in parameters and name != "density":
             check(estimator, name, parameters[name], parameter.constraint)
+    if estimator.solver == "lbfgs":
+        for name, allowed in WITH_LBFGS.items():
+            if parameters[name] not in allowed:
+                raise ValueError(
+                    f"{type(estimator).__name__}: {name}={parameters[name]!r}; allowed "
+                    f"with solver='lbfgs': {' or '.join(map(repr, allowed))}"
+                )
     # How many densities there may be depends on how many layers there are.
     n_matrices = len(hidden_layer_sizes(estimator)) + 1
     one_each = each(

@@ -80,6 +80,9 @@ def prune(estimator, density, *, precision=None):
     check_is_fitted(estimator)
     precision = estimator.precision if precision is None else precision
     pruned = clone(estimator).set_params(
+        solver=_solver_for(precision, estimator.solver)
+    )
+    pruned.set_params(
         density=density, precision=precision, block_size=estimator._network.block_size
     )
     _parameters.check_parameters(pruned)
@@ -116,7 +119,7 @@ def from_sklearn(
 
     **parameters : dict
         Other parameters of the result. Those of scikit-learn are taken from `mlp`, with
-        ``solver='adam'`` in the place of ``'lbfgs'``.
+        ``solver='adam'`` in the place of ``'lbfgs'`` unless `precision` is 'float32'.
 
     Returns
     -------
@@ -163,8 +166,7 @@ def from_sklearn(
     # Of scikit-learn's class, whatever parameters a subclass has.
     kind = MLPClassifier if is_classifier(mlp) else MLPRegressor
     taken = {name: getattr(mlp, name) for name in kind().get_params()}
-    if taken["solver"] == "lbfgs":
-        taken["solver"] = "adam"
+    taken["solver"] = _solver_for(precision, taken["solver"])
     cls = SparseMLPClassifier if is_classifier(mlp) else SparseMLPRegressor
     converted = cls(**taken | parameters | {"density": density, "precision": precision})
     _parameters.check_parameters(converted)
@@ -193,11 +195,17 @@ def from_sklearn(
     return _replace_network(converted, network)
 
 
+def _solver_for(precision, solver):
+    """The solver to go on with in a number format: 'lbfgs' knows float32 only."""
+    return "adam" if solver == "lbfgs" and precision != "float32" else solver
+
+
 def _history_of(mlp, solver):
     """How far scikit-learn has trained, to go on with a solver from there."""
     loss_curve = list(getattr(mlp, "loss_curve_", [mlp.loss_]))
     return History(
         solver,
+        loss=mlp.loss_,
         n_iter=mlp.n_iter_,
         t=int(mlp.t_),
         loss_curve=loss_curve,

@@ -98,7 +98,7 @@ REFUSED = {
         np.array(3.0),
     ],
     "activation": ["ReLU", None, 1, ["relu"]],
-    "solver": ["lbfgs", "adamw", None],
+    "solver": ["newton", "adamw", None],
     "alpha": [10**400, -1e-9, math.nan, math.inf, "0", None, True, 1j],
     "batch_size": [0, 1.0, "all", True, None],
     "learning_rate": ["cosine", 0.1, None],
@@ -212,8 +212,8 @@ def test_refused_value_raises_and_the_error_names_the_parameter(name, value):
         ),
         ({"n_threads": 0}, "n_threads=0; allowed: None or an integer in [1, 1024]"),
         (
-            {"solver": "lbfgs"},
-            "solver='lbfgs'; allowed: 'adam' or 'sgd' ('lbfgs' is not implemented yet)",
+            {"solver": "newton"},
+            "solver='newton'; allowed: 'adam', 'sgd', or 'lbfgs'",
         ),
     ],
 )

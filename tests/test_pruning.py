@@ -198,14 +198,18 @@ def test_a_converted_estimator_may_be_sparse_and_of_low_precision(precision):
 def test_every_solver_can_be_converted(solver, early_stopping):
     mlp, _ = theirs(MLPClassifier, solver=solver, early_stopping=early_stopping)
     ours = from_sklearn(mlp)
-    assert ours.solver == ("adam" if solver == "lbfgs" else solver)
+    assert ours.solver == solver
     np.testing.assert_allclose(
         ours.predict_proba(X), mlp.predict_proba(X), atol=1e-5
     )  # fmt: skip
     if solver != "lbfgs":
         assert ours.best_loss_ == mlp.best_loss_
         assert ours.validation_scores_ == mlp.validation_scores_
-        ours.set_params(warm_start=True, max_iter=2).fit(X, LABELS)
+    else:
+        assert ours.loss_ == mlp.loss_
+        small = from_sklearn(mlp, precision="int8")
+        assert small.solver == prune(ours, 0.5, precision="int8").solver == "adam"
+    ours.set_params(warm_start=True, max_iter=2).fit(X, LABELS)
 
 
 def test_names_of_features_are_kept():

@@ -16,6 +16,7 @@ from sparsenet._kernels.kernels cimport (
     sn_formats,
     sn_losses,
 )
+from sparsenet._kernels.train.full_gradient cimport add_gradients
 from sparsenet._kernels.train.input cimport Input, address, checked, input_of
 from sparsenet._kernels.train.layers cimport (
     matrix_of,
@@ -418,6 +419,40 @@ cdef class Engine:
         if run.features.out_of_memory:
             raise MemoryError("the non-zeros of a batch")
         return run.loss, run.total_weight
+
+    def add_gradients(self, data, const int64_t[::1] rows, sums, int n_threads):
+        """Add the gradient of the sum of weight * loss over some rows, one batch.
+
+        `sums` has a pair of float64 arrays for each layer, of the shapes of its weights
+        and biases. Returns the sum of weight * loss. float32 only.
+        """
+        cdef Arena arena = Arena(True)
+        cdef Run run
+        cdef double **weights
+        cdef double **biases
+        cdef int64_t p
+        cdef int l
+        memset(&run, 0, sizeof(Run))
+        n_threads = self.start(arena, &run, data, rows, len(rows), 0, n_threads)
+        run.row_threads = n_threads
+        run.panel_threads = <int>min(<int64_t>n_threads, panels_of(run.data.batch_size))
+        weights = <double**>arena.take(self.net.n_layers * sizeof(void*))
+        biases = <double**>arena.take(self.net.n_layers * sizeof(void*))
+        for l in range(self.net.n_layers):
+            weights[l] = <double*>checked(sums[l][0], "sums", ("<f8",))
+            biases[l] = <double*>checked(sums[l][1], "sums", ("<f8",))
+        with nogil:
+            if self.net.by_feature:
+                plan_batch(&run, 0, 0)
+            if not run.features.out_of_memory:
+                run_panels(&run, run.data.batch_size, 0)
+                add_gradients(&run, weights, biases)
+        self.finish(&run)
+        if run.features.out_of_memory:
+            raise MemoryError("the non-zeros of a batch")
+        for p in range(panels_of(run.data.batch_size)):
+            run.loss += run.memory.panels[p].loss
+        return run.loss
 
     def rewire(self, data, const int64_t[::1] batch, optimizer, uint64_t seed,
                double fraction, bint by_gradient, uint16_t cohort, int n_threads):

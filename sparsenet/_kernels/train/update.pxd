@@ -10,6 +10,8 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
                          int64_t batch, uint64_t seed, Scratch *s,
                          const float *const *ahead, float *gradient,
                          float *bias_gradient) noexcept nogil
+cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t batch,
+                        uint64_t seed, Scratch *s) noexcept nogil
 cdef void update_rows(const Net *net, const Task *task, Panel *panels,
                       int64_t batch, const sn_optimizer *optimizer,
                       const float *rates, uint64_t seed, Scratch *s) noexcept nogil

@@ -102,6 +102,7 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
     cdef float[SN_STRIP_PAIR] factor
     cdef int32_t[SN_STRIP_PAIR] correction
     cdef const float *ahead[3]
+    cdef bint has_moments = layer.moments[0] != NULL  # of an optimizer to come
     cdef const void *columns
     cdef float *gradient
     cdef float *bias_gradient
@@ -116,13 +117,14 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
             columns = NULL
             if m.layout != SN_DENSE:
                 columns = <const char*>m.indices + k * index_size
-            ahead[0] = layer.weights + k * m.height
-            ahead[1] = layer.moments[0] + k * m.height
-            ahead[2] = layer.moments[1] + k * m.height
+            if has_moments:
+                ahead[0] = layer.weights + k * m.height
+                ahead[1] = layer.moments[0] + k * m.height
+                ahead[2] = layer.moments[1] + k * m.height
             block_gradient(
                 net, task.layer, row, m.height, columns,
-                m.indptr[block + 1] - k, panels, batch, seed, s, ahead, gradient,
-                bias_gradient)
+                m.indptr[block + 1] - k, panels, batch, seed, s,
+                ahead if has_moments else NULL, gradient, bias_gradient)
             block += 1
             continue
         # Two strips, or one if no more rows are left.

@@ -1,0 +1,146 @@
+"""Training on all rows at once, by SciPy's L-BFGS-B."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+
+from sparsenet._history import History
+from sparsenet._training_set import divergence
+
+# Rows whose gradient is summed in float32 before it is added to float64 sums. More of
+# them would take memory, fewer time: kernels work on 64 at a time.
+ROWS_AT_ONCE = 2048
+
+
+class Objective:
+    """Loss and gradient as functions of one float64 vector of all parameters."""
+
+    def __init__(self, network, data, alpha, n_threads):
+        self.network, self.data = network, data
+        self.alpha, self.n_threads = float(alpha), n_threads
+        rows = data.rows
+        self.chunks = np.split(rows, range(ROWS_AT_ONCE, len(rows), ROWS_AT_ONCE))
+        self.weight = float(len(rows))
+        if data.sample_weight is not None:
+            self.weight = float(data.sample_weight[rows].sum(dtype=np.float64))
+
+    def parameters(self):
+        """Those of the network now: weights and biases of one layer after another."""
+        return np.concatenate(
+            [
+                array.ravel().astype(np.float64)
+                for layer in self.network.layers
+                for array in (layer.weights, layer.bias)
+            ]
+        )
+
+    def take(self, parameters):
+        """Give the network these parameters."""
+        self.network.set_parameters(self._by_layer(parameters))
+
+    def __call__(self, parameters):
+        """The mean loss with its L2 term, and the gradient of it."""
+        self.take(parameters)
+        gradient = np.zeros_like(parameters)
+        sums = self._by_layer(gradient)
+        loss = self.network.add_gradients(self.data, self.chunks, sums, self.n_threads)
+        for (of_weights, _), (weights, _) in zip(
+            sums, self._by_layer(parameters), strict=True
+        ):
+            loss += 0.5 * self.alpha * np.vdot(weights, weights)
+            of_weights += self.alpha * weights
+        gradient /= self.weight
+        return loss / self.weight, gradient
+
+    def _by_layer(self, vector):
+        """Views of a vector: (weights, biases) of each layer."""
+        pairs, begin = [], 0
+        for layer in self.network.layers:
+            pair = []
+            for array in (layer.weights, layer.bias):
+                part = vector[begin : begin + array.size]
+                pair.append(part.reshape(array.shape))
+                begin += array.size
+            pairs.append(tuple(pair))
+        return pairs
+
+
+def train_full_batch(network, data, parameters, history, n_threads):
+    """Minimize the loss over all rows with L-BFGS-B (Zhu et al. 1997, algorithm 778).
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place; its connections stay as they are.
+    data : TrainingSet
+    parameters : object
+        Has scikit-learn's parameters as attributes, checked already.
+    history : History or None
+        Of the calls before.
+    n_threads : int
+
+    Returns
+    -------
+    history : History
+        A new object.
+
+    Raises
+    ------
+    ValueError
+        Training diverged.
+
+    Warns
+    -----
+    ConvergenceWarning
+        `max_iter` iterations, or `max_fun` evaluations, were not enough.
+    UserWarning
+        Ctrl-C ended training; the network is as good as it was at its best.
+    """
+    network.reset_optimizer()
+    objective = Objective(network, data, parameters.alpha, n_threads)
+    best, n_iter = [np.inf, objective.parameters()], 0
+
+    def evaluate(vector):
+        loss, gradient = objective(vector)
+        if loss < best[0]:
+            best[:] = loss, vector.copy()
+        return loss, gradient
+
+    def count(intermediate_result):
+        nonlocal n_iter
+        n_iter += 1
+        if parameters.verbose:
+            print(f"Iteration {n_iter}, loss = {intermediate_result.fun:.8f}")
+
+    try:
+        result = minimize(
+            evaluate,
+            best[1],
+            method="L-BFGS-B",
+            jac=True,
+            callback=count,
+            options={
+                "maxfun": parameters.max_fun,
+                "maxiter": parameters.max_iter,
+                "gtol": parameters.tol,
+            },
+        )
+        if result.status != 0:
+            warnings.warn(
+                f"lbfgs failed to converge after {result.nit} iteration(s) "
+                f"(status={result.status}):\n{result.message}\n\nIncrease max_iter or "
+                "max_fun, or scale the features",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=4)
+    loss, vector = best
+    objective.take(vector)
+    if not np.isfinite(loss) or not network.is_finite():
+        raise divergence("the loss is")
+    history = History("lbfgs") if history is None else replace(history, solver="lbfgs")
+    return replace(history, n_iter=n_iter, loss=float(loss))
