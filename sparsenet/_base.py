@@ -20,7 +20,7 @@ from sparsenet._lbfgs import train_full_batch
 from sparsenet._network import Network
 from sparsenet._state import DAMAGED, checksum
 from sparsenet._threads import effective_n_threads
-from sparsenet._training import train
+from sparsenet._training import optimizer_of, train
 from sparsenet._training_set import CHUNK, TrainingSet
 
 # What a fit sets and later calls read.
@@ -164,9 +164,12 @@ class BaseSparseMLP(BaseEstimator):
 
     @property
     def coefs_(self):
-        """Weight matrices as sparse arrays, made anew at each access."""
+        """Weight matrices, made anew at each access: sparse ones unless all are dense."""
         check_is_fitted(self)
-        return self._network.coefs
+        coefs = self._network.coefs
+        if any(layer.is_sparse for layer in self._network.layers):
+            return coefs
+        return [coef.toarray(order="C") for coef in coefs]
 
     @property
     def intercepts_(self):
@@ -180,6 +183,16 @@ class BaseSparseMLP(BaseEstimator):
         check_is_fitted(self)
         layers = [LayerTopology.of(weights) for weights in self._network.coefs]
         return Topology(layers, list(self._history.rewiring.rounds))
+
+    # What code that was written for scikit-learn's MLP reads of its private attributes.
+
+    @property
+    def _optimizer(self):
+        return optimizer_of(self, self._history)
+
+    @property
+    def _no_improvement_count(self):
+        return self._history.no_improvement_count
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_network")

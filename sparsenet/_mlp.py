@@ -202,9 +202,15 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
         if np.setdiff1d(present, self.classes_).size or (
             all_present and len(present) != len(self.classes_)
         ):
+            if all_present:  # in scikit-learn's words
+                raise ValueError(
+                    f"{name}: warm_start can only be used where `y` has the same "
+                    f"classes as in the previous call to fit. Previously got "
+                    f"{self.classes_}, `y` has {present}"
+                )
             raise ValueError(
-                f"{name}: y has the classes {present}; allowed: "
-                f"{'all of' if all_present else 'those among'} {self.classes_}"
+                f"{name}: y has the classes {present}; allowed: those among "
+                f"{self.classes_}"
             )
         if multilabel:
             return _as_float32(y), "logistic", y.shape[1], None

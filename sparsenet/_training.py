@@ -166,7 +166,7 @@ class Training:
             self.data,
             self.random_state.permutation(rows) if parameters.shuffle else rows,
             batch_size=self.batch_size,
-            optimizer=_optimizer(parameters, history),
+            optimizer=optimizer_of(parameters, history),
             n_threads=self.n_threads,
             rewiring=history.rewiring,
         )
@@ -193,7 +193,7 @@ def _batch_size(batch_size, n_rows):
     return min(int(batch_size), n_rows)
 
 
-def _optimizer(parameters, history):
+def optimizer_of(parameters, history):
     """Return what the steps of the next epoch do."""
     learning_rate = parameters.learning_rate_init
     if parameters.solver == "sgd" and parameters.learning_rate == "invscaling":

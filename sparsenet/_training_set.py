@@ -68,7 +68,8 @@ class TrainingSet:
         n_training = n_rows - n_validation
         if n_validation < 2 or n_training < 1:
             raise ValueError(
-                f"early_stopping with validation_fraction={validation_fraction} splits "
+                "The validation set is too small: early_stopping with "
+                f"validation_fraction={validation_fraction} splits "
                 f"{n_rows} rows into {n_training} to train and {n_validation} to "
                 "validate on; allowed: at least 1 and 2"
             )

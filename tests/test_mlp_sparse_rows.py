@@ -105,7 +105,7 @@ def test_a_grid_search_over_texts_chooses_a_density():
     assert network.sparse_rows
     for density in densities:
         model = clone(pipeline).set_params(sparsemlpclassifier__density=density)
-        coef = model.fit(texts, y)[-1].coefs_[0]
+        coef = sparse.csr_array(model.fit(texts, y)[-1].coefs_[0])
         assert (coef.nnz == 60 * 40) == (density == 1.0)
 
 
