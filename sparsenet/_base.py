@@ -164,7 +164,7 @@ class BaseSparseMLP(BaseEstimator):
 
     @property
     def coefs_(self):
-        """Weight matrices, made anew at each access: sparse ones unless all are dense."""
+        """Weight matrices, made anew at each access; sparse unless all are dense."""
         check_is_fitted(self)
         coefs = self._network.coefs
         if any(layer.is_sparse for layer in self._network.layers):

@@ -211,7 +211,8 @@ class Layer(BaseLayer):
         return layer
 
     def round_weights(self):
-        round_weights(self)
+        if self.precision != "float32" or not self.first:  # else there is no copy
+            round_weights(self)
 
     def sum_of_squares(self):
         return float(np.vdot(self.weights, self.weights))

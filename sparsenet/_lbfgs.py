@@ -23,6 +23,13 @@ class Objective:
         self.alpha, self.n_threads = float(alpha), n_threads
         rows = data.rows
         self.chunks = np.split(rows, range(ROWS_AT_ONCE, len(rows), ROWS_AT_ONCE))
+        #: Where the weights and biases of each layer are in a vector, and their shape.
+        self.parts, begin = [], 0
+        for layer in network.layers:
+            for array in (layer.weights, layer.bias):
+                end = begin + array.size
+                self.parts.append((slice(begin, end), array.shape))
+                begin = end
         self.weight = float(len(rows))
         if data.sample_weight is not None:
             self.weight = float(data.sample_weight[rows].sum(dtype=np.float64))
@@ -57,15 +64,8 @@ class Objective:
 
     def _by_layer(self, vector):
         """Views of a vector: (weights, biases) of each layer."""
-        pairs, begin = [], 0
-        for layer in self.network.layers:
-            pair = []
-            for array in (layer.weights, layer.bias):
-                part = vector[begin : begin + array.size]
-                pair.append(part.reshape(array.shape))
-                begin += array.size
-            pairs.append(tuple(pair))
-        return pairs
+        parts = [vector[part].reshape(shape) for part, shape in self.parts]
+        return list(zip(parts[::2], parts[1::2], strict=True))
 
 
 def train_full_batch(network, data, parameters, history, n_threads):
