@@ -1,6 +1,7 @@
 """What the two estimators share: checking, building a network, training, predicting."""
 
 import copy
+import inspect
 import operator
 from collections import deque
 from functools import partial
@@ -258,6 +259,9 @@ class BaseSparseMLP(BaseEstimator):
         state = state.copy()
         expected = state.pop("_checksum", None)
         super().__setstate__(state)
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            if name not in state:  # of a version before the parameter
+                setattr(self, name, parameter.default)
         network = state.get("_network")
         if network is None:
             return

@@ -17,6 +17,7 @@ from saved_networks import (
     trained_on_rows,
 )
 
+from sparsenet import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._kernels import available_isas
 
 pytestmark = pytest.mark.usefixtures("each_block_size")
@@ -497,3 +498,17 @@ for precision, by_feature in [(p, s) for p in ("float32", "int8") for s in (0, 1
             train(network, inputs, y)
 print("alive")
 """
+
+
+@pytest.mark.parametrize("estimator", [SparseMLPClassifier, SparseMLPRegressor])
+def test_parameters_that_a_pickle_does_not_know_have_their_defaults(estimator):
+    model = estimator(hidden_layer_sizes=(5,), max_iter=1, n_threads=1, random_state=0)
+    model.fit(np.eye(20), np.arange(20) % 2)
+    del model.n_threads, model.tol  # as if they were newer than the pickle
+    fitted = {n: v for n, v in vars(model).items() if not n.startswith("_checksum")}
+    loaded = object.__new__(estimator)
+    loaded.__setstate__(fitted)
+    assert loaded.n_threads is None and loaded.tol == 1e-4
+    np.testing.assert_array_equal(
+        loaded.predict(np.eye(20)), loaded.set_params(n_threads=2).predict(np.eye(20))
+    )
