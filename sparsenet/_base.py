@@ -34,6 +34,7 @@ FITTED = (
     "_history",
     "_random_state",
     "_trained_in_parts",
+    "_fitted_dtype",
     "_pickled_training_state",
 )
 # So many values of the output layer are kept while classes are predicted: 64 MB.
@@ -170,13 +171,13 @@ class BaseSparseMLP(BaseEstimator):
         coefs = self._network.coefs
         if any(layer.is_sparse for layer in self._network.layers):
             return coefs
-        return [coef.toarray(order="C") for coef in coefs]
+        return [coef.toarray(order="C").astype(self._dtype) for coef in coefs]
 
     @property
     def intercepts_(self):
         """Biases as arrays, made anew at each access."""
         check_is_fitted(self)
-        return self._network.intercepts
+        return [bias.astype(self._dtype) for bias in self._network.intercepts]
 
     @property
     def topology_(self):
@@ -184,6 +185,12 @@ class BaseSparseMLP(BaseEstimator):
         check_is_fitted(self)
         layers = [LayerTopology.of(weights) for weights in self._network.coefs]
         return Topology(layers, list(self._history.rewiring.rounds))
+
+    @property
+    def _dtype(self):
+        """As scikit-learn: that of X in the last fit, where all layers are dense."""
+        dense = not any(layer.is_sparse for layer in self._network.layers)
+        return getattr(self, "_fitted_dtype", "float32") if dense else "float32"
 
     # What code that was written for scikit-learn's MLP reads of its private attributes.
 
@@ -394,6 +401,7 @@ class BaseSparseMLP(BaseEstimator):
             multi_output=True,
             y_numeric=is_regressor(self),
         )
+        self._fitted_dtype = X.dtype.name
         if resume and self._network.sparse_rows:
             X = in_rows(self, X, self.precision)
         if y.ndim == 2 and y.shape[1] == 1:

@@ -27,8 +27,8 @@ t_ : int
     Number of training samples seen, each counted in every epoch.
 
 coefs_ : list of scipy.sparse.csc_array, or of ndarray
-    Weight matrix of each layer, of shape (n_in, n_out), float32; ndarrays if all layers
-    are dense. Made when asked for.
+    Weight matrix of each layer, of shape (n_in, n_out), float32; ndarrays of X's dtype
+    if all layers are dense. Made when asked for.
 
 intercepts_ : list of ndarray
     Biases of each layer, of shape (n_out,), float32. Made when asked for.

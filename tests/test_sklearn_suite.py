@@ -16,7 +16,6 @@ EXPECTED_FAILURES = {
     "test_nonfinite_params": "values beyond float32 are refused, in other words",
     "test_early_stopping_stratified": "a class with a single row is not stratified",
     "test_mlp_diverging_loss": "training that diverges is an error",
-    "test_mlp_param_dtypes[float64]": "weights are float32",
     "test_lbfgs_regression_maxfun": "a linear model converges in its 10 evaluations",
 }
 
