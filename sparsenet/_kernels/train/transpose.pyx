@@ -27,7 +27,8 @@ cdef void transpose_part(const int64_t *starts, const void *columns, int wide,
                          uint32_t *position) noexcept nogil:
     """Sort the connections of the columns begin..end, whose indptr is set.
 
-    Rows are taken in turn, so that a column's ascend.
+    Rows are taken in turn, so that a column's ascend. Many parameters: one order of the
+    connections and the other.
     """
     cdef int64_t row, k, last, column, place, start
     if begin == end:  # more threads than columns
@@ -55,7 +56,7 @@ cdef void transpose_rows(const int64_t *starts, const void *columns, int wide,
                          int64_t n_rows, int64_t n_columns, int64_t *indptr,
                          void *indices, int indices_wide, uint32_t *position,
                          int n_threads) noexcept nogil:
-    """Companion order of CSR rows, by counting: O(connections)."""
+    """Companion order of CSR rows, by counting: O(connections). Parameters as above."""
     cdef int64_t k, column, part, total = 0, n
     memset(indptr, 0, (n_columns + 1) * sizeof(int64_t))
     for k in range(starts[n_rows]):
