@@ -97,7 +97,8 @@ def train_full_batch(network, data, parameters, history, n_threads):
     ConvergenceWarning
         `max_iter` iterations, or `max_fun` evaluations, were not enough.
     UserWarning
-        Ctrl-C ended training; the network is as good as it was at its best.
+        Ctrl-C ended training; the network is as good as it was at its best. Before the
+        first evaluation of the loss, Ctrl-C goes on to the caller.
     """
     network.reset_optimizer()
     objective = Objective(network, data, parameters.alpha, n_threads)
@@ -137,6 +138,8 @@ def train_full_batch(network, data, parameters, history, n_threads):
                 stacklevel=4,
             )
     except KeyboardInterrupt:
+        if np.isinf(best[0]):  # before the first evaluation: there is nothing to keep
+            raise
         warnings.warn("Training interrupted by user.", stacklevel=4)
     loss, vector = best
     objective.take(vector)

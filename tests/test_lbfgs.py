@@ -179,6 +179,17 @@ def test_ctrl_c_leaves_the_best_so_far(monkeypatch):
     assert model.loss_ == min(losses) < losses[0]
 
 
+def test_ctrl_c_before_the_first_evaluation_leaves_no_fit(monkeypatch):
+    def interrupted(self, vector):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lbfgs.Objective, "__call__", interrupted)
+    model = SparseMLPClassifier((10,), solver="lbfgs")
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(np.eye(9), np.arange(9) % 3)
+    assert not hasattr(model, "coefs_")
+
+
 def test_verbose_prints_iterations(capsys):
     X, y = load_digits(return_X_y=True)
     model = SparseMLPClassifier((5,), solver="lbfgs", max_iter=2, verbose=True)
