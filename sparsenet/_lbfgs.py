@@ -10,8 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sparsenet._history import History
 from sparsenet._training_set import divergence
 
-# Rows whose gradient is summed in float32 before it is added to float64 sums. More of
-# them would take memory, fewer time: kernels work on 64 at a time.
+# Rows whose gradient is summed in float32 before it is added to float64 sums. Memory is
+# that of mini-batches of this size.
 ROWS_AT_ONCE = 2048
 
 
