@@ -50,6 +50,12 @@ OF_EPOCHS = (
 )
 
 
+def take_parameters(self, **parameters):
+    """What a constructor does with its ``locals()``: set each parameter."""
+    for name, value in parameters.items():
+        setattr(self, name, value)
+
+
 def learns_in_parts(estimator):
     """Whether there is a `partial_fit`, for `available_if`."""
     if estimator.solver == "lbfgs":
@@ -69,78 +75,6 @@ class BaseSparseMLP(BaseEstimator):
     network puts out into what is predicted of such y, and ``_score_decided(y, decided,
     sample_weight)``.
     """
-
-    # scikit-learn wants each parameter by name.
-    def __init__(  # noqa: PLR0913
-        self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
-        *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        density="auto",
-        density_distribution="erdos_renyi",
-        block_size=1,
-        sparse_training="set",
-        rewire_interval=100,
-        rewire_fraction=0.3,
-        rewire_until=0.75,
-        initial_density=1.0,
-        precision="float32",
-        n_threads=None,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.density = density
-        self.density_distribution = density_distribution
-        self.block_size = block_size
-        self.sparse_training = sparse_training
-        self.rewire_interval = rewire_interval
-        self.rewire_fraction = rewire_fraction
-        self.rewire_until = rewire_until
-        self.initial_density = initial_density
-        self.precision = precision
-        self.n_threads = n_threads
 
     def fit(self, X, y, sample_weight=None):
         """Fit the model to data.

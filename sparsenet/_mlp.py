@@ -6,7 +6,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 
-from sparsenet._base import BaseSparseMLP, learns_in_parts
+from sparsenet._base import BaseSparseMLP, learns_in_parts, take_parameters
 from sparsenet._docstrings import with_shared_sections
 from sparsenet._state import DAMAGED
 
@@ -63,6 +63,46 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
     >>> classifier.predict_proba(X_test).shape
     (450, 10)
     """
+
+    # scikit-learn wants each parameter by name.
+    def __init__(  # noqa: PLR0913
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        density="auto",
+        density_distribution="erdos_renyi",
+        block_size=1,
+        sparse_training="set",
+        rewire_interval=100,
+        rewire_fraction=0.3,
+        rewire_until=0.75,
+        initial_density=1.0,
+        precision="float32",
+        n_threads=None,
+    ):
+        take_parameters(**locals())
 
     @available_if(learns_in_parts)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
@@ -322,44 +362,7 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         huber_delta=1.0,
         quantile=0.5,
     ):
-        super().__init__(
-            hidden_layer_sizes,
-            activation,
-            solver=solver,
-            alpha=alpha,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            learning_rate_init=learning_rate_init,
-            power_t=power_t,
-            max_iter=max_iter,
-            shuffle=shuffle,
-            random_state=random_state,
-            tol=tol,
-            verbose=verbose,
-            warm_start=warm_start,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            n_iter_no_change=n_iter_no_change,
-            max_fun=max_fun,
-            density=density,
-            density_distribution=density_distribution,
-            block_size=block_size,
-            sparse_training=sparse_training,
-            rewire_interval=rewire_interval,
-            rewire_fraction=rewire_fraction,
-            rewire_until=rewire_until,
-            initial_density=initial_density,
-            precision=precision,
-            n_threads=n_threads,
-        )
-        self.loss = loss
-        self.huber_delta = huber_delta
-        self.quantile = quantile
+        take_parameters(**locals())
 
     @available_if(learns_in_parts)
     def partial_fit(self, X, y, sample_weight=None):
