@@ -130,7 +130,7 @@ class BaseSparseMLP(BaseEstimator):
 
     @property
     def _optimizer(self):
-        return optimizer_of(self, self._history)
+        return optimizer_of(self, self._history, 1)
 
     @property
     def _no_improvement_count(self):

@@ -118,7 +118,20 @@ is handled, gives up the whole call.""",
 
 .. [12] Zhu, C., Byrd, R. H., Lu, P., & Nocedal, J. (1997). "Algorithm 778: L-BFGS-B."
         ACM Transactions on Mathematical Software 23.
-        https://doi.org/10.1145/279232.279236""",
+        https://doi.org/10.1145/279232.279236
+
+.. [13] Loshchilov, I., & Hutter, F. (2017). "SGDR: Stochastic gradient descent with
+        warm restarts." ICLR. https://arxiv.org/abs/1608.03983
+
+.. [14] Holzmüller, D., Grinsztajn, L., & Steinwart, I. (2024). "Better by default:
+        Strong pre-tuned MLPs and boosted trees on tabular data." NeurIPS.
+        https://arxiv.org/abs/2407.04491
+
+.. [15] Smith, L. N., & Topin, N. (2018). "Super-convergence: Very fast training of
+        neural networks using large learning rates." https://arxiv.org/abs/1708.07120
+
+.. [16] Loshchilov, I., & Hutter, F. (2019). "Decoupled weight decay regularization."
+        ICLR. https://arxiv.org/abs/1711.05101""",
 }
 
 

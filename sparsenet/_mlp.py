@@ -101,6 +101,8 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
         initial_density=1.0,
         precision="float32",
         n_threads=None,
+        weight_decay=0.01,
+        warmup=0.0,
     ):
         take_parameters(**locals())
 
@@ -359,6 +361,8 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         initial_density=1.0,
         precision="float32",
         n_threads=None,
+        weight_decay=0.01,
+        warmup=0.0,
         huber_delta=1.0,
         quantile=0.5,
     ):

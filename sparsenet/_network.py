@@ -7,7 +7,7 @@ together with its count.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -16,7 +16,12 @@ from scipy.sparse import csr_array
 
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._formats import are_finite
-from sparsenet._kernels._dispatch import CODE_LOSSES, LOSS_PARAMETERS, N_MOMENTS
+from sparsenet._kernels._dispatch import (
+    ADAM_SOLVERS,
+    CODE_LOSSES,
+    LOSS_PARAMETERS,
+    N_MOMENTS,
+)
 from sparsenet._kernels.train.engine import Engine
 from sparsenet._layer import Layer
 from sparsenet._rewiring import Rewiring
@@ -50,10 +55,12 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """What one optimizer step does; the learning rate is this epoch's.
+    """What an optimizer step does.
 
-    "adam": Kingma & Ba 2015, arXiv:1412.6980. "sgd": with momentum, Nesterov's where
-    `nesterovs_momentum` is true.
+    "adam": Kingma & Ba 2015, arXiv:1412.6980. "adamw": with decoupled weight decay,
+    Loshchilov & Hutter 2019, arXiv:1711.05101. "sgd": with momentum, Nesterov's where
+    `nesterovs_momentum` is true. `learning_rate` is a number, or an array with one for
+    each step of the epoch.
 
     A layer of density d behaves like one of d times the inputs, so that its best
     learning rate is 1 / d times as large (SµPar: Dey et al. 2024, arXiv:2405.15743).
@@ -68,7 +75,7 @@ class Optimizer:
     """
 
     solver: str
-    learning_rate: float
+    learning_rate: float | np.ndarray
     #: L2 penalty, divided by the weight of a batch as in scikit-learn.
     alpha: float = 0.0
     beta_1: float = 0.9
@@ -77,6 +84,14 @@ class Optimizer:
     momentum: float = 0.9
     nesterovs_momentum: bool = True
     density_exponent: float = 0.9
+    #: Times the learning rate: the share that a weight loses in each step of "adamw".
+    weight_decay: float = 0.0
+
+    def after(self, n_steps):
+        """What is left of an epoch when so many of its steps are done."""
+        if np.ndim(self.learning_rate) == 0:
+            return self
+        return replace(self, learning_rate=self.learning_rate[n_steps:])
 
     def young_rate(self, density):
         """Learning rate of new weights of a layer over that of old ones."""
@@ -310,7 +325,7 @@ class Network:
                 data,
                 rows,
                 batch_size,
-                optimizer,
+                optimizer.after(self.n_steps - n_steps),
                 self.seed,
                 self.births,
                 self.steps,
@@ -382,7 +397,8 @@ class Network:
             n_lost = self.prune(rewiring.fan_ins_at(self.n_steps))
             rewiring.is_complete = self.is_rewired(rewiring)
             return n_lost
-        cohort = self._start_cohort(optimizer) if optimizer.solver == "adam" else 0
+        is_adam = optimizer.solver in ADAM_SOLVERS
+        cohort = self._start_cohort(optimizer) if is_adam else 0
         n_changed = self._get_engine().rewire(
             data,
             batch,

@@ -35,6 +35,7 @@ from sparsenet._kernels._dispatch import (
     REGRESSOR_LOSSES,
     SOLVERS,
 )
+from sparsenet._schedules import SCHEDULES, value_of
 from sparsenet._topology import BLOCK_SIZES
 
 
@@ -113,10 +114,11 @@ PARAMETERS = {
         choice(*SOLVERS, "lbfgs"),
         options([*SOLVERS, "lbfgs"]),
         """
-    How weights are updated: with Adam, 'adam' [1]_, by stochastic gradient descent,
-    'sgd', or with SciPy's L-BFGS-B, 'lbfgs' [12]_, which looks at all samples in each
-    step and is for small data. With 'lbfgs', connections stay as they are drawn, as
-    with ``sparse_training='static'``; `precision` has to be 'float32'; and there are no
+    How weights are updated: with Adam, 'adam' [1]_, with Adam and a decoupled
+    `weight_decay`, 'adamw' [16]_, by stochastic gradient descent, 'sgd', or with
+    SciPy's L-BFGS-B, 'lbfgs' [12]_, which looks at all samples in each step and is for
+    small data. With 'lbfgs', connections stay as they are drawn, as with
+    ``sparse_training='static'``; `precision` has to be 'float32'; and there are no
     mini-batches, learning rates, early stopping or `partial_fit`.
     """,
     ),
@@ -126,7 +128,8 @@ PARAMETERS = {
         "float",
         """
     Strength of the L2 regularization, >= 0. The loss of a mini-batch contains
-    ``alpha / 2 * ||W||^2``, divided by the sum of its sample weights.
+    ``alpha / 2 * ||W||^2``, divided by the sum of its sample weights. Not used with
+    ``solver='adamw'``, where `weight_decay` takes its place.
     """,
     ),
     "batch_size": Parameter(
@@ -139,16 +142,35 @@ PARAMETERS = {
     ),
     "learning_rate": Parameter(
         "constant",
-        choice("constant", "invscaling", "adaptive"),
-        "{'constant', 'invscaling', 'adaptive'}",
+        either(
+            choice("constant", "invscaling", "adaptive", *SCHEDULES),
+            Constraint(callable, "a callable"),
+        ),
+        options(["constant", "invscaling", "adaptive", *SCHEDULES]) + " or callable",
         """
-    Schedule of the learning rate. Used only with ``solver='sgd'``.
+    Schedule of the learning rate.
 
     - 'constant' is `learning_rate_init` throughout.
     - 'invscaling' is ``learning_rate_init / (t_ + 1) ** power_t`` in each epoch, where
-      `t_` counts the training samples seen before it.
+      `t_` counts the training samples seen before it. Used only with ``solver='sgd'``.
     - 'adaptive' starts from `learning_rate_init`, and where training would otherwise
-      stop, it divides by 5 and goes on, until it has reached 1e-6.
+      stop, it divides by 5 and goes on, until it has reached 1e-6. Used only with
+      ``solver='sgd'``.
+
+    Others go from step to step, with t from 0, at the first step of a call of `fit`, to
+    1, after the steps of `max_iter` epochs; each call of `partial_fit` is an epoch, as
+    for `rewire_until`. `learning_rate_init` is multiplied by
+
+    - 'cosine': ``(1 + cos(pi * t)) / 2`` [13]_.
+    - 'flat_cosine': 1 up to t = 0.5, and then half a cosine down to 0 [14]_.
+    - 'one_cycle': half a cosine from 0.04 up to 1 at t = 0.3, and one down to 4e-6
+      [15]_.
+    - 'coslog4': ``(1 - cos(2 * pi * log2(1 + 15 * t))) / 2``, four cycles from 0 up to
+      1 and back, of which each is twice as long as the one before [14]_.
+    - a callable: what it returns for t, a float; >= 0.
+
+    Where training stops early, schedules do not get to their end: choose `max_iter` for
+    them, and ``n_iter_no_change=max_iter``.
     """,
     ),
     "learning_rate_init": Parameter(
@@ -159,7 +181,7 @@ PARAMETERS = {
     The initial learning rate, > 0. The one that suits a dense network suits a sparse
     one: in a layer of density d, a weight begins at ``d ** -0.9`` times the rate and
     comes down to it as it ages, by a factor of `beta_2` in each step [11]_. That holds
-    for initial weights, and with ``solver='adam'`` for connections that grow later.
+    for initial weights, and with 'adam' and 'adamw' for connections that grow later.
     """,
     ),
     "power_t": Parameter(
@@ -438,6 +460,24 @@ PARAMETERS = {
     threadpoolctl and the number of cores. Results do not depend on it.
     """,
     ),
+    "weight_decay": Parameter(
+        0.01,
+        number(0),
+        "float",
+        """
+    Share of each weight, times the learning rate, that a step takes away, >= 0. Used
+    only with ``solver='adamw'``. Biases do not decay.
+    """,
+    ),
+    "warmup": Parameter(
+        0.0,
+        number(0, 1, bounds="[)"),
+        "float",
+        """
+    Share of training, as `learning_rate` counts it, in which learning rates are
+    multiplied by what rises linearly from 0 to 1, in [0, 1).
+    """,
+    ),
     "huber_delta": Parameter(
         1.0,
         in_float32(number(0, bounds="(]")),
@@ -493,6 +533,9 @@ def check_parameters(estimator):
     for name, parameter in PARAMETERS.items():
         if name in parameters and name != "density":
             check(estimator, name, parameters[name], parameter.constraint)
+    if callable(estimator.learning_rate):  # a look at it from afar
+        for t in np.linspace(0, 1, 101):
+            value_of(estimator.learning_rate, float(t))
     if estimator.solver == "lbfgs":
         for name, allowed in WITH_LBFGS.items():
             if parameters[name] not in allowed:

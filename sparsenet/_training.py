@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sparsenet._history import History
 from sparsenet._network import Optimizer
 from sparsenet._rewiring import Rewiring
+from sparsenet._schedules import factors, is_schedule
 from sparsenet._training_set import divergence
 from sparsenet._watchers import Epoch, watchers_of
 
@@ -66,7 +67,8 @@ def train(
     Warns
     -----
     ConvergenceWarning
-        `max_iter` epochs were not enough.
+        `max_iter` epochs were not enough, but not where a schedule of the learning
+        rate ends with them.
     UserWarning
         Ctrl-C ended training, `batch_size` is larger than the number of rows, or the
         first call for a network changes none of its connections.
@@ -86,7 +88,7 @@ def train(
             if training.stop:
                 break
         else:
-            if not incremental:
+            if not incremental and not is_schedule(parameters.learning_rate):
                 warnings.warn(
                     f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached "
                     "and the optimization hasn't converged yet.",
@@ -160,13 +162,14 @@ class Training:
     def run_epoch(self):
         """Train on all rows once."""
         history, parameters, rows = self.history, self.parameters, self.rows
+        n_steps = math.ceil(len(rows) / self.batch_size)
         rounds = len(history.rewiring.rounds)
         begin = time.perf_counter()
         loss = self.network.train_epoch(
             self.data,
             self.random_state.permutation(rows) if parameters.shuffle else rows,
             batch_size=self.batch_size,
-            optimizer=optimizer_of(parameters, history),
+            optimizer=optimizer_of(parameters, history, n_steps),
             n_threads=self.n_threads,
             rewiring=history.rewiring,
         )
@@ -193,17 +196,27 @@ def _batch_size(batch_size, n_rows):
     return min(int(batch_size), n_rows)
 
 
-def optimizer_of(parameters, history):
-    """Return what the steps of the next epoch do."""
-    learning_rate = parameters.learning_rate_init
+def optimizer_of(parameters, history, n_steps):
+    """Return what the steps of the next epoch, so many, do."""
+    learning_rate = float(parameters.learning_rate_init)
     if parameters.solver == "sgd" and parameters.learning_rate == "invscaling":
         learning_rate *= (history.t + 1.0) ** -parameters.power_t
     elif parameters.solver == "sgd" and parameters.learning_rate == "adaptive":
         learning_rate *= history.learning_rate_factor
+    if is_schedule(parameters.learning_rate) or parameters.warmup > 0:
+        learning_rate *= factors(
+            parameters.learning_rate,
+            float(parameters.warmup),
+            (history.n_epochs - history.first_epoch) * n_steps,
+            n_steps,
+            parameters.max_iter * n_steps,
+        )
+    decoupled = parameters.solver == "adamw"
     return Optimizer(
         solver=parameters.solver,
-        learning_rate=float(learning_rate),
-        alpha=float(parameters.alpha),
+        learning_rate=learning_rate,
+        alpha=0.0 if decoupled else float(parameters.alpha),
+        weight_decay=float(parameters.weight_decay) if decoupled else 0.0,
         beta_1=float(parameters.beta_1),
         beta_2=float(parameters.beta_2),
         epsilon=float(parameters.epsilon),

@@ -354,14 +354,19 @@ def n_shares(loss, logits):
     return len(logits) if loss in _dispatch.REGRESSOR_LOSSES else 1
 
 
-def update(optimizer, alpha, inv_weight, parameter, gradient, first, second):
-    """One step for any array of parameters -> (parameter, first, second)."""
+def update(optimizer, alpha, inv_weight, parameter, gradient, first, second, kept=None):
+    """One step for any array of parameters -> (parameter, first, second).
+
+    `kept`: what weight decay leaves of them.
+    """
     g = (gradient + alpha * parameter) * inv_weight
-    if optimizer.solver == "adam":
+    if optimizer.solver in _dispatch.ADAM_SOLVERS:
+        if kept is None:
+            kept = kept_by(optimizer)
         first = optimizer.beta_1 * first + (1 - optimizer.beta_1) * g
         second = optimizer.beta_2 * second + (1 - optimizer.beta_2) * g * g
         step = optimizer.learning_rate * first / (np.sqrt(second) + optimizer.epsilon)
-        return parameter - step, first, second
+        return kept * parameter - step, first, second
     step = -optimizer.learning_rate * g
     first = optimizer.momentum * first + step
     if optimizer.nesterovs_momentum:
@@ -369,10 +374,17 @@ def update(optimizer, alpha, inv_weight, parameter, gradient, first, second):
     return parameter + first, first, second
 
 
+def kept_by(optimizer):
+    """What one step's weight decay leaves of a weight."""
+    return 1 - optimizer.learning_rate * optimizer.weight_decay
+
+
 # --- rewiring ----------------------------------------------------------------------
 
 
-def advance(optimizer, alpha, rates, inv_weight, state, begin, end, gradient=None):
+def advance(
+    optimizer, alpha, rates, inv_weight, state, begin, end, gradient=None, kept=None
+):
     """Steps begin[i] to end[i] - 1 of feature i: the first one with its gradient.
 
     `state` [feature][plane][parameter], `rates` [step] or, for each parameter,
@@ -387,7 +399,8 @@ def advance(optimizer, alpha, rates, inv_weight, state, begin, end, gradient=Non
             if gradient is not None and step == first:
                 g = gradient[i]
             arrays = after[i, 0], g, after[i, 1], after[i, 2]
-            after[i] = update(at_rate, alpha, inv_weight[step], *arrays)
+            of_step = 1.0 if kept is None else kept[step]
+            after[i] = update(at_rate, alpha, inv_weight[step], *arrays, of_step)
     return after
 
 
@@ -486,6 +499,7 @@ def reference_step(network, X, y, sample_weight, optimizer, alpha):
                 parameters[layer],
                 gradients[kind],
                 *network.moments[layer][kind],
+                kept_by(optimizer) if kind == 0 else 1.0,
             )
             network.moments[layer][kind] = moments
 
@@ -496,7 +510,7 @@ def at_age(optimizer, t, density):
     """
     longer = (optimizer.young_rate(density) - 1) * optimizer.beta_2**t
     learning_rate = optimizer.learning_rate * (1 + longer)
-    if optimizer.solver == "adam":
+    if optimizer.solver in _dispatch.ADAM_SOLVERS:
         correction = np.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
         learning_rate = learning_rate * correction
     if np.ndim(learning_rate) == 0:  # a number does not change the twin's type

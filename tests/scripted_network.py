@@ -86,6 +86,8 @@ def parameters(**changes):
         "rewire_interval": 100,
         "rewire_fraction": 0.3,
         "rewire_until": 0.75,
+        "weight_decay": 0.01,
+        "warmup": 0.0,
     }
     return SimpleNamespace(**defaults | changes)
 

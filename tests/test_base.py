@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._formats import PRECISIONS
+from sparsenet._kernels._dispatch import SOLVERS
 from sparsenet._kernels.train import memory
 from sparsenet._network import Network
 from sparsenet._state import checksum
@@ -317,7 +318,7 @@ COPIES = {
 @each_precision
 @each_container
 @pytest.mark.parametrize("sparse_training", ["static", "set", "gradual"])
-@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("block_size", [1, 4])
 def test_copies_between_parts_go_on_to_the_same_bits(
     precision, container, sparse_training, solver, block_size, tmp_path

@@ -9,7 +9,7 @@ from problems import random_target
 from reference import ACTIVATIONS, LANES, LOSSES, UNIT_ROUNDOFF, loss_parameter
 
 from sparsenet._kernels import available_isas
-from sparsenet._kernels._dispatch import KEEP_DERIVATIVE
+from sparsenet._kernels._dispatch import KEEP_DERIVATIVE, SOLVERS
 from sparsenet._kernels.testing.kernels import Kernels
 from sparsenet._network import Optimizer
 
@@ -314,6 +314,7 @@ def test_confident_and_wrong_logits_have_a_finite_loss(kernels):
 
 OPTIMIZERS = {
     "adam": Optimizer("adam", 0.01),
+    "adamw": Optimizer("adamw", 0.01, weight_decay=0.3),
     "adam with other betas": Optimizer("adam", 0.1, beta_1=0.5, beta_2=0.9),
     "adam without memory": Optimizer("adam", 0.1, beta_1=0.0, beta_2=0.0),
     "sgd": Optimizer("sgd", 0.1, momentum=0.0),
@@ -363,7 +364,7 @@ def test_update_at_the_rates_of_cohorts(kernels, n, n_cohorts):
         np.testing.assert_allclose(actual, wanted, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_update_leaves_zeros_alone(kernels, solver):
     """Weights that complete a block have no gradient and must stay zero."""
     parameter, gradient, first, second = np.zeros((4, 20), np.float32)

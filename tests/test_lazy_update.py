@@ -12,11 +12,13 @@ import reference
 from kernel_cases import each_isa
 from reference import LANES
 
+from sparsenet._kernels._dispatch import ADAM_SOLVERS
 from sparsenet._kernels.testing.kernels import Kernels
 from sparsenet._network import Optimizer
 
 OPTIMIZERS = {
     "adam": Optimizer("adam", 1e-3),
+    "adamw": Optimizer("adamw", 1e-3, weight_decay=10.0),
     "sgd": Optimizer("sgd", 0.1, nesterovs_momentum=False),
     "nesterov": Optimizer("sgd", 0.1, nesterovs_momentum=True),
 }
@@ -33,6 +35,11 @@ def random_steps(optimizer, n, rng):
     """Learning rate and inverse of the batch's weight of each step."""
     learning_rate = optimizer.learning_rate * rng.uniform(0.5, 1, n)
     return learning_rate.astype(np.float32), rng.uniform(0.01, 1, n).astype(np.float32)
+
+
+def kept_by(optimizer, rates):
+    """What weight decay leaves in each step."""
+    return np.float32(1 - rates * optimizer.weight_decay)
 
 
 def random_state(fan_out, stride, rng, n=N):
@@ -61,7 +68,8 @@ def run(kernels, optimizer, alpha, steps, state, fan_out, ranges, *more):
     everything[order] = state
     everything[n] = np.nan
     kernels.advance(
-        optimizer, alpha, *steps, everything, fan_out, order, *ranges, *more
+        *(optimizer, alpha, *steps, everything, fan_out, order, *ranges, *more),
+        kept=kept_by(optimizer, steps[0]),
     )
     assert np.isnan(everything[n]).all()
     after = everything[order]
@@ -99,8 +107,9 @@ def test_advance(isa, optimizer, alpha, fan_out, stride, with_gradient):
     exact = [None if a is None else a.astype(float) for a in (state, gradient)]
     if gradient is not None:
         exact[1][:, fan_out:] = 0  # what is behind the last one does not matter
+    kept = kept_by(optimizer, steps[0])
     expected = reference.advance(
-        optimizer, alpha, *steps, exact[0], begin, end, exact[1]
+        optimizer, alpha, *steps, exact[0], begin, end, exact[1], kept
     )
     actual = run(
         kernels, optimizer, alpha, steps, state, fan_out, (begin, end), gradient
@@ -158,8 +167,9 @@ def test_advance_stops_where_parameters_have_settled(isa, optimizer, alpha):
     if alpha > 0:  # so much of it that nothing is left
         optimizer = dataclasses.replace(optimizer, epsilon=1e-3)
         steps[1][:] *= 20
+    kept = kept_by(optimizer, steps[0])
     expected = reference.advance(
-        optimizer, alpha, *steps, state.astype(float), begin, end
+        *(optimizer, alpha, *steps, state.astype(float), begin, end), kept=kept
     )
     steps[0][-7:] = np.nan  # steps that nobody takes
     kernels = Kernels(isa, "float32")
@@ -171,7 +181,7 @@ def test_advance_stops_where_parameters_have_settled(isa, optimizer, alpha):
     assert error[:, 1].max() <= 2.0**-33
     if alpha > 0:
         assert np.abs(actual[:, 0]).max() < 2.0**-32
-    if optimizer.solver == "adam":
+    if optimizer.solver in ADAM_SOLVERS:
         decayed = state[:, 2] * 0.999 ** (end - begin.astype(float))[:, np.newaxis]
         wanted = decayed if alpha == 0 else expected[:, 2]
         np.testing.assert_allclose(actual[:, 2], wanted, rtol=1e-3)

@@ -23,6 +23,7 @@ from reference import (
 )
 from scipy import sparse
 
+from sparsenet._kernels._dispatch import SOLVERS
 from sparsenet._network import Optimizer
 from sparsenet._state import checksum
 
@@ -136,6 +137,7 @@ def test_low_precision_gradients_are_close(precision, loss, activation):
 
 OPTIMIZERS = {
     "adam": ADAM,
+    "adamw": Optimizer("adamw", 0.01, weight_decay=2.0),
     "sgd": Optimizer("sgd", 0.1, momentum=0.0),
     "momentum": Optimizer("sgd", 0.1, nesterovs_momentum=False),
     "nesterov": Optimizer("sgd", 0.1),
@@ -540,7 +542,7 @@ def test_big_and_thin_network_trains_in_little_memory(precision):
 # --- learning rates of sparse layers -----------------------------------------------
 
 
-@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_young_weights_of_a_sparse_layer_learn_faster_and_settle(solver):
     """The rule of `Optimizer`, seen in steps of a constant gradient."""
     # Linear, with one output and a constant gradient of every weight: X is all ones and

@@ -17,6 +17,7 @@ from sparsenet._kernels._dispatch import (
     REGRESSOR_LOSSES,
     SOLVERS,
 )
+from sparsenet._schedules import SCHEDULES
 
 FRACTIONS = st.floats(0, 1, exclude_min=True)
 NOT_NUMBERS = st.one_of(
@@ -39,7 +40,7 @@ ALLOWED = {
     "solver": [*SOLVERS],
     "alpha": [0, 1e-4, np.float32(0.5), Fraction(1, 3)],
     "batch_size": ["auto", 1, np.int8(100)],
-    "learning_rate": ["constant", "invscaling", "adaptive"],
+    "learning_rate": ["constant", "invscaling", "adaptive", *SCHEDULES, math.exp],
     "learning_rate_init": [1e-300, 10],
     "power_t": [0, 0.5],
     "max_iter": [1, 10**9],
@@ -75,6 +76,8 @@ ALLOWED = {
     "initial_density": [1e-9, 0.5, 1],
     "precision": [*FORMATS],
     "n_threads": [None, 1, 1024],
+    "weight_decay": [0, 0.01, 10],
+    "warmup": [0, 0.1, 0.99],
     "quantile": [1e-30, 0.5, np.float32(0.9), Fraction(1, 3)],
     "huber_delta": [1e-30, 1, np.float32(0.5), Fraction(1, 3), 1e38],
 }
@@ -98,10 +101,10 @@ REFUSED = {
         np.array(3.0),
     ],
     "activation": ["ReLU", None, 1, ["relu"]],
-    "solver": ["newton", "adamw", None],
+    "solver": ["newton", "AdamW", None],
     "alpha": [10**400, -1e-9, math.nan, math.inf, "0", None, True, 1j],
     "batch_size": [0, 1.0, "all", True, None],
-    "learning_rate": ["cosine", 0.1, None],
+    "learning_rate": ["Cosine", 0.1, None, ["cosine"]],
     "learning_rate_init": [0, -1, math.nan, math.inf, True],
     "power_t": [-0.1, math.nan],
     "max_iter": [0, 1.0, 10**400, math.inf, True],
@@ -143,6 +146,8 @@ REFUSED = {
     "initial_density": [0, 1.1, math.nan, "auto", [1.0, 1.0], None],
     "precision": ["float64", "fp16", np.float32, None],
     "n_threads": [0, -1, 1025, 2.0, True],
+    "weight_decay": [-1e-9, math.nan, math.inf, True, "0", None],
+    "warmup": [-0.1, 1, 1.0, math.nan, True, None],
     "quantile": [0, 1, -0.1, 1.5, 1 - 1e-9, math.nan, [0.1, 0.9], "median", None],
     "huber_delta": [0, -1.0, 1e-50, 1e39, math.nan, math.inf, True, "1", None],
 }
@@ -213,7 +218,7 @@ def test_refused_value_raises_and_the_error_names_the_parameter(name, value):
         ({"n_threads": 0}, "n_threads=0; allowed: None or an integer in [1, 1024]"),
         (
             {"solver": "newton"},
-            "solver='newton'; allowed: 'adam', 'sgd', or 'lbfgs'",
+            "solver='newton'; allowed: 'adam', 'sgd', 'adamw', or 'lbfgs'",
         ),
     ],
 )

@@ -20,6 +20,7 @@ from sparsenet._network import Optimizer
 from sparsenet._rewiring import Rewiring
 
 ADAM, SGD = Optimizer("adam", 0.01), Optimizer("sgd", 0.01)
+ADAMW = Optimizer("adamw", 0.01, weight_decay=1.0)
 pytestmark = pytest.mark.usefixtures("each_block_size")
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
 
@@ -121,7 +122,7 @@ def test_pruning_follows_the_cubic_schedule():
 
 @each_precision
 @pytest.mark.parametrize("sparse_rows", [False, True])
-@pytest.mark.parametrize("optimizer", [ADAM, SGD], ids=["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", [ADAM, ADAMW, SGD], ids=["adam", "adamw", "sgd"])
 def test_a_network_is_pruned_from_dense_on(precision, sparse_rows, optimizer):
     sizes = (20, 18, 13, 3)
     network = random_network(

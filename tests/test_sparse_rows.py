@@ -19,6 +19,7 @@ from sparsenet._network import Optimizer
 
 SOLVERS = [
     Optimizer("adam", 0.01),
+    Optimizer("adamw", 0.01, weight_decay=1.0),
     Optimizer("sgd", 0.03),
     Optimizer("sgd", 0.03, nesterovs_momentum=False),
 ]

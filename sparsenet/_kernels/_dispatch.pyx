@@ -61,6 +61,7 @@ LOSS_PARAMETERS = {
     if sn_losses[i].parameter != NULL
 }
 N_MOMENTS = {name: sn_solvers[i].n_moments for name, i in SOLVERS.items()}
+ADAM_SOLVERS = [name for name, i in SOLVERS.items() if sn_solvers[i].is_adam]
 
 cdef const sn_kernels *table = NULL
 

@@ -57,7 +57,15 @@ typedef struct {
     float momentum;
     float alpha;      /* L2 */
     float inv_weight; /* 1 / sum of the step's sample weights */
+    float kept;       /* Adam: what decoupled weight decay leaves of a weight; without it, 1 */
 } sn_optimizer;
+
+/* Numbers of each step of a pass. */
+typedef struct {
+    const float *rates; /* [step][n_cohorts], as sn_optimizer.learning_rate */
+    const float *inv_weight, *kept;
+    const float *growth; /* the largest rate from this step on, over that of this step; bias corrections aside */
+} sn_steps;
 
 /* The parameters of a layer that is stored by feature. */
 typedef struct {
@@ -200,11 +208,10 @@ typedef struct {
     void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n, float *parameter, const float *gradient,
                    float *first, float *second);
     /* Steps begin[i] to end[i] - 1 of the parameters of n features, in place, as `update` would do them: the first with
-     * the gradient [n][stride], or without one if that is NULL, the others without. `rates` are [step][n_cohorts],
-     * `inv_weight` [step]. Neighbours should have about as many steps to do. */
-    void (*advance)(const sn_optimizer *o, const sn_feature_state *f, const float *rates, const float *inv_weight,
-                    int64_t n, const uint32_t *features, const uint32_t *begin, const uint32_t *end,
-                    const float *gradient);
+     * the gradient [n][stride], or without one if that is NULL, the others without. Neighbours should have about as
+     * many steps to do. */
+    void (*advance)(const sn_optimizer *o, const sn_feature_state *f, const sn_steps *steps, int64_t n,
+                    const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient);
 } sn_kernels;
 
 /* isa/dispatch.c */

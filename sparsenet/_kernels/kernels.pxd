@@ -15,7 +15,6 @@ cdef extern from "kernels.h" nogil:
         SN_N_LOSSES
         SN_N_SOLVERS
         SN_IDENTITY
-        SN_ADAM
         SN_ROWS
         SN_BLOCKS
         SN_BLOCK_COLUMNS
@@ -45,6 +44,7 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct sn_solver:
         const char *name
         int n_moments
+        bint is_adam
 
     const sn_format *sn_formats
     const sn_activation *sn_activations
@@ -76,6 +76,13 @@ cdef extern from "kernels.h" nogil:
         float momentum
         float alpha
         float inv_weight
+        float kept
+
+    ctypedef struct sn_steps:
+        const float *rates
+        const float *inv_weight
+        const float *kept
+        const float *growth
 
     ctypedef struct sn_feature_state:
         float *values
@@ -173,9 +180,9 @@ cdef extern from "kernels.h" nogil:
                        float *parameter, const float *gradient, float *first,
                        float *second) noexcept nogil
         void (*advance)(const sn_optimizer *o, const sn_feature_state *f,
-                        const float *rates, const float *inv_weight, int64_t n,
-                        const uint32_t *features, const uint32_t *begin,
-                        const uint32_t *end, const float *gradient) noexcept nogil
+                        const sn_steps *steps, int64_t n, const uint32_t *features,
+                        const uint32_t *begin, const uint32_t *end,
+                        const float *gradient) noexcept nogil
 
     const sn_kernels *sn_kernels_best()
     const sn_kernels *sn_kernels_by_name(const char *name)

@@ -63,10 +63,12 @@ typedef struct {
 typedef struct {
     const char *name;
     int n_moments; /* of each parameter */
+    int is_adam;
 } sn_solver;
-#define SN_SOLVERS(X)             \
-    X(ADAM, adam, .n_moments = 2) \
-    X(SGD, sgd, .n_moments = 1)
+#define SN_SOLVERS(X)                           \
+    X(ADAM, adam, .n_moments = 2, .is_adam = 1) \
+    X(SGD, sgd, .n_moments = 1)                 \
+    X(ADAMW, adamw, .n_moments = 2, .is_adam = 1)
 
 /* Instruction sets, each better than those before: isa/<name>.h each, and is_<name> in isa/dispatch.c. Those of 2021 and
  * later, and NEON's dot products, need a compiler that knows them, and AMX an operating system that is asked for its registers. */

@@ -33,40 +33,47 @@ INLINE drift_constants constants_of(const sn_optimizer *o)
     return (drift_constants){unit, o->epsilon / first, unit / first, 1.0f / (first * first)};
 }
 
+/* Learning rates of step `number`, those of WIDTH parameters: `rates_of`. */
+INLINE vf rates_at(const sn_optimizer *o, const sn_steps *steps, int64_t number, const uint16_t *cohort)
+{
+    return rates_of(steps->rates + number * o->n_cohorts, o->n_cohorts, cohort);
+}
+
 /* A step without a gradient. */
-INLINE void drift(const sn_optimizer *o, const int adam, vf rate, float inv_weight, const drift_constants *c,
-                  parameters *p)
+INLINE void drift(const sn_optimizer *o, const int adam, vf rate, float inv_weight, float kept,
+                  const drift_constants *c, parameters *p)
 {
     if (!adam) {
-        step_vector(o, 0, rate, inv_weight, splat(0.0f), &p->w, &p->m, &p->v);
+        step_vector(o, 0, rate, inv_weight, kept, splat(0.0f), &p->w, &p->m, &p->v);
         return;
     }
     const vf g = p->w * (o->alpha * inv_weight * c->unit);
     p->m = fma_(splat(o->beta_1), p->m, g);
     p->v = fma_(g, g, o->beta_2 * p->v);
-    p->w -= rate * (1.0f / c->unit) * p->m * reciprocal(vsqrt(p->v) + c->epsilon);
+    p->w = fma_(-rate * (1.0f / c->unit) * p->m, reciprocal(vsqrt(p->v) + c->epsilon), kept * p->w);
 }
 
 /* Whether nothing is left that would move the parameters further. */
-INLINE int has_settled(const sn_optimizer *o, const int adam, const int cohorts, const float *rates,
-                       const float *inv_weight, const drift_constants *c, int64_t step, const parameters *p)
+INLINE int has_settled(const sn_optimizer *o, const int adam, const int cohorts, const sn_steps *steps,
+                       const drift_constants *c, int64_t step, const parameters *p)
 {
     const float decay = adam ? o->beta_1 : o->momentum;
-    float largest = rates[step * o->n_cohorts];
-    for (int64_t i = 1; cohorts && i < o->n_cohorts; i++)
-        largest = rates[step * o->n_cohorts + i] > largest ? rates[step * o->n_cohorts + i] : largest;
+    const float *rates = steps->rates + step * o->n_cohorts;
+    float largest = rates[0];
+    for (int64_t i = 1; cohorts && i < o->n_cohorts; i++) largest = rates[i] > largest ? rates[i] : largest;
+    largest *= steps->growth[step];
     /* What L2 moves a weight by in one step, at most, relative to the weight. */
-    const float pull = o->alpha * inv_weight[step] * largest / (adam ? o->epsilon : 1.0f);
+    const float pull = o->alpha * steps->inv_weight[step] * largest / (adam ? o->epsilon : 1.0f);
     if (!(pull < 1.0f)) return 0;
-    /* At most so much is left in the moments, whatever v becomes; and in L2, the weight itself. */
+    /* At most so much is left in the moments, whatever v becomes; and in L2 and weight decay, the weight itself. */
     const float left = adam ? decay * largest / c->unit / o->epsilon : decay / (1.0f - decay);
     vi settled = vabs(p->m * left) < SETTLED; /* NaN is not */
-    if (o->alpha > 0.0f) settled &= vabs(p->w) < SETTLED;
+    if (o->alpha > 0.0f || steps->kept[step] != 1.0f) settled &= vabs(p->w) < SETTLED;
     return max_lanes(select_float(settled, splat(0.0f), splat(1.0f))) == 0.0f;
 }
 
-INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohorts, const float *rates,
-                          const float *inv_weight, const place *at, parameters *p)
+INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohorts, const sn_steps *steps,
+                          const place *at, parameters *p)
 {
     const float decay = adam ? o->beta_1 : o->momentum;
     int64_t n_steps[ABREAST], longest = 0, together = at[0].n_steps;
@@ -85,8 +92,7 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
         if (step % 32 == 31) { /* what is left of those that have settled, at once */
             longest = 0;
             unrolled_for (int j = 0; j < ABREAST; j++) {
-                if (step < n_steps[j]
-                    && has_settled(o, adam, cohorts, rates, inv_weight, &c, at[j].begin + step, p + j)) {
+                if (step < n_steps[j] && has_settled(o, adam, cohorts, steps, &c, at[j].begin + step, p + j)) {
                     p[j].m *= __builtin_powf(decay, (float)(n_steps[j] - step));
                     if (adam) p[j].v *= __builtin_powf(o->beta_2, (float)(n_steps[j] - step));
                     n_steps[j] = step;
@@ -95,9 +101,9 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
                 longest = n_steps[j] > longest ? n_steps[j] : longest;
             }
         }
-#define DRIFT(j, number)                                                                                \
-    drift(o, adam, rates_of(rates + (number) * o->n_cohorts, o->n_cohorts, cohorts ? at[j].cohort : 0), \
-          inv_weight[number], &c, p + j)
+#define DRIFT(j, number)                                                                              \
+    drift(o, adam, rates_at(o, steps, number, cohorts ? at[j].cohort : 0), steps->inv_weight[number], \
+          steps->kept[number], &c, p + j)
         if (step < together) { /* the same step of all of them, with one learning rate and decay */
             unrolled_for (int j = 0; j < ABREAST; j++) DRIFT(j, at[0].begin + step);
         } else {
@@ -112,7 +118,7 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
 
 /* All steps of ABREAST vectors, of which n are stored. `whole`: what is behind the last parameter is zero, and stays so. */
 INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int cohorts, const int learn, const int whole,
-                            int64_t stride, const float *rates, const float *inv_weight, const place *at, int64_t n)
+                            int64_t stride, const sn_steps *steps, const place *at, int64_t n)
 {
     parameters p[ABREAST];
     unrolled_for (int j = 0; j < ABREAST; j++) {
@@ -121,10 +127,10 @@ INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int coh
         p[j].m = load_partial(at[j].w + stride, lanes);
         p[j].v = adam ? load_partial(at[j].w + 2 * stride, lanes) : splat(0.0f);
         if (learn)
-            step_vector(o, adam, rates_of(rates + number * o->n_cohorts, o->n_cohorts, cohorts ? at[j].cohort : 0),
-                        inv_weight[number], load_partial(at[j].gradient, at[j].lanes), &p[j].w, &p[j].m, &p[j].v);
+            step_vector(o, adam, rates_at(o, steps, number, cohorts ? at[j].cohort : 0), steps->inv_weight[number],
+                        steps->kept[number], load_partial(at[j].gradient, at[j].lanes), &p[j].w, &p[j].m, &p[j].v);
     }
-    drift_abreast(o, adam, cohorts, rates, inv_weight, at, p);
+    drift_abreast(o, adam, cohorts, steps, at, p);
     unrolled_for (int j = 0; j < ABREAST; j++) {
         const int64_t lanes = whole ? WIDTH : at[j].lanes;
         if (j >= n) break;
@@ -135,8 +141,8 @@ INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int coh
 }
 
 INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts, const int whole,
-                       const sn_feature_state *f, const float *rates, const float *inv_weight, int64_t n,
-                       const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient)
+                       const sn_feature_state *f, const sn_steps *steps, int64_t n, const uint32_t *features,
+                       const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
     place at[PLACES];
     for (int64_t i = 0, lane = 0; i < n;) {
@@ -154,21 +160,18 @@ INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts,
         }
         for (int64_t k = n_places; k % ABREAST; k++) at[k] = at[0], at[k].n_steps = 0;
         for (int64_t k = 0; k < n_places; k += ABREAST) {
-            if (gradient)
-                advance_abreast(o, adam, cohorts, 1, whole, f->stride, rates, inv_weight, at + k, n_places - k);
-            else advance_abreast(o, adam, cohorts, 0, whole, f->stride, rates, inv_weight, at + k, n_places - k);
+            if (gradient) advance_abreast(o, adam, cohorts, 1, whole, f->stride, steps, at + k, n_places - k);
+            else advance_abreast(o, adam, cohorts, 0, whole, f->stride, steps, at + k, n_places - k);
         }
     }
 }
 
-static void advance(const sn_optimizer *o, const sn_feature_state *f, const float *rates, const float *inv_weight,
-                    int64_t n, const uint32_t *features, const uint32_t *begin, const uint32_t *end,
-                    const float *gradient)
+static void advance(const sn_optimizer *o, const sn_feature_state *f, const sn_steps *steps, int64_t n,
+                    const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
     const int whole = f->stride % WIDTH == 0, cohorts = f->cohort && o->n_cohorts > 1;
-#define ADVANCE(adam, cohorts, whole) \
-    advance_by(o, adam, cohorts, whole, f, rates, inv_weight, n, features, begin, end, gradient)
-    if (o->solver != SN_ADAM) ADVANCE(0, 0, 0);
+#define ADVANCE(adam, cohorts, whole) advance_by(o, adam, cohorts, whole, f, steps, n, features, begin, end, gradient)
+    if (!sn_solvers[o->solver].is_adam) ADVANCE(0, 0, 0);
     else if (cohorts && whole) ADVANCE(1, 1, 1);
     else if (cohorts) ADVANCE(1, 1, 0);
     else if (whole) ADVANCE(1, 0, 1);

@@ -16,6 +16,7 @@ from sparsenet._kernels.kernels cimport (
     sn_kernels,
     sn_matrix,
     sn_optimizer,
+    sn_steps,
 )
 from sparsenet._kernels.train.input cimport address
 from sparsenet._kernels.train.layers cimport matrix_of
@@ -386,10 +387,12 @@ cdef class Kernels:
             self.table.update(&o, c, n, w, g, m, v)
 
     def advance(self, optimizer, double alpha, rates, inv_weight, state, fan_out,
-                features, begin, end, gradient=None, cohort=None, int repeat=1):
+                features, begin, end, gradient=None, cohort=None, kept=None,
+                growth=None, int repeat=1):
         """`rates` [step][cohort], `inv_weight` [step], state [feature][plane][stride].
 
-        `features`, `begin` and `end` are uint32[n], `gradient` is as wide as `state`.
+        `kept` and `growth` [step], where they are not 1. `features`, `begin` and `end`
+        are uint32[n], `gradient` is as wide as `state`.
         """
         cdef sn_optimizer o = step_of(optimizer, alpha, 0)
         cdef sn_feature_state f
@@ -399,15 +402,19 @@ cdef class Kernels:
         f.stride = state.shape[2]
         f.fan_out = fan_out
         f.cohort = <const uint16_t*>address(cohort)
-        cdef const float *of_steps = <const float*>address(rates)
-        cdef const float *inv = <const float*>address(inv_weight)
+        ones = np.ones(len(rates), np.float32)
+        kept = ones if kept is None else kept
+        growth = ones if growth is None else growth
+        cdef sn_steps steps = sn_steps(
+            <const float*>address(rates), <const float*>address(inv_weight),
+            <const float*>address(kept), <const float*>address(growth))
         cdef const uint32_t *named = <const uint32_t*>address(features)
         cdef const uint32_t *b = <const uint32_t*>address(begin)
         cdef const uint32_t *e = <const uint32_t*>address(end)
         cdef const float *g = <const float*>address(gradient)
         cdef int64_t n = len(features)
         for _ in range(repeat):
-            self.table.advance(&o, &f, of_steps, inv, n, named, b, e, g)
+            self.table.advance(&o, &f, &steps, n, named, b, e, g)
 
 
 def aligned(shape, dtype):
@@ -428,4 +435,5 @@ cdef sn_optimizer step_of(optimizer, double alpha, double inv_weight):
     o.momentum = optimizer.momentum
     o.alpha = alpha
     o.inv_weight = inv_weight
+    o.kept = 1 - optimizer.learning_rate * optimizer.weight_decay
     return o

@@ -15,6 +15,7 @@ from sparsenet._kernels.kernels cimport (
     sn_format_kernels,
     sn_formats,
     sn_losses,
+    sn_steps,
 )
 from sparsenet._kernels.train.full_gradient cimport add_gradients
 from sparsenet._kernels.train.input cimport Input, address, checked, input_of
@@ -103,7 +104,7 @@ cdef int take_optimizer(Arena arena, Run *run, Net *net, optimizer,
     for l in range(net.n_layers):
         net.layers[l].young_rate = optimizer.young_rate(net.layers[l].density)
     run.youth = optimizer.beta_2 ** run.n_steps
-    run.learning_rate = optimizer.learning_rate
+    run.weight_decay = optimizer.weight_decay
     run.beta_1 = optimizer.beta_1
     run.beta_2 = optimizer.beta_2
     run.step.solver = SOLVERS[optimizer.solver]
@@ -119,6 +120,12 @@ cdef int take_optimizer(Arena arena, Run *run, Net *net, optimizer,
         run.decays[cohort] = run.beta_1 ** (run.n_steps - births[cohort])
         run.decays[n_cohorts + cohort] = run.beta_2 ** (run.n_steps - births[cohort])
     return 0
+
+
+def rates_of_steps(learning_rate, n_steps):
+    """The learning rates of the first steps, where all have the same one, too."""
+    rates = np.atleast_1d(np.asarray(learning_rate, np.float64))[:n_steps]
+    return np.ascontiguousarray(np.broadcast_to(rates, n_steps))
 
 
 cdef class Engine:
@@ -381,7 +388,8 @@ cdef class Engine:
         """
         cdef Arena arena = Arena(True)
         cdef Run run
-        cdef int64_t steps_per_call, steps_known = 1
+        cdef int64_t steps_per_call, n_steps, steps_known = 1
+        cdef const double[::1] learning_rates, largest_later
         self.n_batches = 0
         if order.shape[0] == 0:
             return 0.0, 0.0
@@ -389,16 +397,22 @@ cdef class Engine:
         run.n_steps = steps[0]
         take_optimizer(arena, &run, &self.net, optimizer, births)
         n_threads = self.start(arena, &run, data, order, batch_size, seed, n_threads)
+        n_steps = (run.data.n_rows + run.data.batch_size - 1) // run.data.batch_size
+        learning_rates = rates_of_steps(optimizer.learning_rate, n_steps)
+        largest_later = np.maximum.accumulate(learning_rates[::-1])[::-1].copy()
+        run.learning_rates = &learning_rates[0]
+        run.largest_later = &largest_later[0]
         if self.net.by_feature:
-            steps_known = run.data.n_rows + run.data.batch_size - 1
-            steps_known //= run.data.batch_size
+            steps_known = n_steps
         run.first_row = <int64_t*>arena.take(steps_known * 8)
         run.steps_known = steps_known
         run.rates = <float*>arena.take(
             (self.net.n_layers + 1) * steps_known * run.step.n_cohorts * 4)
         run.inv_weight = <float*>arena.take(steps_known * 4)
-        run.features.rates = rates_at(&run, 0, 0)
-        run.features.inv_weight = run.inv_weight
+        run.kept = <float*>arena.take(steps_known * 4)
+        run.growth = <float*>arena.take(steps_known * 4)
+        run.features.steps = sn_steps(
+            rates_at(&run, 0, 0), run.inv_weight, run.kept, run.growth)
         steps_per_call = max(1, <int64_t>(SIGNAL_WORK / run.work))
         try:
             self.run_pass(&run, steps, n_threads, steps_per_call)

@@ -105,7 +105,9 @@ cdef struct Run:             # a pass over the training rows
     double work              # multiply-adds of a step, about
     # The step
     sn_optimizer step
-    double learning_rate
+    const double *learning_rates  # [steps of this pass]
+    const double *largest_later   # [steps of this pass] of them from this one on
+    double weight_decay
     double beta_1
     double beta_2
     double youth             # of weights as old as the network: beta_2 ** steps
@@ -116,6 +118,8 @@ cdef struct Run:             # a pass over the training rows
     float *rates             # [layers + 1][step][n_cohorts], those of biases first
     int64_t steps_known      # steps that they have room for
     float *inv_weight        # [step]
+    float *kept              # [step] what weight decay leaves
+    float *growth            # [step] as sn_steps has it
     # How far the pass has come
     int64_t start            # rows done
     int64_t weighed          # rows whose batches have been weighed, for steps to come

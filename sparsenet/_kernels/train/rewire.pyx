@@ -16,9 +16,9 @@ from libc.string cimport memcpy, memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels.kernels cimport (
-    SN_ADAM,
     SN_BLOCK_HEIGHT,
     sn_kernels,
+    sn_solvers,
     sn_thread_state,
 )
 from sparsenet._kernels.train.memory cimport Arena
@@ -362,7 +362,7 @@ cdef Rows rows_of_layer(const Run *run, int l) noexcept nogil:
     rows.planes[1] = layer.moments[0]
     rows.planes[2] = layer.moments[1]
     rows.stride = rows.length * rows.height
-    rows.n_planes = 3 if run.step.solver == SN_ADAM else 2
+    rows.n_planes = 1 + sn_solvers[run.step.solver].n_moments
     rows.cohort = <uint16_t*>layer.cohort
     return rows
 

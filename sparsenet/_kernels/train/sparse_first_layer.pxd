@@ -6,6 +6,7 @@ from sparsenet._kernels.kernels cimport (
     sn_feature_state,
     sn_format_kernels,
     sn_optimizer,
+    sn_steps,
 )
 from sparsenet._kernels.train.input cimport Input
 from sparsenet._kernels.train.memory cimport Arena
@@ -74,8 +75,7 @@ cdef struct FeatureRun:      # a pass over the training rows
     FeatureRange *ranges
     int64_t window           # batches that are planned at a time
     Progress *progress       # [n_features]
-    const float *rates       # [step][n_cohorts] learning rates of this pass
-    const float *inv_weight  # [step]
+    sn_steps steps           # of this pass
     char *deltas             # [batch] rows, as encode_row makes them
     int64_t delta_bytes
     float *delta_scale       # [batch]

@@ -407,8 +407,8 @@ cdef void learn(FeatureRun *run, const sn_format_kernels *ops,
             s.end[i] = <uint32_t>step + s.n_steps[number]
             gradient(run, ops, batch, number, 0, seed, s,
                      s.gradient + i * f.state.stride)
-        kernels.advance(optimizer, &f.state, run.rates, run.inv_weight, n, s.features,
-                        s.begin, s.end, s.gradient)
+        kernels.advance(optimizer, &f.state, &run.steps, n, s.features, s.begin, s.end,
+                        s.gradient)
         write_table(f, ops, s.features, n, s)
         chunk += n
 
@@ -494,8 +494,8 @@ cdef void catch_up(FeatureRun *run, const sn_format_kernels *ops,
             s.features[i] = s.touched[number]
             s.begin[i] = <uint32_t>end - s.n_steps[number]
             s.end[i] = <uint32_t>end
-        kernels.advance(optimizer, &f.state, run.rates, run.inv_weight, n, s.features,
-                        s.begin, s.end, NULL)
+        kernels.advance(optimizer, &f.state, &run.steps, n, s.features, s.begin, s.end,
+                        NULL)
         write_table(f, ops, s.features, n, s)
         chunk += n
 

@@ -16,10 +16,10 @@ from libc.string cimport memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels.kernels cimport (
-    SN_ADAM,
     SN_LANES,
     sn_kernels,
     sn_losses,
+    sn_solvers,
     sn_thread_state,
 )
 from sparsenet._kernels.train.network cimport (
@@ -69,6 +69,7 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
         known = run.steps_here if sparse else 0
         run.start = run.first_row[known]
         run.step.inv_weight = run.inv_weight[known]
+        run.step.kept = run.kept[known]
         run.step.learning_rate = rates_at(run, -1, known)
         run.n_steps += 1
         seed = step_seed(run.seed, run.n_steps)
@@ -124,18 +125,22 @@ cdef bint weigh_batch(Run *run) noexcept nogil:
 cdef void set_rates(Run *run, int64_t step) noexcept nogil:
     """The learning rates of a step, with the bias corrections of each cohort's age.
 
-    Those of young weights in sparse layers are larger (`Optimizer.young_rate`).
+    Those of young weights in sparse layers are larger (`Optimizer.young_rate`), but
+    weight decay goes with the others: how long a weight lasts does not depend on
+    density.
     """
     cdef int64_t cohort, l
-    cdef double rate, youth
+    cdef double learning_rate = run.learning_rates[run.n_weighed], rate, youth
     cdef double *decay_1 = run.decays
     cdef double *decay_2 = run.decays + run.step.n_cohorts
     run.youth *= run.beta_2
+    run.kept[step] = 1 - learning_rate * run.weight_decay
+    run.growth[step] = run.largest_later[run.n_weighed] / learning_rate
     for cohort in range(run.step.n_cohorts):
         decay_1[cohort] *= run.beta_1
         decay_2[cohort] *= run.beta_2
-        rate = run.learning_rate
-        if run.step.solver == SN_ADAM:
+        rate = learning_rate
+        if sn_solvers[run.step.solver].is_adam:
             rate *= sqrt(1 - decay_2[cohort]) / (1 - decay_1[cohort])
         rates_at(run, -1, step)[cohort] = rate
         # The optimizer may have started anew, which makes no weight young again.

@@ -160,6 +160,7 @@ cdef void update_rows(const Net *net, const Task *task, Panel *panels,
         n * height, layer.weights + first * height, s.gradient,
         layer.moments[0] + first * height, layer.moments[1] + first * height)
     for_bias.alpha = 0
+    for_bias.kept = 1
     kernels.update(&for_bias, NULL, rows, layer.bias + row0, s.bias_gradient,
                    layer.moments[2] + row0, layer.moments[3] + row0)
     encode_blocks(net, task.layer, task.begin, task.end)
