@@ -331,6 +331,16 @@ def loss(p):
     return call, 2 * z.nbytes + target.nbytes
 
 
+def drop(p):
+    z = p.panel(value=1)
+    return partial(p.kernels.drop, z, 0, 1 << 13, 1), 2 * z.nbytes
+
+
+def sum_of_squares(p):
+    x = filled(p.size * p.n_few, value=1)
+    return partial(p.kernels.sum_of_squares, x), x.nbytes
+
+
 def optimizer(p):
     """And how many arrays of the size of the parameters a step reads and writes."""
     return Optimizer(p.kind, 1e-3), 3 + 2 * N_MOMENTS[p.kind]
@@ -429,6 +439,8 @@ CASES = (
     of_float32("chain", chain, tuple(ACTIVATIONS)),
     of_float32("output", output, tuple(LOSSES)),
     of_float32("loss", loss, tuple(LOSSES)),
+    of_float32("drop", drop),
+    of_float32("sum_of_squares", sum_of_squares),
     of_float32("update", update, tuple(N_MOMENTS)),
     of_float32("advance", advance, tuple(N_MOMENTS)),
 )

@@ -41,6 +41,9 @@ FITTED = (
 OUTPUTS_AT_ONCE = 2**24
 
 
+# What ends with a choice of weights, from which a next part would not go on.
+NOT_IN_PARTS = ("early_stopping", "ema_decay")
+
 # Fitted attributes that a training on all rows at once does not have.
 OF_EPOCHS = (
     "best_loss_",
@@ -233,11 +236,12 @@ class BaseSparseMLP(BaseEstimator):
         meanwhile has the model from before.
         """
         _parameters.check_parameters(self)
-        if incremental and self.early_stopping:
-            raise ValueError(
-                f"{type(self).__name__}: partial_fit does not support "
-                "early_stopping=True"
-            )
+        for name in NOT_IN_PARTS if incremental else ():
+            if getattr(self, name):
+                raise ValueError(
+                    f"{type(self).__name__}: partial_fit does not support "
+                    f"{name}={getattr(self, name)!r}"
+                )
         result, before = self._aside(), vars(self).copy()
         data, network, fan_ins = result._prepare(
             X, y, sample_weight, incremental, classes

@@ -32,6 +32,9 @@ class BaseLayer(ABC):
     cohort : uint16 array, one for each of the weights, or None
         When each weight came into being: a number of the network's `births`. None: all
         are as old as the network.
+    average_bias : float32 array of shape (n_out,), or None
+        Running average of the biases, where there is one; the class says where that of
+        the weights is.
     """
 
     #: Whether weights are stored feature by feature, for sparse rows of X.
@@ -96,7 +99,18 @@ class BaseLayer(ABC):
 
     @abstractmethod
     def without_optimizer(self):
-        """The same layer without the optimizer's state."""
+        """The same layer without the optimizer's state and running averages."""
+
+    @abstractmethod
+    def with_average(self):
+        """The same layer, whose running averages start; it shares what it can."""
+
+    @abstractmethod
+    def averaged(self):
+        """The layer whose weights and biases are the running averages of this one's.
+
+        It has no optimizer's state.
+        """
 
     @abstractmethod
     def round_weights(self):

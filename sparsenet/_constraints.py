@@ -120,6 +120,7 @@ boolean = instance("a bool", bool, np.bool_)
 none = instance("None", type(None))
 units = integer(1, MAX_UNITS)
 fraction = number(0, 1, bounds="(]")
+share = number(0, 1, bounds="[)")
 decay = in_float32(number(0, 1, bounds="[)"))
 
 

@@ -131,7 +131,15 @@ is handled, gives up the whole call.""",
         neural networks using large learning rates." https://arxiv.org/abs/1708.07120
 
 .. [16] Loshchilov, I., & Hutter, F. (2019). "Decoupled weight decay regularization."
-        ICLR. https://arxiv.org/abs/1711.05101""",
+        ICLR. https://arxiv.org/abs/1711.05101
+
+.. [17] Pascanu, R., Mikolov, T., & Bengio, Y. (2013). "On the difficulty of training
+        recurrent neural networks." ICML. https://arxiv.org/abs/1211.5063
+
+.. [18] Srivastava, N., Hinton, G., Krizhevsky, A., Sutskever, I., & Salakhutdinov, R.
+        (2014). "Dropout: A simple way to prevent neural networks from overfitting."
+        Journal of Machine Learning Research 15, 1929-1958.
+        https://jmlr.org/papers/v15/srivastava14a.html""",
 }
 
 

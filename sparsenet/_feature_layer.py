@@ -41,8 +41,9 @@ class FeatureLayer(BaseLayer):
     connections : uint16 or uint32 array of shape (n_in, fan_out // height), or None
         The blocks of units that each feature reaches, ascending; None: all units.
     state : float32 array of shape (n_in, n_planes, stride)
-        Plane 0 holds the weights, the others the optimizer's moments, where it has
-        started. What is behind a plane's first `fan_out` values is zero.
+        Plane 0 holds the weights, the next ones the optimizer's moments, where it has
+        started, and the last one the running average, where there is one. What is
+        behind a plane's first `fan_out` values is zero.
     table : array of shape (n_in, stride)
         The weights in the number format, as the forward product reads them. For
         float32 it is `state` itself.
@@ -68,7 +69,7 @@ class FeatureLayer(BaseLayer):
         self.stride = -(-self.fan_out // line) * line
         self.state = padded((n_in, 1, self.stride), np.float32)
         self.weights[...] = weights
-        self.moments = self.cohort = None
+        self.moments = self.cohort = self.average_bias = None
         self.scale, self.table = None, self.state
         if precision != "float32":
             dtype = np.uint8 if precision == "int8" else STORED_DTYPE[precision]
@@ -141,13 +142,13 @@ class FeatureLayer(BaseLayer):
             np.take_along_axis(weights, kept, 1),
             self.bias,
         )
-        if self.moments is not None:
-            n_moments = self.state.shape[1] - 1
-            layer = layer.with_optimizer(n_moments)
-            for plane in range(1, n_moments + 1):
-                moments = self.state[:, plane, : self.fan_out]
-                layer.state[:, plane, :fan_out] = np.take_along_axis(moments, kept, 1)
-            layer.moments = self.moments
+        n_planes = self.state.shape[1]
+        if n_planes > 1:
+            layer = layer._with_planes(n_planes)
+            for plane in range(1, n_planes):
+                values = self.state[:, plane, : self.fan_out]
+                layer.state[:, plane, :fan_out] = np.take_along_axis(values, kept, 1)
+            layer.moments, layer.average_bias = self.moments, self.average_bias
         if self.cohort is not None:
             layer = layer.with_cohorts()
             layer.cohort[...] = np.take_along_axis(self.cohort, kept, 1)
@@ -177,7 +178,9 @@ class FeatureLayer(BaseLayer):
 
     @property
     def n_moments(self):
-        return 0 if self.moments is None else self.state.shape[1] - 1
+        if self.moments is None:
+            return 0
+        return self.state.shape[1] - 1 - (self.average_bias is not None)
 
     def with_optimizer(self, n_moments):
         """See `BaseLayer`. It shares all but the weights."""
@@ -192,10 +195,24 @@ class FeatureLayer(BaseLayer):
         """See `BaseLayer`. It shares all arrays or all but the weights."""
         return self._with_planes(1)
 
+    def with_average(self):
+        """See `BaseLayer`. It shares all but the state of the weights."""
+        layer = self._with_planes(self.state.shape[1] + 1)
+        layer.state[:, 1:-1] = self.state[:, 1:]
+        layer.state[:, -1] = self.state[:, 0]
+        layer.moments, layer.cohort = self.moments, self.cohort
+        layer.average_bias = self.bias.copy()
+        return layer
+
+    def averaged(self):
+        weights = self.state[:, -1, : self.fan_out]
+        arrays = self.connections, weights, self.average_bias.copy()
+        return FeatureLayer(self.n_in, self.n_out, self.precision, *arrays)
+
     def _with_planes(self, n_planes):
-        """The same layer with room for so many planes, and no optimizer's state."""
+        """The same layer with room for so many planes, and nothing in the others."""
         layer = copy.copy(self)
-        layer.moments = layer.cohort = None
+        layer.moments = layer.cohort = layer.average_bias = None
         if n_planes > 1 or self.state.shape[1] > 1:
             layer.state = padded((self.n_in, n_planes, self.stride), np.float32)
             layer.weights[...] = self.weights

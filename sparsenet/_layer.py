@@ -75,6 +75,8 @@ class Layer(BaseLayer):
         int8 only: weight = row_scale * stored byte.
     moments : tuple of four float32 arrays, or None
         First and second moment of weights and of biases.
+    average : float32 array like `weights`, or None
+        Their running average, where there is one.
     """
 
     by_feature = False
@@ -88,6 +90,7 @@ class Layer(BaseLayer):
         self.fan_in = len(weights) // self.n_blocks
         self.indptr = np.arange(self.n_blocks + 1, dtype=np.int64) * self.fan_in
         self.moments = self.cohort = self.transpose = None
+        self.average = self.average_bias = None
         self.row_scale = np.zeros(self.n_blocks * self.height, np.float32)
         self.forward = weights
         if precision != "float32":
@@ -170,6 +173,8 @@ class Layer(BaseLayer):
             layer.moments = (*of_weights, *self.moments[2:])
         if self.cohort is not None:
             layer.cohort = take(self.cohort)
+        if self.average is not None:
+            layer.average, layer.average_bias = take(self.average), self.average_bias
         return layer
 
     def exceeds(self, fan_in, block_size):
@@ -207,8 +212,21 @@ class Layer(BaseLayer):
     def without_optimizer(self):
         """See `BaseLayer`. It shares all arrays."""
         layer = copy.copy(self)
-        layer.moments = layer.cohort = None
+        layer.moments = layer.cohort = layer.average = layer.average_bias = None
         return layer
+
+    def with_average(self):
+        layer = copy.copy(self)
+        layer.average = padded(self.weights.shape, np.float32)
+        layer.average[...] = self.weights
+        layer.average_bias = self.bias.copy()
+        return layer
+
+    def averaged(self):
+        weights = padded(self.weights.shape, np.float32)
+        weights[...] = self.average
+        arrays = self.indices, weights, self.average_bias.copy()
+        return Layer(self.n_in, self.n_out, self.precision, *arrays, first=self.first)
 
     def round_weights(self):
         if self.precision != "float32" or not self.first:  # else there is no copy

@@ -103,6 +103,9 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
         n_threads=None,
         weight_decay=0.01,
         warmup=0.0,
+        max_grad_norm=None,
+        ema_decay=0.0,
+        dropout=0.0,
     ):
         take_parameters(**locals())
 
@@ -363,6 +366,9 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         n_threads=None,
         weight_decay=0.01,
         warmup=0.0,
+        max_grad_norm=None,
+        ema_decay=0.0,
+        dropout=0.0,
         huber_delta=1.0,
         quantile=0.5,
     ):

@@ -55,7 +55,7 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """What an optimizer step does.
+    """What a training step does.
 
     "adam": Kingma & Ba 2015, arXiv:1412.6980. "adamw": with decoupled weight decay,
     Loshchilov & Hutter 2019, arXiv:1711.05101. "sgd": with momentum, Nesterov's where
@@ -86,6 +86,20 @@ class Optimizer:
     density_exponent: float = 0.9
     #: Times the learning rate: the share that a weight loses in each step of "adamw".
     weight_decay: float = 0.0
+    #: Gradients of a step, of the mean loss without L2, are scaled down to this norm.
+    max_grad_norm: float | None = None
+    #: Of the running average of the parameters; 0: there is none.
+    ema_decay: float = 0.0
+    #: Share of the outputs of each hidden layer that a step leaves out, at random.
+    dropout: tuple = ()
+
+    def averaged_at(self, ages):
+        """What steps of these ages keep of the running average.
+
+        It starts fast: for decays of any size the first weights are soon forgotten, as
+        in TensorFlow's ExponentialMovingAverage.
+        """
+        return np.minimum(self.ema_decay, (1 + ages) / (10 + ages)).astype(np.float32)
 
     def after(self, n_steps):
         """What is left of an epoch when so many of its steps are done."""
@@ -311,6 +325,8 @@ class Network:
         if any(layer.n_moments != n_moments for layer in self.layers):
             layers = [layer.with_optimizer(n_moments) for layer in self.layers]
             self._replace(layers, self.steps)
+        if optimizer.ema_decay > 0 and not self.has_averages:
+            self._replace([layer.with_average() for layer in self.layers])
         rewiring = rewiring or Rewiring()
         rewiring.is_complete = self.is_rewired(rewiring)
         self._join_old_cohorts(optimizer)
@@ -481,6 +497,20 @@ class Network:
         else:
             engine.predict(X, out, n_threads)
         return out
+
+    @property
+    def has_averages(self):
+        """Whether there are running averages of the parameters."""
+        return self.layers[0].average_bias is not None
+
+    def averaged(self):
+        """The network of the running averages; this one where there are none."""
+        if not self.has_averages:
+            return self
+        network = Network.__new__(Network)
+        vars(network).update(vars(self))
+        network._replace([layer.averaged() for layer in self.layers], self.steps)
+        return network
 
     def snapshot(self):
         """Copies of the layers, connections and all, for `restore`."""

@@ -26,6 +26,7 @@ from sparsenet._constraints import (
     listing,
     none,
     number,
+    share,
     units,
 )
 from sparsenet._formats import INT8_MAX_TERMS
@@ -478,6 +479,38 @@ PARAMETERS = {
     multiplied by what rises linearly from 0 to 1, in [0, 1).
     """,
     ),
+    "max_grad_norm": Parameter(
+        None,
+        either(none, in_float32(number(0, bounds="(]"))),
+        "float or None",
+        """
+    Largest norm of a step's gradient, > 0: that of the mean loss of the mini-batch,
+    without regularization, by all weights and biases. Larger ones are scaled down to it
+    [17]_. None: none are. A step then computes its whole gradient before it uses any.
+    """,
+    ),
+    "ema_decay": Parameter(
+        0.0,
+        decay,
+        "float",
+        """
+    Decay of a running average of weights and biases, in [0, 1): each step takes so much
+    of the average before it, but in step t, from 0, at most ``(1 + t) / (10 + t)``, and
+    the rest of the new weights. What `fit` ends with, and early stopping looks at, are
+    the averages. 0: there is none. Not available in `partial_fit`.
+    """,
+    ),
+    "dropout": Parameter(
+        0.0,
+        either(share, each(share, "one per hidden layer")),
+        "float or array-like of float",
+        """
+    Share of each hidden layer's outputs that a training step leaves out, in [0, 1), one
+    for all of these layers or one for each. Others are divided by what is left of 1, so
+    that predictions leave out none [18]_. Each unit and sample of a step is drawn by a
+    function of the seed.
+    """,
+    ),
     "huber_delta": Parameter(
         1.0,
         in_float32(number(0, bounds="(]")),
@@ -513,7 +546,12 @@ def check_parameter(estimator, name):
 
 #: What is allowed where all rows are looked at in each step. Rounds of rewiring have no
 #: place there; "set" is the default, which no one has chosen.
-WITH_LBFGS = {"precision": ["float32"], "sparse_training": ["static", "set"]}
+WITH_LBFGS = {
+    "precision": ["float32"],
+    "sparse_training": ["static", "set"],
+    "ema_decay": [0.0],
+    "dropout": [0.0],
+}
 
 
 def check_parameters(estimator):
@@ -531,18 +569,11 @@ def check_parameters(estimator):
     """
     parameters = estimator.get_params(deep=False)
     for name, parameter in PARAMETERS.items():
-        if name in parameters and name != "density":
+        if name in parameters and name not in ("density", "dropout"):
             check(estimator, name, parameters[name], parameter.constraint)
     if callable(estimator.learning_rate):  # a look at it from afar
         for t in np.linspace(0, 1, 101):
             value_of(estimator.learning_rate, float(t))
-    if estimator.solver == "lbfgs":
-        for name, allowed in WITH_LBFGS.items():
-            if parameters[name] not in allowed:
-                raise ValueError(
-                    f"{type(estimator).__name__}: {name}={parameters[name]!r}; allowed "
-                    f"with solver='lbfgs': {' or '.join(map(repr, allowed))}"
-                )
     # How many densities there may be depends on how many layers there are.
     n_matrices = len(hidden_layer_sizes(estimator)) + 1
     one_each = each(
@@ -554,6 +585,20 @@ def check_parameters(estimator):
         estimator.density,
         either(choice("auto"), fraction, one_each),
     )
+    one_each = each(
+        share,
+        f"one per hidden layer ({n_matrices - 1} here)",
+        length=n_matrices - 1,
+    )
+    check(estimator, "dropout", estimator.dropout, either(share, one_each))
+    if estimator.solver == "lbfgs":
+        values = parameters | {"dropout": max(dropout(estimator), default=0.0)}
+        for name, allowed in WITH_LBFGS.items():
+            if values[name] not in allowed:
+                raise ValueError(
+                    f"{type(estimator).__name__}: {name}={values[name]!r}; allowed "
+                    f"with solver='lbfgs': {' or '.join(map(repr, allowed))}"
+                )
     if estimator.precision == "int8" and estimator.batch_size != "auto":
         # A weight's gradient is a sum over the batch in 32 bits.
         bound = Constraint(
@@ -567,6 +612,14 @@ def hidden_layer_sizes(estimator):
     """Return the sizes of the hidden layers as a tuple of int."""
     sizes = estimator.hidden_layer_sizes
     return (int(sizes),) if isinstance(sizes, Integral) else tuple(map(int, sizes))
+
+
+def dropout(estimator):
+    """Return the shares of dropout, one for each hidden layer."""
+    value = estimator.dropout
+    if isinstance(value, Real):
+        return (float(value),) * len(hidden_layer_sizes(estimator))
+    return tuple(map(float, value))
 
 
 def density(estimator):

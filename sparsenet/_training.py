@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sparsenet._history import History
 from sparsenet._network import Optimizer
+from sparsenet._parameters import dropout
 from sparsenet._rewiring import Rewiring
 from sparsenet._schedules import factors, is_schedule
 from sparsenet._training_set import divergence
@@ -97,6 +98,8 @@ def train(
                 )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=4)
+    if network.has_averages:
+        network.restore(network.averaged().layers)
     training.tell("ended")
     return training.history
 
@@ -222,6 +225,9 @@ def optimizer_of(parameters, history, n_steps):
         epsilon=float(parameters.epsilon),
         momentum=float(parameters.momentum),
         nesterovs_momentum=bool(parameters.nesterovs_momentum),
+        max_grad_norm=parameters.max_grad_norm,
+        ema_decay=float(parameters.ema_decay),
+        dropout=dropout(parameters),
     )
 
 

@@ -69,7 +69,7 @@ class Validation(Watcher):
     best = None
 
     def epoch_ended(self, training, epoch):
-        history, network = training.history, training.network
+        history, network = training.history, training.network.averaged()
         epoch.score = training.data.rate(
             network, training.validation_rows, training.n_threads
         )

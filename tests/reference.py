@@ -440,7 +440,7 @@ class DenseNetwork:
 
     def __init__(self, network, dtype=np.float64):
         self.activation, self.loss = network.activation, network.loss
-        self.dtype, self.n_steps = dtype, 0
+        self.dtype, self.n_steps, self.seed = dtype, 0, network.seed
         self.weights = [coef.toarray().T.astype(dtype) for coef in network.coefs]
         self.masks = [pattern(coef).toarray().T for coef in network.coefs]
         self.densities = [layer.density for layer in network.layers]
@@ -448,12 +448,18 @@ class DenseNetwork:
         self.moments = [[(0, 0), (0, 0)] for _ in self.weights]
         self.births = None  # of each weight; None: all are as old as the network
 
-    def layer_inputs(self, X):
-        """What each layer reads, and the logits at the end; and the derivatives."""
+    def layer_inputs(self, X, masks=None):
+        """What each layer reads, and the logits at the end; and the derivatives.
+
+        `masks`: what dropout multiplies the outputs of each hidden layer by.
+        """
         inputs, derivatives = [X.T.astype(self.dtype)], [None]
         for w, b in zip(self.weights, self.biases, strict=True):
             activation = "identity" if w is self.weights[-1] else self.activation
             values, slopes = activate(activation, spmm(w, inputs[-1]), b)
+            if masks is not None and len(inputs) <= len(masks):
+                mask = masks[len(inputs) - 1]
+                values, slopes = values * mask, slopes * mask
             inputs.append(values)
             derivatives.append(slopes)
         return inputs, derivatives
@@ -466,9 +472,9 @@ class DenseNetwork:
         logits = self.layer_inputs(X)[0][-1]
         return np.average(losses(self.loss, logits, y.T), weights=sample_weight)
 
-    def gradients(self, X, y, sample_weight=None):
+    def gradients(self, X, y, sample_weight=None, masks=None):
         """Of the weighted sum of the losses: one (weights, biases) per layer."""
-        inputs, derivatives = self.layer_inputs(X)
+        inputs, derivatives = self.layer_inputs(X, masks)
         deltas = loss_deltas(self.loss, inputs.pop(), y.T)
         if sample_weight is not None:
             deltas = deltas * sample_weight
@@ -485,7 +491,13 @@ def reference_step(network, X, y, sample_weight, optimizer, alpha):
     """One optimizer step of a DenseNetwork on one mini-batch."""
     total = len(X) if sample_weight is None else float(sample_weight.sum())
     network.n_steps += 1
-    for layer, gradients in enumerate(network.gradients(X, y, sample_weight)):
+    masks = None
+    if any(optimizer.dropout):
+        masks = dropout_masks(network, optimizer.dropout, len(X))
+    of_layers = clipped(
+        network.gradients(X, y, sample_weight, masks), optimizer.max_grad_norm, total
+    )
+    for layer, gradients in enumerate(of_layers):
         for kind, parameters in enumerate((network.weights, network.biases)):
             born = network.births[layer] if network.births and kind == 0 else 0
             parameters[layer], *moments = update(
@@ -502,6 +514,34 @@ def reference_step(network, X, y, sample_weight, optimizer, alpha):
                 kept_by(optimizer) if kind == 0 else 1.0,
             )
             network.moments[layer][kind] = moments
+
+
+def clipped(gradients, max_norm, total):
+    """Gradients of a sum, scaled down to the norm that their mean may have."""
+    arrays = [array for layer in gradients for array in layer]
+    norm = np.sqrt(sum((array**2).sum() for array in arrays)) / total
+    factor = 1.0 if max_norm is None or norm <= max_norm else max_norm / norm
+    return [tuple(factor * array for array in layer) for layer in gradients]
+
+
+def dropout_masks(network, shares, n_samples):
+    """What dropout multiplies the outputs of each hidden layer by in this step."""
+    masks, step = [], mix(network.seed, network.n_steps)
+    for layer, share in enumerate(shares):
+        threshold = min(round(65536 * share), 65535)
+        panels = []
+        for panel in range(-(-n_samples // LANES)):
+            seed = mix(mix(step, panel), ~layer & (2**64 - 1))
+            ones = np.ones((len(network.biases[layer]), LANES))
+            panels.append(drop(ones, 0, threshold, seed))
+        masks.append(np.hstack(panels)[:, :n_samples])
+    return masks
+
+
+def drop(z, row, threshold, seed):
+    """Rows of a panel from number `row` on, of which a share is left out."""
+    bits = np.array([random_bits(seed, row + r) for r in range(len(z))])
+    return np.where(bits < threshold, 0, z * (65536 / (65536 - threshold)))
 
 
 def at_age(optimizer, t, density):

@@ -26,6 +26,10 @@ class ScriptedNetwork:
         self.n_resets = self.n_steps = 0
 
     density = 1.0
+    has_averages = False
+
+    def averaged(self):
+        return self
 
     def train_epoch(self, data, order, *, batch_size, optimizer, n_threads, rewiring):
         self.rewirings.append(rewiring)
@@ -88,6 +92,10 @@ def parameters(**changes):
         "rewire_until": 0.75,
         "weight_decay": 0.01,
         "warmup": 0.0,
+        "max_grad_norm": None,
+        "ema_decay": 0.0,
+        "dropout": 0.0,
+        "hidden_layer_sizes": (5,),
     }
     return SimpleNamespace(**defaults | changes)
 

@@ -78,6 +78,9 @@ ALLOWED = {
     "n_threads": [None, 1, 1024],
     "weight_decay": [0, 0.01, 10],
     "warmup": [0, 0.1, 0.99],
+    "max_grad_norm": [None, 1, 1e-3, np.float32(0.5)],
+    "ema_decay": [0, 0.999, np.float32(0.5)],
+    "dropout": [0, 0.5, np.float32(0.1), (0.1,), [0], np.array([0.5])],
     "quantile": [1e-30, 0.5, np.float32(0.9), Fraction(1, 3)],
     "huber_delta": [1e-30, 1, np.float32(0.5), Fraction(1, 3), 1e38],
 }
@@ -148,6 +151,9 @@ REFUSED = {
     "n_threads": [0, -1, 1025, 2.0, True],
     "weight_decay": [-1e-9, math.nan, math.inf, True, "0", None],
     "warmup": [-0.1, 1, 1.0, math.nan, True, None],
+    "max_grad_norm": [0, -1, math.nan, math.inf, True, "1", 1e-50],
+    "ema_decay": [-0.1, 1, 1 - 1e-9, math.nan, True, None],
+    "dropout": [-0.1, 1, math.nan, True, "0.1", None, [], (0.1, 0.1), [1.0], [[0.1]]],
     "quantile": [0, 1, -0.1, 1.5, 1 - 1e-9, math.nan, [0.1, 0.9], "median", None],
     "huber_delta": [0, -1.0, 1e-50, 1e39, math.nan, math.inf, True, "1", None],
 }

@@ -64,12 +64,15 @@ typedef struct {
 typedef struct {
     const float *rates; /* [step][n_cohorts], as sn_optimizer.learning_rate */
     const float *inv_weight, *kept;
-    const float *growth; /* the largest rate from this step on, over that of this step; bias corrections aside */
+    const float *growth;   /* the largest rate from this step on, over that of this step; bias corrections aside */
+    const float *averaged; /* what stays of the running average of a parameter; NULL: there is none */
 } sn_steps;
 
 /* The parameters of a layer that is stored by feature. */
 typedef struct {
-    float *values; /* [n_features][planes][stride]: weights, then the optimizer's moments; zero behind fan_out */
+    /* [n_features][planes][stride]: weights, the optimizer's moments, and where sn_steps has it the running average;
+     * zero behind fan_out */
+    float *values;
     int64_t planes;
     int64_t stride;
     int64_t fan_out;
@@ -203,6 +206,10 @@ typedef struct {
      * for softmax; `parameter` is the loss's, where it has one. Returns the weighted sum of the losses of the 64
      * lanes. */
     double (*loss)(int loss, float *z, int64_t n_outputs, const void *target, const float *weight, float parameter);
+    /* z = 0 with the probability `threshold` / 2^16, else z divided by the probability of the rest: rows `row` to
+     * row + n_rows - 1 of a panel. A function of seed, row and lane. */
+    void (*drop)(float *z, int64_t n_rows, int64_t row, uint32_t threshold, uint64_t seed);
+    double (*sum_of_squares)(const float *x, int64_t n);
     /* Optimizer step for n parameters: `first` is Adam's m or SGD's velocity, `second` Adam's v; `cohort` is that
      * of each parameter (NULL: all are of cohort 0), and may be read past its end. */
     void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n, float *parameter, const float *gradient,

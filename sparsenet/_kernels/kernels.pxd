@@ -83,6 +83,7 @@ cdef extern from "kernels.h" nogil:
         const float *inv_weight
         const float *kept
         const float *growth
+        const float *averaged
 
     ctypedef struct sn_feature_state:
         float *values
@@ -176,6 +177,9 @@ cdef extern from "kernels.h" nogil:
         void (*output)(int loss, float *z, int64_t n_outputs) noexcept nogil
         double (*loss)(int loss, float *z, int64_t n_outputs, const void *target,
                        const float *weight, float parameter) noexcept nogil
+        void (*drop)(float *z, int64_t n_rows, int64_t row, uint32_t threshold,
+                     uint64_t seed) noexcept nogil
+        double (*sum_of_squares)(const float *x, int64_t n) noexcept nogil
         void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n,
                        float *parameter, const float *gradient, float *first,
                        float *second) noexcept nogil

@@ -18,6 +18,7 @@ typedef struct {
 
 typedef struct {
     vf w, m, v;
+    vf average;
 } parameters;
 
 /* Steps without a gradient take Adam's moments times what leaves the fewest operations: M = unit m / (1 - beta_1) and
@@ -72,8 +73,8 @@ INLINE int has_settled(const sn_optimizer *o, const int adam, const int cohorts,
     return max_lanes(select_float(settled, splat(0.0f), splat(1.0f))) == 0.0f;
 }
 
-INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohorts, const sn_steps *steps,
-                          const place *at, parameters *p)
+INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohorts, const int averages,
+                          const sn_steps *steps, const place *at, parameters *p)
 {
     const float decay = adam ? o->beta_1 : o->momentum;
     int64_t n_steps[ABREAST], longest = 0, together = at[0].n_steps;
@@ -89,7 +90,7 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
     unrolled_for (int j = 0; j < ABREAST; j++)
         if (adam && at[j].n_steps > 0) p[j].m *= c.of_m, p[j].v *= c.of_v;
     for (int64_t step = 0; step < longest; step++) {
-        if (step % 32 == 31) { /* what is left of those that have settled, at once */
+        if (step % 32 == 31 && !averages) { /* what is left of those that have settled, at once */
             longest = 0;
             unrolled_for (int j = 0; j < ABREAST; j++) {
                 if (step < n_steps[j] && has_settled(o, adam, cohorts, steps, &c, at[j].begin + step, p + j)) {
@@ -103,12 +104,17 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
         }
 #define DRIFT(j, number)                                                                              \
     drift(o, adam, rates_at(o, steps, number, cohorts ? at[j].cohort : 0), steps->inv_weight[number], \
-          steps->kept[number], &c, p + j)
+          steps->kept[number], &c, p + j);                                                            \
+    if (averages) p[j].average = averaged(p[j].average, p[j].w, steps->averaged[number])
         if (step < together) { /* the same step of all of them, with one learning rate and decay */
-            unrolled_for (int j = 0; j < ABREAST; j++) DRIFT(j, at[0].begin + step);
+            unrolled_for (int j = 0; j < ABREAST; j++) {
+                DRIFT(j, at[0].begin + step);
+            }
         } else {
             unrolled_for (int j = 0; j < ABREAST; j++)
-                if (step < n_steps[j]) DRIFT(j, at[j].begin + step);
+                if (step < n_steps[j]) {
+                    DRIFT(j, at[j].begin + step);
+                }
         }
 #undef DRIFT
     }
@@ -117,30 +123,35 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
 }
 
 /* All steps of ABREAST vectors, of which n are stored. `whole`: what is behind the last parameter is zero, and stays so. */
-INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int cohorts, const int learn, const int whole,
-                            int64_t stride, const sn_steps *steps, const place *at, int64_t n)
+INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int cohorts, const int averages,
+                            const int learn, const int whole, int64_t stride, const sn_steps *steps, const place *at,
+                            int64_t n)
 {
+    const int64_t average = (adam ? 3 : 2) * stride;
     parameters p[ABREAST];
     unrolled_for (int j = 0; j < ABREAST; j++) {
         const int64_t lanes = whole ? WIDTH : at[j].lanes, number = at[j].begin - 1;
         p[j].w = load_partial(at[j].w, lanes);
         p[j].m = load_partial(at[j].w + stride, lanes);
         p[j].v = adam ? load_partial(at[j].w + 2 * stride, lanes) : splat(0.0f);
+        if (averages) p[j].average = load_partial(at[j].w + average, lanes);
         if (learn)
             step_vector(o, adam, rates_at(o, steps, number, cohorts ? at[j].cohort : 0), steps->inv_weight[number],
                         steps->kept[number], load_partial(at[j].gradient, at[j].lanes), &p[j].w, &p[j].m, &p[j].v);
+        if (learn && averages) p[j].average = averaged(p[j].average, p[j].w, steps->averaged[number]);
     }
-    drift_abreast(o, adam, cohorts, steps, at, p);
+    drift_abreast(o, adam, cohorts, averages, steps, at, p);
     unrolled_for (int j = 0; j < ABREAST; j++) {
         const int64_t lanes = whole ? WIDTH : at[j].lanes;
         if (j >= n) break;
         store_partial(at[j].w, p[j].w, lanes);
         store_partial(at[j].w + stride, p[j].m, lanes);
         if (adam) store_partial(at[j].w + 2 * stride, p[j].v, lanes);
+        if (averages) store_partial(at[j].w + average, p[j].average, lanes);
     }
 }
 
-INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts, const int whole,
+INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts, const int whole, const int averages,
                        const sn_feature_state *f, const sn_steps *steps, int64_t n, const uint32_t *features,
                        const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
@@ -160,8 +171,8 @@ INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts,
         }
         for (int64_t k = n_places; k % ABREAST; k++) at[k] = at[0], at[k].n_steps = 0;
         for (int64_t k = 0; k < n_places; k += ABREAST) {
-            if (gradient) advance_abreast(o, adam, cohorts, 1, whole, f->stride, steps, at + k, n_places - k);
-            else advance_abreast(o, adam, cohorts, 0, whole, f->stride, steps, at + k, n_places - k);
+            if (gradient) advance_abreast(o, adam, cohorts, averages, 1, whole, f->stride, steps, at + k, n_places - k);
+            else advance_abreast(o, adam, cohorts, averages, 0, whole, f->stride, steps, at + k, n_places - k);
         }
     }
 }
@@ -169,12 +180,17 @@ INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts,
 static void advance(const sn_optimizer *o, const sn_feature_state *f, const sn_steps *steps, int64_t n,
                     const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
+    const int adam = sn_solvers[o->solver].is_adam, averages = steps->averaged != 0;
     const int whole = f->stride % WIDTH == 0, cohorts = f->cohort && o->n_cohorts > 1;
-#define ADVANCE(adam, cohorts, whole) advance_by(o, adam, cohorts, whole, f, steps, n, features, begin, end, gradient)
-    if (!sn_solvers[o->solver].is_adam) ADVANCE(0, 0, 0);
-    else if (cohorts && whole) ADVANCE(1, 1, 1);
-    else if (cohorts) ADVANCE(1, 1, 0);
-    else if (whole) ADVANCE(1, 0, 1);
-    else ADVANCE(1, 0, 0);
+#define ADVANCE(adam, cohorts, whole, averages) \
+    advance_by(o, adam, cohorts, whole, averages, f, steps, n, features, begin, end, gradient)
+    if (averages && adam && cohorts) ADVANCE(1, 1, 0, 1);
+    else if (averages && adam) ADVANCE(1, 0, 0, 1);
+    else if (averages) ADVANCE(0, 0, 0, 1);
+    else if (!adam) ADVANCE(0, 0, 0, 0);
+    else if (cohorts && whole) ADVANCE(1, 1, 1, 0);
+    else if (cohorts) ADVANCE(1, 1, 0, 0);
+    else if (whole) ADVANCE(1, 0, 1, 0);
+    else ADVANCE(1, 0, 0, 0);
 #undef ADVANCE
 }

@@ -42,3 +42,21 @@ static void update(const sn_optimizer *o, const uint16_t *cohort, int64_t n, flo
     else if (cohort && o->n_cohorts > 1) update_by(o, 1, cohort, n, parameter, gradient, first, second);
     else update_by(o, 1, 0, n, parameter, gradient, first, second);
 }
+
+/* A running average of WIDTH parameters, of which a step keeps the share `kept`. */
+INLINE vf averaged(vf average, vf parameter, float kept) { return fma_(splat(kept), average - parameter, parameter); }
+
+/* kernels.h. Sums in float32 of a task's few thousand values, in an order that depends on n alone. */
+static double sum_of_squares(const float *x, int64_t n)
+{
+    vf sums[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
+    for (int64_t i = 0; i < n; i += 4 * WIDTH)
+        unrolled_for (int j = 0; j < 4; j++) {
+            const int64_t left = n - i - j * WIDTH;
+            const vf v = left > 0 ? load_partial(x + i + j * WIDTH, left) : splat(0.0f);
+            sums[j] = fma_(v, v, sums[j]);
+        }
+    double total = 0.0;
+    for (int i = 0; i < WIDTH; i++) total += (double)(sums[0][i] + sums[1][i] + (sums[2][i] + sums[3][i]));
+    return total;
+}

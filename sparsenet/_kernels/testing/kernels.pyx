@@ -370,6 +370,20 @@ cdef class Kernels:
             total = self.table.loss(loss, pz, n, t, w, parameter)
         return total
 
+    def drop(self, z, int64_t row, uint32_t threshold, uint64_t seed, int repeat=1):
+        cdef float *pz = <float*>address(z)
+        cdef int64_t n = len(z)
+        for _ in range(repeat):
+            self.table.drop(pz, n, row, threshold, seed)
+
+    def sum_of_squares(self, x, int repeat=1):
+        cdef const float *px = <const float*>address(x)
+        cdef int64_t n = len(x)
+        cdef double total = 0
+        for _ in range(repeat):
+            total = self.table.sum_of_squares(px, n)
+        return total
+
     def update(self, optimizer, double alpha, double inv_weight, parameter, gradient,
                first, second, cohort=None, rates=None, int repeat=1):
         """`rates` of each cohort, where there are several."""
@@ -388,11 +402,11 @@ cdef class Kernels:
 
     def advance(self, optimizer, double alpha, rates, inv_weight, state, fan_out,
                 features, begin, end, gradient=None, cohort=None, kept=None,
-                growth=None, int repeat=1):
+                growth=None, averaged=None, int repeat=1):
         """`rates` [step][cohort], `inv_weight` [step], state [feature][plane][stride].
 
-        `kept` and `growth` [step], where they are not 1. `features`, `begin` and `end`
-        are uint32[n], `gradient` is as wide as `state`.
+        `kept` and `growth` [step], where they are not 1, and `averaged`. `features`,
+        `begin` and `end` are uint32[n], `gradient` is as wide as `state`.
         """
         cdef sn_optimizer o = step_of(optimizer, alpha, 0)
         cdef sn_feature_state f
@@ -407,7 +421,8 @@ cdef class Kernels:
         growth = ones if growth is None else growth
         cdef sn_steps steps = sn_steps(
             <const float*>address(rates), <const float*>address(inv_weight),
-            <const float*>address(kept), <const float*>address(growth))
+            <const float*>address(kept), <const float*>address(growth),
+            <const float*>address(averaged))
         cdef const uint32_t *named = <const uint32_t*>address(features)
         cdef const uint32_t *b = <const uint32_t*>address(begin)
         cdef const uint32_t *e = <const uint32_t*>address(end)

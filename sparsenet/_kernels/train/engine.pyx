@@ -15,7 +15,6 @@ from sparsenet._kernels.kernels cimport (
     sn_format_kernels,
     sn_formats,
     sn_losses,
-    sn_steps,
 )
 from sparsenet._kernels.train.full_gradient cimport add_gradients
 from sparsenet._kernels.train.input cimport Input, address, checked, input_of
@@ -36,6 +35,7 @@ from sparsenet._kernels.train.network cimport (
     Task,
     panels_of,
 )
+from sparsenet._kernels.train.optimizer cimport take_optimizer
 from sparsenet._kernels.train.predict cimport predict_panels
 from sparsenet._kernels.train.random cimport layer_seed
 from sparsenet._kernels.train.rewire cimport (
@@ -55,11 +55,11 @@ from sparsenet._kernels.train.sparse_first_layer cimport (
 )
 from sparsenet._kernels.train.step cimport (
     plan_batch,
-    rates_at,
     run_panels,
     run_steps,
     settle_features,
 )
+from sparsenet._kernels.train.update cimport size_of
 
 import time
 
@@ -67,9 +67,6 @@ import numpy as np
 
 from sparsenet._kernels._dispatch import ACTIVATIONS, FORMATS, LOSSES, SOLVERS
 from sparsenet._kernels.train.adaptive_threads import AdaptiveThreads
-
-# Largest number of float32 below 1: kernels divide by 1 - beta.
-BELOW_ONE = 1 - 2.0**-24
 
 cdef extern from "threads.h" nogil:
     int sn_startable_threads(int n)
@@ -81,9 +78,10 @@ cdef int64_t TASK_CONNECTIONS = 4096
 cdef double SERIAL_WORK = 2e6
 # Multiply-adds between two looks at Python's signals: 20 to 200 ms of one core.
 cdef double SIGNAL_WORK = 2e9
-# Ranges of features for each thread, and at least; rows of X that tell how often each
+# Ranges of features for each thread, and at least, but as many for any number of
+# threads where sums of squares are theirs; rows of X that tell how often each
 # feature is met; and what the update of a feature costs, in non-zeros.
-cdef int64_t RANGES_PER_THREAD = 4, MIN_RANGES = 8
+cdef int64_t RANGES_PER_THREAD = 4, MIN_RANGES = 8, CLIPPED_RANGES = 64
 SAMPLED_ROWS = 2048
 UPDATE_COST = 8.0
 # Batches that are planned ahead at most, and the non-zeros of all of them (12 to 20
@@ -94,38 +92,6 @@ cdef double PLANNED = 1e6
 
 cdef inline int64_t padded(int64_t rows) noexcept nogil:
     return (rows + ROWS - 1) // ROWS * ROWS
-
-
-cdef int take_optimizer(Arena arena, Run *run, Net *net, optimizer,
-                        const int64_t[::1] births) except -1:
-    """What a step does, and how old the weights of each cohort are."""
-    cdef int64_t cohort, n_cohorts = births.shape[0]
-    cdef int l
-    for l in range(net.n_layers):
-        net.layers[l].young_rate = optimizer.young_rate(net.layers[l].density)
-    run.youth = optimizer.beta_2 ** run.n_steps
-    run.weight_decay = optimizer.weight_decay
-    run.beta_1 = optimizer.beta_1
-    run.beta_2 = optimizer.beta_2
-    run.step.solver = SOLVERS[optimizer.solver]
-    run.step.nesterov = optimizer.nesterovs_momentum
-    run.step.momentum = optimizer.momentum
-    run.step.beta_1 = min(optimizer.beta_1, BELOW_ONE)
-    run.step.beta_2 = min(optimizer.beta_2, BELOW_ONE)
-    run.step.epsilon = optimizer.epsilon
-    run.step.alpha = optimizer.alpha
-    run.step.n_cohorts = n_cohorts
-    run.decays = <double*>arena.take(2 * n_cohorts * 8)
-    for cohort in range(n_cohorts):
-        run.decays[cohort] = run.beta_1 ** (run.n_steps - births[cohort])
-        run.decays[n_cohorts + cohort] = run.beta_2 ** (run.n_steps - births[cohort])
-    return 0
-
-
-def rates_of_steps(learning_rate, n_steps):
-    """The learning rates of the first steps, where all have the same one, too."""
-    rates = np.atleast_1d(np.asarray(learning_rate, np.float64))[:n_steps]
-    return np.ascontiguousarray(np.broadcast_to(rates, n_steps))
 
 
 cdef class Engine:
@@ -152,6 +118,7 @@ cdef class Engine:
     cdef int64_t connections
     cdef int64_t task_connections  # of the largest task
     cdef int64_t task_rows
+    cdef int64_t task_room    # for the parameters of all tasks
 
     def __init__(self, layers, precision, activation, loss, loss_parameter,
                  feature_work=None):
@@ -199,6 +166,7 @@ cdef class Engine:
         if layer.moments is not None:
             for i in range(2):
                 c.moments[2 + i] = <float*>address(layer.moments[i])
+        c.averages[1] = <float*>address(layer.average_bias)
         point_to_features(&self.features, layer)
         self.net.by_feature = True
         self.net.features = &self.features
@@ -296,14 +264,16 @@ cdef class Engine:
             s[t].weight = <float*>arena.take(SN_LANES * 4)
             s[t].prepared = arena.take(
                 prepared_rows * n_panels * SN_LANES * self.net.ops.operand_size)
-            s[t].gradient = <float*>arena.take((self.task_connections + PADDING) * 4)
-            s[t].bias_gradient = <float*>arena.take((self.task_rows + PADDING) * 4)
+            s[t].gradient = <float*>arena.take(
+                (self.task_connections + self.task_rows + 2 * PADDING) * 4)
             s[t].pointers = <const void**>arena.take(4 * n_panels * sizeof(void*))
         return s
 
     cdef int64_t take_ranges(self, Arena arena, Run *run, X, int n_threads) except -1:
         """Cut the features into ranges of about the same work; returns the largest."""
         cdef int64_t n = max(MIN_RANGES, RANGES_PER_THREAD * n_threads)
+        if run.memory.gradients != NULL:
+            n = CLIPPED_RANGES
         cdef int64_t n_features = self.features.n_features, largest = 0, i
         cdef FeatureRange *part
         if self.feature_work is None:
@@ -351,7 +321,7 @@ cdef class Engine:
 
     cdef int cut_into_tasks(self) except -1:
         """Cut all layers into rows of about TASK_CONNECTIONS connections."""
-        cdef int64_t n, t, unit
+        cdef int64_t n, t, unit, n_rows
         tasks = []
         for l, arrays in enumerate(self.arrays):
             indptr, height = arrays["indptr"], arrays["height"]
@@ -372,7 +342,15 @@ cdef class Engine:
         self.n_tasks = len(tasks)
         self.tasks = <Task*>self.arena.take(self.n_tasks * sizeof(Task))
         for t, (l, begin, end) in enumerate(tasks):
-            self.tasks[t] = Task(l, begin, end)
+            self.tasks[t] = Task(l, begin, end, self.task_room)
+            n = size_of(&self.net, &self.tasks[t], &n_rows)
+            self.task_room += n + n_rows + 2 * PADDING
+        return 0
+
+    cdef int keep_gradients(self, Arena arena, Run *run) except -1:
+        """Memory for the gradients of a step, which are to be clipped."""
+        run.memory.gradients = <float*>arena.take(self.task_room * 4)
+        run.memory.squares = <double*>arena.take(self.n_tasks * 8)
         return 0
 
     def train(self, data, const int64_t[::1] order, int64_t batch_size, optimizer,
@@ -388,31 +366,18 @@ cdef class Engine:
         """
         cdef Arena arena = Arena(True)
         cdef Run run
-        cdef int64_t steps_per_call, n_steps, steps_known = 1
-        cdef const double[::1] learning_rates, largest_later
+        cdef int64_t steps_per_call, n_steps
         self.n_batches = 0
         if order.shape[0] == 0:
             return 0.0, 0.0
         memset(&run, 0, sizeof(Run))
         run.n_steps = steps[0]
-        take_optimizer(arena, &run, &self.net, optimizer, births)
+        if optimizer.max_grad_norm:
+            self.keep_gradients(arena, &run)
         n_threads = self.start(arena, &run, data, order, batch_size, seed, n_threads)
         n_steps = (run.data.n_rows + run.data.batch_size - 1) // run.data.batch_size
-        learning_rates = rates_of_steps(optimizer.learning_rate, n_steps)
-        largest_later = np.maximum.accumulate(learning_rates[::-1])[::-1].copy()
-        run.learning_rates = &learning_rates[0]
-        run.largest_later = &largest_later[0]
-        if self.net.by_feature:
-            steps_known = n_steps
-        run.first_row = <int64_t*>arena.take(steps_known * 8)
-        run.steps_known = steps_known
-        run.rates = <float*>arena.take(
-            (self.net.n_layers + 1) * steps_known * run.step.n_cohorts * 4)
-        run.inv_weight = <float*>arena.take(steps_known * 4)
-        run.kept = <float*>arena.take(steps_known * 4)
-        run.growth = <float*>arena.take(steps_known * 4)
-        run.features.steps = sn_steps(
-            rates_at(&run, 0, 0), run.inv_weight, run.kept, run.growth)
+        run.steps_known = n_steps if self.net.by_feature else 1
+        take_optimizer(arena, &run, &self.net, optimizer, births, n_steps)
         steps_per_call = max(1, <int64_t>(SIGNAL_WORK / run.work))
         try:
             self.run_pass(&run, steps, n_threads, steps_per_call)

@@ -10,7 +10,11 @@ from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels.kernels cimport sn_kernels, sn_thread_state
 from sparsenet._kernels.train.network cimport CLayer, Run, Scratch, Task
 from sparsenet._kernels.train.sparse_first_layer cimport PlannedBatch, gradient
-from sparsenet._kernels.train.update cimport task_gradient
+from sparsenet._kernels.train.update cimport (
+    bias_gradient_of,
+    size_of,
+    task_gradient,
+)
 
 cdef const sn_kernels *kernels = kernels_in_use()
 
@@ -33,17 +37,19 @@ cdef void add_gradients(Run *run, double **weights,
 cdef void add_task(Run *run, const Task *task, double **weights, double **biases,
                    Scratch *s) noexcept nogil:
     cdef CLayer *layer = &run.net.layers[task.layer]
-    cdef int64_t height = layer.forward.height, row = task.begin * height, i
+    cdef int64_t height = layer.forward.height, row = task.begin * height, i, n_rows
     cdef int64_t first = layer.forward.indptr[task.begin] * height
-    cdef int64_t n = layer.forward.indptr[task.end] * height - first
+    cdef int64_t n = size_of(run.net, task, &n_rows)
+    cdef float *of_bias = bias_gradient_of(run.net, task, s.gradient)
     cdef sn_thread_state state
     kernels.enter(&state)
-    task_gradient(run.net, task, run.memory.panels, run.data.batch_size, 0, s)
+    task_gradient(run.net, task, run.memory.panels, run.data.batch_size, 0, s.gradient,
+                  of_bias, s)
     kernels.leave(&state)
     for i in range(n):
         weights[task.layer][first + i] += s.gradient[i]
-    for i in range(min(task.end * height, layer.n_out) - row):
-        biases[task.layer][row + i] += s.bias_gradient[i]
+    for i in range(n_rows):
+        biases[task.layer][row + i] += of_bias[i]
 
 
 cdef void add_features(Run *run, const PlannedBatch *batch, double *weights,

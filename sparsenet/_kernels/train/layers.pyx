@@ -94,6 +94,8 @@ cdef int point_to_layer(CLayer *c, layer, const sn_format_kernels *ops) except -
     if layer.moments is not None:
         for i in range(4):
             c.moments[i] = <float*>address(layer.moments[i])
+    c.averages[0] = <float*>address(layer.average)
+    c.averages[1] = <float*>address(layer.average_bias)
     return 0
 
 

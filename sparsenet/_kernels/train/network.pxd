@@ -36,6 +36,7 @@ cdef struct CLayer:
     float *bias
     float *row_scale
     float *moments[4]
+    float *averages[2]  # running averages of weights and biases, or NULLs
     const uint16_t *cohort  # of each weight; NULL: all are as old as the network
     double density
     double young_rate       # learning rate of new weights over that of old ones
@@ -49,6 +50,8 @@ cdef struct Panel:
     void **deltas            # of each layer's outputs, [n_out][64] kept
     float *input_scale       # [layer][64]
     float *delta_scale       # [layer][64]
+    const uint32_t *dropout  # [layer] of 2^16, of its outputs; NULL: none
+    uint64_t seed            # where there is dropout, of this step and panel
     double loss
 
 cdef struct Scratch:         # of one thread
@@ -60,8 +63,7 @@ cdef struct Scratch:         # of one thread
     float *weight            # [64]
     void *tile               # samples as `tile_samples` makes them
     void *prepared           # deltas of one block, or those of a pair of strips twice
-    float *gradient
-    float *bias_gradient
+    float *gradient          # of one task
     const void **pointers    # 4 arrays of n_panels
     FeatureScratch features
 
@@ -79,6 +81,7 @@ cdef struct Task:
     int layer
     int64_t begin
     int64_t end
+    int64_t first            # of its parameters among those of all tasks, with padding
 
 cdef struct Data:            # the training rows
     Input x
@@ -93,6 +96,8 @@ cdef struct Memory:
     Task *tasks              # of region 2
     Panel *panels
     Scratch *scratch         # one a thread
+    float *gradients         # those of all tasks, where they are clipped, or NULL
+    double *squares          # [task] sums of them
 
 cdef struct Run:             # a pass over the training rows
     const Net *net
@@ -107,7 +112,10 @@ cdef struct Run:             # a pass over the training rows
     sn_optimizer step
     const double *learning_rates  # [steps of this pass]
     const double *largest_later   # [steps of this pass] of them from this one on
+    const float *averaged    # [steps of this pass] as sn_steps has it, or NULL
     double weight_decay
+    double max_norm          # of gradients; 0: they are not clipped
+    const uint32_t *dropout  # [layer] of 2^16; NULL: none
     double beta_1
     double beta_2
     double youth             # of weights as old as the network: beta_2 ** steps

@@ -17,7 +17,7 @@ from sparsenet._kernels.kernels cimport (
 )
 from sparsenet._kernels.train.input cimport Input, pack
 from sparsenet._kernels.train.network cimport ROWS, CLayer, Net, Panel, Scratch
-from sparsenet._kernels.train.random cimport row_seed
+from sparsenet._kernels.train.random cimport dropout_seed, row_seed
 from sparsenet._kernels.train.sparse_first_layer cimport sum_features
 
 cdef const sn_kernels *kernels = kernels_in_use()
@@ -48,7 +48,7 @@ cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile
 cdef void finish_rows(const Net *net, Panel *panel, int l, float *sums, int64_t row,
                       int64_t n_rows, const float *row_scale,
                       const float *lane_scale, int lanes) noexcept nogil:
-    """Bias, activation and 16-bit storage of some rows whose sums are complete."""
+    """Bias, activation, dropout and 16-bit storage of rows whose sums are complete."""
     cdef CLayer *layer = &net.layers[l]
     cdef bint last = l == net.n_layers - 1
     cdef float *derivative = NULL
@@ -58,6 +58,8 @@ cdef void finish_rows(const Net *net, Panel *panel, int l, float *sums, int64_t 
         SN_IDENTITY if last else layer.activation, sums, n_rows,
         layer.bias + row, NULL if row_scale == NULL else row_scale + row, lane_scale,
         lanes, derivative)
+    if panel.dropout != NULL and panel.dropout[l] > 0:
+        kernels.drop(sums, n_rows, row, panel.dropout[l], dropout_seed(panel.seed, l))
     if not last and net.format.stores_rows_at_once:
         net.ops.encode(
             sums, n_rows, 0, lanes,
@@ -130,13 +132,15 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
 
 cdef void finish_deltas(const Net *net, Panel *panel, int l, float *sums, int64_t row,
                         int64_t n_rows, Scratch *s) noexcept nogil:
-    """Derivative of the activation, and 16-bit storage, of some rows of a layer whose
-    sums are complete.
+    """Derivative of dropout and activation, and 16-bit storage, of some rows of a layer
+    whose sums are complete.
     """
     cdef const sn_format_kernels *ops = net.ops
     cdef float *scale = panel.delta_scale + (l + 1) * SN_LANES
     cdef const char *outputs = <const char*>panel.activations[l + 1]
     cdef const float *decoded = s.decoded
+    cdef float kept
+    cdef int64_t i
     outputs += row * SN_LANES * ops.activation_size
     if panel.derivatives[l] != NULL:
         decoded = panel.derivatives[l] + row * SN_LANES
@@ -145,6 +149,14 @@ cdef void finish_deltas(const Net *net, Panel *panel, int l, float *sums, int64_
     else:
         ops.decode(outputs, n_rows, net.layers[l + 1].input_offset,
                    panel.input_scale + (l + 1) * SN_LANES, s.decoded)
+    if panel.dropout != NULL and panel.dropout[l] > 0:
+        kernels.drop(sums, n_rows, row, panel.dropout[l], dropout_seed(panel.seed, l))
+        if panel.derivatives[l] == NULL:
+            # Derivatives are functions of what was activated, before it was scaled.
+            kept = 1 - panel.dropout[l] / 65536.0
+            for i in range(n_rows * SN_LANES):
+                s.decoded[i] = decoded[i] * kept
+            decoded = s.decoded
     kernels.chain(net.layers[l].activation, sums, decoded, n_rows, scale)
     if net.format.stores_deltas_at_once:
         ops.encode_deltas(

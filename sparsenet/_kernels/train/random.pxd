@@ -3,7 +3,7 @@
 A step's seed has a stream for each panel (region 1), for each layer (region 2, and a
 round of rewiring) and for a first layer of sparse rows; numbers of layers are
 complemented, so that no two streams of a step are one. Those of a panel and of a layer
-have one for each of their rows.
+have one for each of their rows, and a panel's one for each layer's dropout.
 """
 
 from libc.stdint cimport uint64_t
@@ -23,6 +23,10 @@ cdef inline uint64_t step_seed(uint64_t network_seed, uint64_t step) noexcept no
 
 cdef inline uint64_t panel_seed(uint64_t step_seed, uint64_t panel) noexcept nogil:
     return mix(step_seed, panel)
+
+
+cdef inline uint64_t dropout_seed(uint64_t panel_seed, uint64_t layer) noexcept nogil:
+    return mix(panel_seed, ~layer)
 
 
 cdef inline uint64_t layer_seed(uint64_t step_seed, uint64_t layer) noexcept nogil:

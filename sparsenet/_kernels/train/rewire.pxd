@@ -13,7 +13,7 @@ cdef struct Rows:            # connections of one layer, as many in each row
     void *columns            # [n_rows][length], ascending
     int wide                 # columns are uint32
     int n_planes
-    float *planes[3]         # weights, then moments: [n_rows][length][height]
+    float *planes[4]         # weights, moments, averages: [n_rows][length][height]
     int64_t stride           # floats from a row of a plane to the next
     uint16_t *cohort         # [n_rows][length][height], or NULL
 

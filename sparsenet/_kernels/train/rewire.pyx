@@ -363,6 +363,9 @@ cdef Rows rows_of_layer(const Run *run, int l) noexcept nogil:
     rows.planes[2] = layer.moments[1]
     rows.stride = rows.length * rows.height
     rows.n_planes = 1 + sn_solvers[run.step.solver].n_moments
+    if layer.averages[0] != NULL:
+        rows.planes[rows.n_planes] = layer.averages[0]
+        rows.n_planes += 1
     rows.cohort = <uint16_t*>layer.cohort
     return rows
 

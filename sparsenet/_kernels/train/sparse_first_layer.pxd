@@ -43,6 +43,7 @@ cdef struct FeatureRange:    # neighbouring features
     int64_t begin
     int64_t end
     PlannedBatch *batches    # [window]
+    double squares           # sum of them in the step's gradient, where it is clipped
 
 cdef struct Progress:        # of a feature in a pass
     # Steps that it has had, or will have had after the last one it is planned for.
@@ -76,6 +77,7 @@ cdef struct FeatureRun:      # a pass over the training rows
     int64_t window           # batches that are planned at a time
     Progress *progress       # [n_features]
     sn_steps steps           # of this pass
+    double clipped           # what the step's gradients are multiplied by
     char *deltas             # [batch] rows, as encode_row makes them
     int64_t delta_bytes
     float *delta_scale       # [batch]
@@ -97,6 +99,9 @@ cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
 cdef void learn(FeatureRun *run, const sn_format_kernels *ops,
                 const sn_optimizer *optimizer, int64_t step, int64_t end, int64_t r,
                 uint64_t seed, FeatureScratch *s) noexcept nogil
+cdef double sum_of_squares(const FeatureRun *run, const sn_format_kernels *ops,
+                           int64_t step, int64_t r, uint64_t seed,
+                           FeatureScratch *s) noexcept nogil
 cdef void settle(FeatureRun *run, const sn_format_kernels *ops,
                  const sn_optimizer *optimizer, int64_t end, int64_t r,
                  FeatureScratch *s) noexcept nogil

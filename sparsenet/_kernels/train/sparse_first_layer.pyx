@@ -407,6 +407,9 @@ cdef void learn(FeatureRun *run, const sn_format_kernels *ops,
             s.end[i] = <uint32_t>step + s.n_steps[number]
             gradient(run, ops, batch, number, 0, seed, s,
                      s.gradient + i * f.state.stride)
+        if run.clipped < 1:
+            for i in range(n * f.state.stride):
+                s.gradient[i] *= <float>run.clipped
         kernels.advance(optimizer, &f.state, &run.steps, n, s.features, s.begin, s.end,
                         s.gradient)
         write_table(f, ops, s.features, n, s)
@@ -440,6 +443,19 @@ cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
     if factor != 1:
         for k in range(n_out):
             out[k] *= factor
+
+
+cdef double sum_of_squares(const FeatureRun *run, const sn_format_kernels *ops,
+                           int64_t step, int64_t r, uint64_t seed,
+                           FeatureScratch *s) noexcept nogil:
+    """Of the gradient that `learn` will find in a range."""
+    cdef PlannedBatch *batch = &run.ranges[r].batches[step % run.window]
+    cdef int64_t i
+    cdef double total = 0
+    for i in range(batch.n_touched):
+        gradient(run, ops, batch, i, 0, seed, s, s.gradient)
+        total += kernels.sum_of_squares(s.gradient, run.features.state.fan_out)
+    return total
 
 
 cdef void settle(FeatureRun *run, const sn_format_kernels *ops,

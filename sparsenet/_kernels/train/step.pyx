@@ -5,12 +5,13 @@
 2. over blocks of rows of all layers (update.pyx): the weight gradient over the step's
    panels in a fixed order, then the optimizer and the compute copies of those weights.
 
+Where gradients are clipped (clipping.pyx), their norm is found in between.
+
 Every number is computed by one thread in an order that does not depend on how many
 there are. Nothing is validated here: that is the estimators' task.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
@@ -19,9 +20,9 @@ from sparsenet._kernels.kernels cimport (
     SN_LANES,
     sn_kernels,
     sn_losses,
-    sn_solvers,
     sn_thread_state,
 )
+from sparsenet._kernels.train.clipping cimport clipping_factor
 from sparsenet._kernels.train.network cimport (
     Net,
     Panel,
@@ -30,6 +31,7 @@ from sparsenet._kernels.train.network cimport (
     Task,
     panels_of,
 )
+from sparsenet._kernels.train.optimizer cimport set_rates, take_rates
 from sparsenet._kernels.train.panel cimport backward, forward
 from sparsenet._kernels.train.random cimport (
     layer_seed,
@@ -68,13 +70,13 @@ cdef void run_steps(Run *run, int64_t n_steps) noexcept nogil:
             return
         known = run.steps_here if sparse else 0
         run.start = run.first_row[known]
-        run.step.inv_weight = run.inv_weight[known]
-        run.step.kept = run.kept[known]
-        run.step.learning_rate = rates_at(run, -1, known)
+        take_rates(run, known)
         run.n_steps += 1
         seed = step_seed(run.seed, run.n_steps)
         batch = batch_at(run, run.start)
         run_panels(run, batch, seed)
+        if run.max_norm > 0:
+            run.features.clipped = clipping_factor(run, batch, seed)
         if sparse:
             for r in prange(run.features.n_ranges, schedule="static",
                             num_threads=run.row_threads):
@@ -122,34 +124,6 @@ cdef bint weigh_batch(Run *run) noexcept nogil:
     return False
 
 
-cdef void set_rates(Run *run, int64_t step) noexcept nogil:
-    """The learning rates of a step, with the bias corrections of each cohort's age.
-
-    Those of young weights in sparse layers are larger (`Optimizer.young_rate`), but
-    weight decay goes with the others: how long a weight lasts does not depend on
-    density.
-    """
-    cdef int64_t cohort, l
-    cdef double learning_rate = run.learning_rates[run.n_weighed], rate, youth
-    cdef double *decay_1 = run.decays
-    cdef double *decay_2 = run.decays + run.step.n_cohorts
-    run.youth *= run.beta_2
-    run.kept[step] = 1 - learning_rate * run.weight_decay
-    run.growth[step] = run.largest_later[run.n_weighed] / learning_rate
-    for cohort in range(run.step.n_cohorts):
-        decay_1[cohort] *= run.beta_1
-        decay_2[cohort] *= run.beta_2
-        rate = learning_rate
-        if sn_solvers[run.step.solver].is_adam:
-            rate *= sqrt(1 - decay_2[cohort]) / (1 - decay_1[cohort])
-        rates_at(run, -1, step)[cohort] = rate
-        # The optimizer may have started anew, which makes no weight young again.
-        youth = run.youth if cohort == 0 else decay_2[cohort]
-        for l in range(run.net.n_layers):
-            rates_at(run, l, step)[cohort] = rate * (
-                1 + (run.net.layers[l].young_rate - 1) * youth)
-
-
 cdef void plan_batch(Run *run, int64_t first_row, int64_t step) noexcept nogil:
     """Make the features of a step, whose batch begins at that row, ready for it."""
     cdef int64_t r
@@ -192,13 +166,15 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
         for lane in range(n):
             for o in range(n_outputs):
                 target[o * SN_LANES + lane] = targets[rows[lane] * n_outputs + o]
+    panel.dropout = run.dropout
+    panel.seed = panel_seed(seed, p)
     forward(net, &run.data.x, rows, n, panel, s)
     panel.loss = kernels.loss(net.loss, s.z, n_outputs, s.target, s.weight,
                               net.loss_parameter)
-    deltas = backward(net, panel, n, s, panel_seed(seed, p))
+    deltas = backward(net, panel, n, s, panel.seed)
     if net.by_feature:
         keep_rows(&run.features, net.ops, deltas, p * SN_LANES, n,
-                  row_seed(panel_seed(seed, p), net.n_layers), &s.features)
+                  row_seed(panel.seed, net.n_layers), &s.features)
     kernels.leave(&state)
 
 
@@ -206,10 +182,7 @@ cdef void update_task(Run *run, const Task *task, int64_t batch, Scratch *s,
                       uint64_t seed) noexcept nogil:
     cdef sn_thread_state state
     kernels.enter(&state)
-    update_rows(run.net, task, run.memory.panels, batch, &run.step,
-                run.step.learning_rate
-                + (task.layer + 1) * run.steps_known * run.step.n_cohorts,
-                layer_seed(seed, task.layer), s)
+    update_rows(run, task, batch, run.features.clipped, layer_seed(seed, task.layer), s)
     kernels.leave(&state)
 
 

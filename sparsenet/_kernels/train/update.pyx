@@ -20,13 +20,16 @@ from sparsenet._kernels.kernels cimport (
     sn_optimizer,
 )
 from sparsenet._kernels.train.network cimport (
+    PADDING,
     CLayer,
     Net,
     Panel,
+    Run,
     Scratch,
     Task,
     panels_of,
 )
+from sparsenet._kernels.train.optimizer cimport rates_at
 from sparsenet._kernels.train.random cimport row_seed
 
 cdef const sn_kernels *kernels = kernels_in_use()
@@ -92,8 +95,24 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
                   s.pointers, batch, factor, correction, ahead, gradient)
 
 
+cdef int64_t size_of(const Net *net, const Task *task, int64_t *n_rows) noexcept nogil:
+    """Weights of a task, and its rows."""
+    cdef CLayer *layer = &net.layers[task.layer]
+    cdef const sn_matrix *m = &layer.forward
+    n_rows[0] = min(task.end * m.height, layer.n_out) - task.begin * m.height
+    return (m.indptr[task.end] - m.indptr[task.begin]) * m.height
+
+
+cdef float *bias_gradient_of(const Net *net, const Task *task,
+                             float *gradient) noexcept nogil:
+    """Where the gradient of a task's biases is, behind that of its weights."""
+    cdef int64_t n_rows
+    return gradient + size_of(net, task, &n_rows) + PADDING
+
+
 cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t batch,
-                        uint64_t seed, Scratch *s) noexcept nogil:
+                        uint64_t seed, float *of_weights, float *of_biases,
+                        Scratch *s) noexcept nogil:
     """Gradients of all weights and biases of a task."""
     cdef CLayer *layer = &net.layers[task.layer]
     cdef const sn_matrix *m = &layer.forward
@@ -111,8 +130,8 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
     while block < task.end:
         k = m.indptr[block]
         row = block * m.height
-        gradient = s.gradient + (k - first) * m.height
-        bias_gradient = s.bias_gradient + row - task.begin * m.height
+        gradient = of_weights + (k - first) * m.height
+        bias_gradient = of_biases + row - task.begin * m.height
         if not layer.in_strips:
             columns = NULL
             if m.layout != SN_DENSE:
@@ -136,34 +155,59 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
         block += SN_STRIP_PAIR // m.height
 
 
-cdef void update_rows(const Net *net, const Task *task, Panel *panels,
-                      int64_t batch, const sn_optimizer *optimizer,
-                      const float *rates, uint64_t seed, Scratch *s) noexcept nogil:
+cdef void update_rows(Run *run, const Task *task, int64_t batch, double clipped,
+                      uint64_t seed, Scratch *s) noexcept nogil:
     """Gradients of some rows of one layer, optimizer step, compute copies.
 
-    `rates` are the learning rates of weights; the optimizer has those of biases.
+    Where gradients are clipped they are there already, and are multiplied by `clipped`.
     """
-    cdef CLayer *layer = &net.layers[task.layer]
+    cdef CLayer *layer = &run.net.layers[task.layer]
     cdef const sn_matrix *m = &layer.forward
-    cdef int64_t height = m.height
-    cdef int64_t first = m.indptr[task.begin]
-    cdef int64_t row0 = task.begin * height
-    cdef int64_t rows = min(task.end * height, layer.n_out) - row0
-    cdef int64_t n
-    cdef sn_optimizer for_weights = optimizer[0]
-    cdef sn_optimizer for_bias = optimizer[0]
-    task_gradient(net, task, panels, batch, seed, s)
-    n = m.indptr[task.end] - first
-    for_weights.learning_rate = rates
+    cdef int64_t first = m.indptr[task.begin] * m.height, row = task.begin * m.height
+    cdef int64_t n_rows, n = size_of(run.net, task, &n_rows)
+    cdef int64_t step = run.steps_here if run.steps_known > 1 else 0
+    cdef sn_optimizer for_weights = run.step
+    cdef sn_optimizer for_bias = run.step
+    cdef float *gradient = s.gradient
+    cdef float *of_bias
+    if run.memory.gradients != NULL:
+        gradient = run.memory.gradients + task.first
+    of_bias = bias_gradient_of(run.net, task, gradient)
+    if run.memory.gradients == NULL:
+        task_gradient(run.net, task, run.memory.panels, batch, seed, gradient, of_bias,
+                      s)
+    elif clipped < 1:
+        multiply_by(clipped, gradient, n)
+        multiply_by(clipped, of_bias, n_rows)
+    for_weights.learning_rate = rates_at(run, task.layer, step)
     kernels.update(
-        &for_weights, NULL if layer.cohort == NULL else layer.cohort + first * height,
-        n * height, layer.weights + first * height, s.gradient,
-        layer.moments[0] + first * height, layer.moments[1] + first * height)
+        &for_weights, NULL if layer.cohort == NULL else layer.cohort + first,
+        n, layer.weights + first, gradient, layer.moments[0] + first,
+        layer.moments[1] + first)
     for_bias.alpha = 0
     for_bias.kept = 1
-    kernels.update(&for_bias, NULL, rows, layer.bias + row0, s.bias_gradient,
-                   layer.moments[2] + row0, layer.moments[3] + row0)
-    encode_blocks(net, task.layer, task.begin, task.end)
+    kernels.update(&for_bias, NULL, n_rows, layer.bias + row, of_bias,
+                   layer.moments[2] + row, layer.moments[3] + row)
+    if run.averaged != NULL:
+        average(run.averaged[run.steps_here], layer.weights + first, n,
+                layer.averages[0] + first)
+        average(run.averaged[run.steps_here], layer.bias + row, n_rows,
+                layer.averages[1] + row)
+    encode_blocks(run.net, task.layer, task.begin, task.end)
+
+
+cdef inline void multiply_by(float factor, float *values, int64_t n) noexcept nogil:
+    cdef int64_t i
+    for i in range(n):
+        values[i] *= factor
+
+
+cdef inline void average(float kept, const float *values, int64_t n,
+                         float *averages) noexcept nogil:
+    """One step of a running average, which keeps so much of what it was."""
+    cdef int64_t i
+    for i in range(n):
+        averages[i] = values[i] + kept * (averages[i] - values[i])
 
 
 cdef void encode_blocks(const Net *net, int l, int64_t begin,

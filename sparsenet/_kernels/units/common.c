@@ -5,6 +5,7 @@
 #include "vector/thread_state.h"
 #include "elementwise/elementary.h"
 #include "elementwise/activations.h"
+#include "elementwise/dropout.h"
 #include "elementwise/losses.h"
 #include "elementwise/optimizer.h"
 #include "elementwise/lazy_update.h"
@@ -25,6 +26,8 @@ const sn_kernels PASTE(sn_kernels_, SN_ISA, ) = {
     .chain = chain,
     .output = output,
     .loss = loss_and_deltas,
+    .drop = drop,
+    .sum_of_squares = sum_of_squares,
     .update = update,
     .advance = advance,
 };
