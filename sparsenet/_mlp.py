@@ -101,6 +101,9 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
         initial_density=1.0,
         precision="float32",
         n_threads=None,
+        scoring=None,
+        restore_best=False,
+        train_scores=False,
     ):
         take_parameters(**locals())
 
@@ -361,6 +364,9 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         n_threads=None,
         huber_delta=1.0,
         quantile=0.5,
+        scoring=None,
+        restore_best=False,
+        train_scores=False,
     ):
         take_parameters(**locals())
 

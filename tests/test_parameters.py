@@ -76,6 +76,9 @@ ALLOWED = {
     "precision": [*FORMATS],
     "n_threads": [None, 1, 1024],
     "quantile": [1e-30, 0.5, np.float32(0.9), Fraction(1, 3)],
+    "scoring": [None, "loss", np.str_("loss"), "r2", "neg_log_loss", abs],
+    "restore_best": [True, False],
+    "train_scores": [True, np.False_],
     "huber_delta": [1e-30, 1, np.float32(0.5), Fraction(1, 3), 1e38],
 }
 REFUSED = {
@@ -143,6 +146,9 @@ REFUSED = {
     "initial_density": [0, 1.1, math.nan, "auto", [1.0, 1.0], None],
     "precision": ["float64", "fp16", np.float32, None],
     "n_threads": [0, -1, 1025, 2.0, True],
+    "scoring": ["LOSS", "error", 1, True, ["r2"], {"r2": "r2"}],
+    "restore_best": [1, "yes", None],
+    "train_scores": [0, "all", None],
     "quantile": [0, 1, -0.1, 1.5, 1 - 1e-9, math.nan, [0.1, 0.9], "median", None],
     "huber_delta": [0, -1.0, 1e-50, 1e39, math.nan, math.inf, True, "1", None],
 }
