@@ -45,10 +45,9 @@ FITTED = (
     "_fitted_dtype",
     "_pickled_training_state",
 )
-NO_SAMPLES = _validation.ValidationSamples()
 # So many values of the output layer are kept while classes are predicted: 64 MB.
 OUTPUTS_AT_ONCE = 2**24
-
+NO_SAMPLES = _validation.ValidationSamples()
 
 # Fitted attributes that a training on all rows at once does not have.
 OF_EPOCHS = (
@@ -87,7 +86,7 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
     sample_weight)``.
     """
 
-    # scikit-learn's name for each, by which metadata is routed.
+    # By these names scikit-learn routes metadata.
     def fit(
         self,
         X,
@@ -381,7 +380,6 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
         self.validation_loss_curve_ = copy.copy(history.validation_losses)
         self.train_scores_ = copy.copy(history.train_scores)
 
-    # What a call is given.
     def _prepare(self, X, y, sample_weight, validation, incremental, classes):
         """Return the training set, the network to go on with or a new one, and its
         fan-ins before and after training.
@@ -390,9 +388,9 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
         is_sparse = resume and self._network.sparse_rows
         given, X, y = self._read(X, y, reset=not resume, sparse_rows=is_sparse)
         self._fitted_dtype = X.dtype.name
-        labels, (y, loss, n_outputs, strata) = (
-            y,
-            self._encode_target(y, resume, incremental, classes),
+        labels = y
+        y, loss, n_outputs, strata = self._encode_target(
+            labels, resume, incremental, classes
         )
         data = self._training_set(given, X, labels, y, sample_weight, strata)
         self._random_state = self._own_random_state(go_on=incremental and resume)

@@ -51,6 +51,7 @@ def callbacks_told(estimator, data, max_epochs, with_network):
         }
 
     try:
+        # The one private name that scikit-learn documents for estimators.
         task = estimator._init_callback_context(max_subtasks=max_epochs)
         task.call_on_fit_task_begin(estimator=estimator, **content(data.rows))
         yield [Callbacks(task, estimator, content, with_network)]
