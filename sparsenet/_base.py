@@ -447,9 +447,10 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
                     f"X has {len(data.rows)} samples of weight > 0; allowed: at least 2"
                 )
         except ValueError as error:
+            name = f"{type(self).__name__}: "
             raise ValueError(
-                f"{type(self).__name__}: X_val, y_val or sample_weight_val is refused, "
-                f"like such X, y or sample_weight: {error}"
+                f"{name}X_val, y_val or sample_weight_val is refused, like such X, y "
+                f"or sample_weight: {str(error).removeprefix(name)}"
             ) from error
         return Samples(data, data.rows)
 
