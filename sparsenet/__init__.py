@@ -1,11 +1,13 @@
 """Neural networks for scikit-learn users: sparse weights, low precision, on CPUs."""
 
 from sparsenet._connectivity import TopologyDisplay
+from sparsenet._loss_curve_display import LossCurveDisplay
 from sparsenet._mlp import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._pruning import from_sklearn, prune
 from sparsenet._show_versions import show_versions
 
 __all__ = [
+    "LossCurveDisplay",
     "SparseMLPClassifier",
     "SparseMLPRegressor",
     "TopologyDisplay",

@@ -13,16 +13,24 @@ from sklearn.utils import column_or_1d, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from sparsenet import _parameters, _topology, _validation
+from sparsenet._callbacks import CallbackSupportMixin, callbacks_told
 from sparsenet._connectivity import LayerTopology, Topology
 from sparsenet._formats import LARGEST
-from sparsenet._input import check_dense_row_lengths, in_rows, read_X, read_X_y
+from sparsenet._input import (
+    check_dense_row_lengths,
+    in_rows,
+    is_data_frame,
+    read_X,
+    read_X_y,
+)
 from sparsenet._kernels._dispatch import LOSS_PARAMETERS, OUT_ACTIVATIONS
 from sparsenet._lbfgs import train_full_batch
 from sparsenet._network import Network
+from sparsenet._scoring import scorer_of
 from sparsenet._state import DAMAGED, checksum
 from sparsenet._threads import effective_n_threads
 from sparsenet._training import optimizer_of, train
-from sparsenet._training_set import CHUNK, TrainingSet
+from sparsenet._training_set import CHUNK, Samples, TrainingSet
 
 # What a fit sets and later calls read.
 FITTED = (
@@ -39,10 +47,10 @@ FITTED = (
 )
 # So many values of the output layer are kept while classes are predicted: 64 MB.
 OUTPUTS_AT_ONCE = 2**24
-
+NO_SAMPLES = _validation.ValidationSamples()
 
 # What ends with a choice of weights, from which a next part would not go on.
-NOT_IN_PARTS = ("early_stopping", "ema_decay")
+NOT_IN_PARTS = ("early_stopping", "restore_best", "ema_decay")
 
 # Fitted attributes that a training on all rows at once does not have.
 OF_EPOCHS = (
@@ -50,6 +58,8 @@ OF_EPOCHS = (
     "loss_curve_",
     "validation_scores_",
     "best_validation_score_",
+    "validation_loss_curve_",
+    "train_scores_",
 )
 
 
@@ -69,7 +79,7 @@ def learns_in_parts(estimator):
     return True
 
 
-class BaseSparseMLP(BaseEstimator):
+class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: all but the targets.
 
     A subclass defines ``_encode_target(y, resume, incremental, classes)``, which
@@ -79,7 +89,17 @@ class BaseSparseMLP(BaseEstimator):
     sample_weight)``.
     """
 
-    def fit(self, X, y, sample_weight=None):
+    # By these names scikit-learn routes metadata.
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Fit the model to data.
 
         Parameters
@@ -94,12 +114,25 @@ class BaseSparseMLP(BaseEstimator):
             Weights of the samples, >= 0 and not all 0. A sample of weight 0 counts as
             absent.
 
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Samples that are rated after each epoch (`validation_scores_` and
+            `validation_loss_curve_`), and by which `early_stopping` and `restore_best`
+            go. They are not trained on. In a `Pipeline`, ``transform_input=["X_val"]``
+            transforms them like `X`.
+
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets; all class labels have to be among those of `y`.
+
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
+
         Returns
         -------
         self : object
             The fitted estimator.
         """
-        return self._fit(X, y, sample_weight)
+        samples = _validation.ValidationSamples(X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, samples)
 
     @property
     def coefs_(self):
@@ -209,6 +242,9 @@ class BaseSparseMLP(BaseEstimator):
         network = state.get("_network")
         if network is None:
             return
+        if "loss_curve_" in state:  # perhaps of a version that had no other curves
+            for name in ("validation_loss_curve_", "train_scores_"):
+                setattr(self, name, state.get(name))
         if expected is not None and checksum(self._fitted_part(state)) != expected:
             raise ValueError(f"{DAMAGED}: the checksum of its attributes is another")
         expected = {
@@ -229,7 +265,24 @@ class BaseSparseMLP(BaseEstimator):
         names = {"classes_", "feature_names_in_", *FITTED, *self.get_params(deep=False)}
         return {name: state[name] for name in names if name in state}
 
-    def _fit(self, X, y, sample_weight, *, incremental=False, classes=None):
+    def _with_network(self, network, history=None):
+        """An estimator like this one that predicts with a network, come so far."""
+        model = self._aside()
+        model._network = network
+        if history is not None:
+            model._set_history(history)
+        return model
+
+    def _fit(
+        self,
+        X,
+        y,
+        sample_weight,
+        validation=NO_SAMPLES,
+        *,
+        incremental=False,
+        classes=None,
+    ):
         """Check everything and train, aside of this object, which becomes the result.
 
         Whatever ends an attempt leaves no trace, and another thread that predicts
@@ -242,28 +295,33 @@ class BaseSparseMLP(BaseEstimator):
                     f"{type(self).__name__}: partial_fit does not support "
                     f"{name}={getattr(self, name)!r}"
                 )
+        validation.check(self)
         result, before = self._aside(), vars(self).copy()
         data, network, fan_ins = result._prepare(
-            X, y, sample_weight, incremental, classes
+            X, y, sample_weight, validation, incremental, classes
         )
         n_threads = effective_n_threads(self.n_threads)
-        if self.solver == "lbfgs":
-            history = train_full_batch(
-                network, data, result, result._history, n_threads
-            )
-        else:
-            history = train(
-                network,
-                data,
-                result,
-                result._history,
-                result._random_state,
-                fan_ins=fan_ins,
-                n_threads=n_threads,
-                incremental=incremental,
-            )
         result._network, result._trained_in_parts = network, incremental
-        result._set_history(history)
+        is_lbfgs = self.solver == "lbfgs"
+        n_epochs = 0 if is_lbfgs else 1 if incremental else int(self.max_iter)
+        with callbacks_told(result, data, n_epochs, result._with_network) as watchers:
+            if is_lbfgs:
+                history = train_full_batch(
+                    network, data, result, result._history, n_threads
+                )
+            else:
+                history = train(
+                    network,
+                    data,
+                    result,
+                    result._history,
+                    result._random_state,
+                    fan_ins=fan_ins,
+                    n_threads=n_threads,
+                    incremental=incremental,
+                    watchers=watchers,
+                )
+            result._set_history(history)
         self._take_over(result, before)
         return self
 
@@ -321,42 +379,96 @@ class BaseSparseMLP(BaseEstimator):
         self.best_loss_ = history.best_loss
         # Copies: users may change them, and epochs are counted by the history's.
         self.loss_curve_ = [*history.loss_curve]
-        scores = history.validation_scores
-        self.validation_scores_ = None if scores is None else [*scores]
+        self.validation_scores_ = copy.copy(history.validation_scores)
         self.best_validation_score_ = history.best_validation_score
+        self.validation_loss_curve_ = copy.copy(history.validation_losses)
+        self.train_scores_ = copy.copy(history.train_scores)
 
-    def _prepare(self, X, y, sample_weight, incremental, classes):
+    def _prepare(self, X, y, sample_weight, validation, incremental, classes):
         """Return the training set, the network to go on with or a new one, and its
         fan-ins before and after training.
         """
         resume = hasattr(self, "_network") and (incremental or self.warm_start)
-        X, y = read_X_y(
-            self,
-            X,
-            y,
-            self.precision,
-            reset=not resume,
-            multi_output=True,
-            y_numeric=is_regressor(self),
-        )
+        is_sparse = resume and self._network.sparse_rows
+        given, X, y = self._read(X, y, reset=not resume, sparse_rows=is_sparse)
         self._fitted_dtype = X.dtype.name
-        if resume and self._network.sparse_rows:
-            X = in_rows(self, X, self.precision)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        sample_weight = _validation.check_sample_weight(sample_weight, X.shape[0])
+        labels = y
         y, loss, n_outputs, strata = self._encode_target(
-            y, resume, incremental, classes
+            labels, resume, incremental, classes
         )
-        data = TrainingSet(
-            X, y, sample_weight, self._decide, self._score_decided, strata
-        )
+        data = self._training_set(given, X, labels, y, sample_weight, strata)
         self._random_state = self._own_random_state(go_on=incremental and resume)
         structure = self._structure_for(loss, n_outputs)
         if resume:
             self._check_same_structure(structure)
+        else:
+            self.n_outputs_ = n_outputs
+            self.out_activation_ = OUT_ACTIVATIONS[loss]
+        if validation.X_val is not None:
+            is_sparse = is_sparse or (not resume and issparse(X))
+            data.validation = self._read_validation(validation, is_sparse)
         network, fan_ins = self._network_for(structure, X, resume)
         return data, network, fan_ins
+
+    def _read(self, X, y, *, reset, sparse_rows):
+        """Check X and y; returns X as scorers are to see it, and both as arrays.
+
+        With `sparse_rows`, X becomes CSR.
+        """
+        checked, y = read_X_y(
+            self,
+            X,
+            y,
+            self.precision,
+            reset=reset,
+            multi_output=True,
+            y_numeric=is_regressor(self),
+        )
+        given = X if is_data_frame(X) else checked
+        if sparse_rows:
+            checked = in_rows(self, checked, self.precision)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return given, checked, y
+
+    def _read_validation(self, samples, sparse_rows):
+        """Check samples to validate on like those to train on."""
+        try:
+            given, X, labels = self._read(
+                samples.X_val, samples.y_val, reset=False, sparse_rows=sparse_rows
+            )
+            # As in a later call, which need not have all classes.
+            y, _, n_outputs, strata = self._encode_target(labels, True, True, None)
+            if n_outputs != self.n_outputs_:
+                raise ValueError(
+                    f"y has {n_outputs} outputs; allowed: {self.n_outputs_}"
+                )
+            data = self._training_set(
+                given, X, labels, y, samples.sample_weight_val, strata
+            )
+            if len(data.rows) < 2:
+                raise ValueError(
+                    f"X has {len(data.rows)} samples of weight > 0; allowed: at least 2"
+                )
+        except ValueError as error:
+            name = f"{type(self).__name__}: "
+            raise ValueError(
+                f"{name}X_val, y_val or sample_weight_val is refused, like such X, y "
+                f"or sample_weight: {str(error).removeprefix(name)}"
+            ) from error
+        return Samples(data, data.rows)
+
+    def _training_set(self, given, X, labels, y, sample_weight, strata):
+        return TrainingSet(
+            X,
+            y,
+            _validation.check_sample_weight(sample_weight, X.shape[0]),
+            self._decide,
+            self._score_decided,
+            strata,
+            (given, labels),
+            scorer_of(self, self._with_network),
+        )
 
     def _structure_for(self, loss, n_outputs):
         """What a network is built with, and later calls cannot change."""
@@ -396,8 +508,6 @@ class BaseSparseMLP(BaseEstimator):
         self._structure = structure
         self._history = None
         self.n_layers_ = len(layer_sizes)
-        self.n_outputs_ = n_outputs
-        self.out_activation_ = OUT_ACTIVATIONS[loss]
         network = Network(
             layer_sizes,
             activation=self.activation,

@@ -17,11 +17,19 @@ loss_curve_ : list of float
     Training loss of each epoch.
 
 validation_scores_ : list of float or None
-    What `score` would give for the validation samples after each epoch; None without
-    early stopping.
+    Score of the validation samples after each epoch, by `scoring`; None without
+    validation samples.
 
 best_validation_score_ : float or None
-    Largest of `validation_scores_`, likewise; None without early stopping.
+    Largest of `validation_scores_`, likewise; None without validation samples.
+
+validation_loss_curve_ : list of float or None
+    Mean loss of the validation samples after each epoch, without the L2 term; None
+    without validation samples.
+
+train_scores_ : list of float or None
+    Score of the training samples after each epoch, by `scoring`; None without
+    `train_scores`.
 
 t_ : int
     Number of training samples seen, each counted in every epoch.

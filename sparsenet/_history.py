@@ -24,22 +24,49 @@ class History:
     first_epoch: int = 0
     #: At the end of a training on all rows at once, which has no curve.
     loss: float | None = None
+    #: Of the validation samples, after each epoch that has `validation_scores`.
+    validation_losses: list | None = None
+    #: Of the training samples, likewise.
+    train_scores: list | None = None
+    #: By what all these scores are; None is the estimator's `score`.
+    scoring: str | None = None
 
     @property
     def n_epochs(self):
         """Whole epochs in all calls."""
         return len(self.loss_curve)
 
-    def resume(self, *, solver, early_stopping):
+    def resume(
+        self,
+        *,
+        solver,
+        early_stopping=False,
+        validates=False,
+        train_scores=False,
+        scoring=None,
+    ):
         """Return a copy to go on with; what is new about it starts afresh."""
-        history = replace(self, solver=solver, n_iter=0, loss_curve=[*self.loss_curve])
-        if early_stopping and self.validation_scores is not None:
-            history.validation_scores = [*self.validation_scores]
-        elif early_stopping:
-            history.validation_scores, history.best_validation_score = [], -math.inf
+        history = replace(
+            self,
+            solver=solver,
+            scoring=scoring,
+            n_iter=0,
+            loss_curve=[*self.loss_curve],
+        )
+        # Other scores are no continuation of these.
+        before = self if self.scoring == scoring else History(solver)
+        history.train_scores = _continued(before.train_scores, train_scores)
+        scores = _continued(before.validation_scores, validates)
+        losses = _continued(before.validation_losses, validates)
+        history.validation_scores, history.validation_losses = scores, losses
+        if not validates:
+            history.best_validation_score = None
+        elif before.validation_scores is None:
+            history.best_validation_score = -math.inf
+        stopped_early = self.best_loss is None
+        if early_stopping and (not stopped_early or before.validation_scores is None):
             history.best_loss, history.no_improvement_count = None, 0
-        elif self.best_loss is None:
-            history.validation_scores = history.best_validation_score = None
+        elif not early_stopping and stopped_early:
             history.best_loss, history.no_improvement_count = math.inf, 0
         return history
 
@@ -59,14 +86,22 @@ class History:
         """
         return not self.rewiring.is_pruning and score > self.best_validation_score
 
-    def add_score(self, score, tol):
-        """Record a validation score."""
-        self.validation_scores.append(score)
+    def add_score(self, score, loss, tol):
+        """Record a validation score, by which training may stop, and the loss."""
+        self.validation_scores, self.validation_losses = (
+            [*self.validation_scores, score],
+            [*self.validation_losses, loss],
+        )
         if self.rewiring.is_pruning:
             return
         best = self.best_validation_score
         self.best_validation_score = max(score, best)
-        self._count(score < best + tol)
+        if self.best_loss is None:
+            self._count(score < best + tol)
+
+    def add_train_score(self, score):
+        """Record the score of the training samples."""
+        self.train_scores = [*self.train_scores, score]
 
     def compare_loss(self, tol):
         """Compare the last loss with the best so far, but not while pruning."""
@@ -80,3 +115,8 @@ class History:
         self.no_improvement_count = (
             self.no_improvement_count + 1 if no_improvement else 0
         )
+
+
+def _continued(values, wanted):
+    """A copy of a list to go on with, a new one, or None."""
+    return [*(values or [])] if wanted else None

@@ -74,6 +74,14 @@ def read_X_y(estimator, X, y, precision, *, reset, **options):
     return X, y.toarray() if issparse(y) else y
 
 
+def is_data_frame(X):
+    """Whether X is a data frame, whose rows `iloc` or an index takes.
+
+    That is so for those of pandas and of polars.
+    """
+    return hasattr(X, "iloc") or hasattr(X, "iter_rows")
+
+
 def in_rows(estimator, X, precision):
     """X as CSR, for a network of sparse rows that is to be trained."""
     if not issparse(X):

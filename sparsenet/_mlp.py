@@ -106,6 +106,9 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
         max_grad_norm=None,
         ema_decay=0.0,
         dropout=0.0,
+        scoring=None,
+        restore_best=False,
+        train_scores=False,
     ):
         take_parameters(**locals())
 
@@ -369,6 +372,9 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         max_grad_norm=None,
         ema_decay=0.0,
         dropout=0.0,
+        scoring=None,
+        restore_best=False,
+        train_scores=False,
         huber_delta=1.0,
         quantile=0.5,
     ):

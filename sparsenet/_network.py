@@ -488,7 +488,7 @@ class Network:
             X has another number of columns than the network has inputs.
         """
         self._check_width(X)
-        out = np.empty((X.shape[0], self.layer_sizes[-1]), np.float32)
+        out = self._room_for_output(X)
         engine = self._get_engine()
         if self.sparse_rows and isinstance(X, np.ndarray):
             for begin in range(0, len(X), CHUNK):
@@ -497,6 +497,20 @@ class Network:
         else:
             engine.predict(X, out, n_threads)
         return out
+
+    def predict_with_loss(self, data, n_threads):
+        """Output activations of all rows, and the sum of weight * loss over them.
+
+        `data` is like that of `train_epoch`. The sum, without an L2 term, does not
+        depend on the number of threads.
+        """
+        self._check_width(data.X)
+        self._check_targets(data.X, data.y)
+        out = self._room_for_output(data.X)
+        return out, self._get_engine().predict(data.X, out, n_threads, data)
+
+    def _room_for_output(self, X):
+        return np.empty((X.shape[0], self.layer_sizes[-1]), np.float32)
 
     @property
     def has_averages(self):

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.metrics import get_scorer_names
 
 from sparsenet._constraints import (
     Constraint,
@@ -120,7 +121,7 @@ PARAMETERS = {
     SciPy's L-BFGS-B, 'lbfgs' [12]_, which looks at all samples in each step and is for
     small data. With 'lbfgs', connections stay as they are drawn, as with
     ``sparse_training='static'``; `precision` has to be 'float32'; and there are no
-    mini-batches, learning rates, early stopping or `partial_fit`.
+    mini-batches, learning rates, early stopping, validation samples or `partial_fit`.
     """,
     ),
     "alpha": Parameter(
@@ -271,9 +272,9 @@ PARAMETERS = {
         boolean,
         "bool",
         """
-    Whether to set validation samples aside, to stop when their score no longer
-    improves, and to keep the connections and weights with the best score. Not
-    available in `partial_fit`.
+    Whether to set validation samples aside, unless `fit` gets some as `X_val`, to stop
+    when their score no longer improves, and to keep the connections and weights with
+    the best score. Not available in `partial_fit`.
     """,
     ),
     "validation_fraction": Parameter(
@@ -281,7 +282,8 @@ PARAMETERS = {
         number(0, 1, bounds="[)"),
         "float",
         """
-    Share of the samples that `early_stopping` sets aside, in [0, 1).
+    Share of the samples that `early_stopping` or `restore_best` sets aside, in [0, 1).
+    Used only without an `X_val`.
     """,
     ),
     "beta_1": Parameter(
@@ -511,6 +513,50 @@ PARAMETERS = {
     function of the seed.
     """,
     ),
+    "scoring": Parameter(
+        None,
+        either(
+            none,
+            choice("loss"),
+            Constraint(
+                lambda value: isinstance(value, str) and value in get_scorer_names(),
+                "a name of sklearn.metrics.get_scorer_names()",
+            ),
+            Constraint(callable, "a callable"),
+        ),
+        "str, callable or None",
+        """
+    By what samples are rated after an epoch; higher is better.
+
+    - None: by `score`, the accuracy or R^2.
+    - 'loss': by minus the loss, which is in `validation_loss_curve_` in any case.
+    - a name of :func:`sklearn.metrics.get_scorer_names`, or a callable
+      ``scorer(estimator, X, y)``: by that scorer of scikit-learn. `estimator` predicts
+      with the network as it is at that moment, X and y are as they were passed to
+      `fit`, and where there are sample weights, they are passed as `sample_weight`.
+      Scorers predict once more what `validation_loss_curve_` has predicted.
+    """,
+    ),
+    "restore_best": Parameter(
+        False,
+        boolean,
+        "bool",
+        """
+    Whether to keep, at the end, the connections and weights of the epoch with the best
+    validation score, as `early_stopping` does in any case; on a warm start, if it is
+    better than those of the calls before. Without an `X_val`, `validation_fraction` of
+    the samples are set aside. Not available in `partial_fit`.
+    """,
+    ),
+    "train_scores": Parameter(
+        False,
+        boolean,
+        "bool",
+        """
+    Whether to rate the training samples, too, after each epoch, which costs a
+    prediction of all of them.
+    """,
+    ),
     "huber_delta": Parameter(
         1.0,
         in_float32(number(0, bounds="(]")),
@@ -544,13 +590,15 @@ def check_parameter(estimator, name):
     check(estimator, name, getattr(estimator, name), PARAMETERS[name].constraint)
 
 
-#: What is allowed where all rows are looked at in each step. Rounds of rewiring have no
-#: place there; "set" is the default, which no one has chosen.
+#: What is allowed where all rows are looked at in each step. Epochs and rounds of
+#: rewiring have no place there; "set" is the default, which no one has chosen.
 WITH_LBFGS = {
     "precision": ["float32"],
     "sparse_training": ["static", "set"],
     "ema_decay": [0.0],
     "dropout": [0.0],
+    "restore_best": [False],
+    "train_scores": [False],
 }
 
 

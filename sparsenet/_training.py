@@ -13,12 +13,13 @@ from numbers import Integral
 
 from sklearn.exceptions import ConvergenceWarning
 
+from sparsenet._constraints import shown
 from sparsenet._history import History
 from sparsenet._network import Optimizer
 from sparsenet._parameters import dropout
 from sparsenet._rewiring import Rewiring
 from sparsenet._schedules import factors, is_schedule
-from sparsenet._training_set import divergence
+from sparsenet._training_set import Samples, divergence
 from sparsenet._watchers import Epoch, watchers_of
 
 
@@ -32,6 +33,7 @@ def train(
     fan_ins,
     n_threads,
     incremental=False,
+    watchers=(),
 ):
     """Train a network until it converges, or for one epoch.
 
@@ -40,7 +42,8 @@ def train(
     network : Network
         Trained in place, so nobody else's.
     data : TrainingSet
-        The rows to train on, some of which early stopping sets aside.
+        The rows to train on, some of which are set aside where training stops early or
+        keeps the best epoch, and there are no others to validate on.
     parameters : object
         Has scikit-learn's parameters of training as attributes, checked already.
     history : History or None
@@ -54,6 +57,8 @@ def train(
     incremental : bool, default=False
         Whether to train for a single epoch and keep the optimizer's state from the
         call before, as in `partial_fit`.
+    watchers : sequence of Watcher, default=()
+        Those that no parameter asks for.
 
     Returns
     -------
@@ -63,7 +68,8 @@ def train(
     Raises
     ------
     ValueError
-        Training diverged, or too few rows are left for validation.
+        Training diverged, too few rows are left for validation, or a scorer returns
+        what is no score.
 
     Warns
     -----
@@ -77,11 +83,12 @@ def train(
     Notes
     -----
     After an error the network is in no state to go on with. After Ctrl-C it is as
-    trained so far; with early stopping, as it was at its best.
+    trained so far; with early stopping or `restore_best`, as it was at its best.
     """
     training = Training(network, data, parameters, random_state, n_threads)
     training.begin(history, fan_ins, incremental)
-    max_iter = 1 if incremental else parameters.max_iter
+    training.watchers += watchers
+    max_iter = training.max_iter
     try:
         training.tell("started")
         for _ in range(max_iter):
@@ -113,8 +120,12 @@ class Training:
         Those of `train`.
     history : History
         How far training has come; this call's own.
-    rows, validation_rows : int64 array
-        Numbers of the rows to train on, and to validate on where training stops early.
+    rows : int64 array
+        Numbers of the rows to train on.
+    validation : Samples or None
+        What to validate on, if anything.
+    max_iter : int
+        Number of epochs, unless something ends training before.
     batch_size : int
         In rows.
     watchers : list of Watcher
@@ -126,7 +137,6 @@ class Training:
     def __init__(self, network, data, parameters, random_state, n_threads):
         self.network, self.data, self.parameters = network, data, parameters
         self.random_state, self.n_threads = random_state, n_threads
-        self.watchers = watchers_of(parameters)
         self.stop = False
 
     def begin(self, history, fan_ins, incremental):
@@ -138,24 +148,41 @@ class Training:
         if not incremental or history.solver != parameters.solver:
             network.reset_optimizer()
             history = replace(history, learning_rate_factor=1.0)
+        self.max_iter = 1 if incremental else parameters.max_iter
+        self.rows, self.validation = self._split()
         self.history = history = history.resume(
-            solver=parameters.solver, early_stopping=parameters.early_stopping
+            solver=parameters.solver,
+            early_stopping=parameters.early_stopping,
+            validates=self.validation is not None,
+            train_scores=parameters.train_scores,
+            scoring=None if parameters.scoring is None else shown(parameters.scoring),
         )
         if not incremental:
             history.first_epoch = history.n_epochs
-        self.rows = self.data.rows
-        if parameters.early_stopping:
-            self.rows, self.validation_rows = self.data.split(
-                parameters.validation_fraction, self.random_state
-            )
         self.batch_size = _batch_size(parameters.batch_size, len(self.rows))
         n_steps = math.ceil(len(self.rows) / self.batch_size)  # of an epoch
         history.rewiring = _rewiring(
             parameters, history, network.n_steps, n_steps, fan_ins
         )
         if is_new and not network.is_rewired(history.rewiring):
-            n_steps *= 1 if incremental else parameters.max_iter
+            n_steps *= self.max_iter
             _warn_of_no_round(history.rewiring, n_steps, incremental)
+        self.watchers = watchers_of(self)
+
+    def _split(self):
+        """Return the rows to train on, and what to validate on or None."""
+        data, parameters = self.data, self.parameters
+        if data.validation is not None:
+            return data.rows, data.validation
+        if not (parameters.early_stopping or parameters.restore_best):
+            return data.rows, None
+        rows, others = data.split(parameters.validation_fraction, self.random_state)
+        return rows, Samples(data, others)
+
+    @property
+    def rated_network(self):
+        """The network that predicts: that is validated, kept, and shown to others."""
+        return self.network.averaged()
 
     def tell(self, event, *arguments):
         """Call that method of all watchers."""
@@ -164,6 +191,7 @@ class Training:
 
     def run_epoch(self):
         """Train on all rows once."""
+        self.tell("epoch_started")
         history, parameters, rows = self.history, self.parameters, self.rows
         n_steps = math.ceil(len(rows) / self.batch_size)
         rounds = len(history.rewiring.rounds)

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.model_selection import train_test_split
+
+from sparsenet._network import Data
 
 # How many rows of X are copied at a time when validation rows are predicted.
 CHUNK = 1024
@@ -17,6 +20,13 @@ def divergence(what):
         f"Training diverged: {what} not finite. Try features of similar scale "
         "(StandardScaler) or a smaller learning_rate_init"
     )
+
+
+class Rating(NamedTuple):
+    """How good a network is on some samples: higher scores and lower losses are."""
+
+    score: float
+    loss: float
 
 
 @dataclass
@@ -41,6 +51,13 @@ class TrainingSet:
         ``score(y, decided, sample_weight)`` rates that; higher is better.
     classes : ndarray of shape (n_samples,) or None
         Classes whose shares the validation rows keep.
+    given : tuple
+        X and y as scorers and callbacks are to see them: data frames, labels.
+    scorer : callable, "loss" or None
+        ``scorer(network, X, y, sample_weight)`` rates a network on samples as they were
+        given; "loss" is minus the mean loss. None: `score` does.
+    validation : Samples or None
+        What to validate on, if not on some of these rows.
     """
 
     X: object
@@ -49,6 +66,9 @@ class TrainingSet:
     decide: Callable
     score: Callable
     classes: np.ndarray | None = None
+    given: tuple | None = None
+    scorer: Callable | str | None = None
+    validation: "Samples | None" = None
     rows: np.ndarray = field(init=False)
 
     def __post_init__(self):
@@ -68,7 +88,7 @@ class TrainingSet:
         n_training = n_rows - n_validation
         if n_validation < 2 or n_training < 1:
             raise ValueError(
-                "The validation set is too small: early_stopping with "
+                "The validation set is too small: early_stopping or restore_best with "
                 f"validation_fraction={validation_fraction} splits "
                 f"{n_rows} rows into {n_training} to train and {n_validation} to "
                 "validate on; allowed: at least 1 and 2"
@@ -87,12 +107,47 @@ class TrainingSet:
         )
 
     def rate(self, network, rows, n_threads):
-        """Score the network on some rows."""
-        decided = []
+        """Rate the network on some rows, which are predicted once."""
+        decided, loss = [], 0.0
         for start in range(0, len(rows), CHUNK):
-            output = network.predict(self.X[rows[start : start + CHUNK]], n_threads)
+            chunk = rows[start : start + CHUNK]
+            data = Data(self.X[chunk], self.y[chunk], self.weights_of(chunk))
+            output, sum_of_losses = network.predict_with_loss(data, n_threads)
             if not np.isfinite(output).all():
                 raise divergence("the predictions are")
-            decided.append(self.decide(output))
-        weights = None if self.sample_weight is None else self.sample_weight[rows]
-        return float(self.score(self.y[rows], np.concatenate(decided), weights))
+            loss += sum_of_losses
+            if self.scorer is None:
+                decided.append(self.decide(output))
+        weights = self.weights_of(rows)
+        loss /= len(rows) if weights is None else float(weights.sum(dtype=np.float64))
+        if self.scorer is None:
+            score = float(self.score(self.y[rows], np.concatenate(decided), weights))
+        elif self.scorer == "loss":
+            score = -loss
+            if not math.isfinite(score):
+                raise divergence("the loss of the samples that are rated is")
+        else:
+            score = self.scorer(network, *self.as_given(rows))
+        return Rating(score, loss)
+
+    def as_given(self, rows):
+        """X, y and weights (or None) of some rows, for scorers and callbacks."""
+        X, y = self.given
+        if len(rows) < len(y):
+            X, y = X.iloc[rows] if hasattr(X, "iloc") else X[rows], y[rows]
+        return X, y, self.weights_of(rows)
+
+    def weights_of(self, rows):
+        """Weights of some rows, or None."""
+        return None if self.sample_weight is None else self.sample_weight[rows]
+
+
+class Samples(NamedTuple):
+    """Some rows of a training set."""
+
+    data: TrainingSet
+    rows: np.ndarray
+
+    def rate(self, network, n_threads):
+        """Rate the network on them."""
+        return self.data.rate(network, self.rows, n_threads)

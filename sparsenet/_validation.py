@@ -1,8 +1,9 @@
-"""Checks of sample weights and of a network's size, made before any work starts."""
+"""Checks of samples and of a network's size, made before any work starts."""
 
 import os
 from itertools import pairwise
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_array
@@ -15,6 +16,30 @@ MAX_CONNECTIONS = 2**32  # of a layer, whose order in the transpose is 32 bits
 # Training with Adam: the weight and its two moments in float32, in each of two orders
 # a compute copy and an index of up to four bytes, and when the weight came into being.
 BYTES_PER_CONNECTION = 30
+
+
+class ValidationSamples(NamedTuple):
+    """Samples to validate on, as they are passed to `fit`."""
+
+    X_val: object = None
+    y_val: object = None
+    sample_weight_val: object = None
+
+    def check(self, estimator):
+        """Refuse a part without the others, or where nothing is validated."""
+        name = type(estimator).__name__
+        given = [part for part, value in self._asdict().items() if value is not None]
+        missing = [part for part in ("X_val", "y_val") if part not in given]
+        if given and missing:
+            raise ValueError(
+                f"{name}: {' and '.join(missing)} has to be passed to fit, too, since "
+                f"{given[0]} is"
+            )
+        if given and estimator.solver == "lbfgs":
+            raise ValueError(
+                f"{name}: X_val is passed to fit; allowed with solver='lbfgs': None, "
+                "since there are no epochs to validate after"
+            )
 
 
 def check_sample_weight(sample_weight, n_samples):

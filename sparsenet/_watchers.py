@@ -1,9 +1,10 @@
 """What happens beside training: the loop over epochs tells its watchers how it goes.
 
-Validation, the rule that ends training and verbose output are watchers; a new one is a
-class here and an entry in `watchers_of`.
+Validation, the rule that ends training, verbose output and scikit-learn's callbacks are
+watchers; a new one is a class here and an entry in `watchers_of`.
 """
 
+import time
 from dataclasses import dataclass
 
 from sparsenet._training_set import divergence
@@ -50,6 +51,9 @@ class Watcher:
     def started(self, training):
         """Before the first epoch."""
 
+    def epoch_started(self, training):
+        """An epoch begins."""
+
     def rewired(self, training, n_steps, n_changed):
         """Connections have changed, `n_changed` of each layer, after so many steps."""
 
@@ -64,22 +68,32 @@ class Watcher:
 
 
 class Validation(Watcher):
-    """Rates the network after each epoch; in the end the best one is what is left."""
+    """Rates the network after each epoch; the best one may be what is left."""
 
     best = None
 
     def epoch_ended(self, training, epoch):
-        history, network = training.history, training.network.averaged()
-        epoch.score = training.data.rate(
-            network, training.validation_rows, training.n_threads
-        )
-        if history.is_best(epoch.score):
+        history, parameters = training.history, training.parameters
+        network = training.rated_network
+        epoch.score, loss = training.validation.rate(network, training.n_threads)
+        keeps_best = parameters.early_stopping or parameters.restore_best
+        if keeps_best and history.is_best(epoch.score):
             self.best = network.snapshot()
-        history.add_score(epoch.score, training.parameters.tol)
+        history.add_score(epoch.score, loss, parameters.tol)
 
     def ended(self, training):
         if self.best is not None:
             training.network.restore(self.best)
+
+
+class TrainScores(Watcher):
+    """Rates the network on the training samples after each epoch."""
+
+    def epoch_ended(self, training, epoch):
+        rating = training.data.rate(
+            training.rated_network, training.rows, training.n_threads
+        )
+        training.history.add_train_score(rating.score)
 
 
 class Convergence(Watcher):
@@ -87,7 +101,7 @@ class Convergence(Watcher):
 
     def epoch_ended(self, training, epoch):
         history, parameters = training.history, training.parameters
-        if epoch.score is None:
+        if not parameters.early_stopping:
             history.compare_loss(parameters.tol)
         if history.no_improvement_count <= parameters.n_iter_no_change:
             return
@@ -115,8 +129,20 @@ class Divergence(Watcher):
 class Printer(Watcher):
     """Verbose output."""
 
+    def started(self, training):
+        self.begin = time.perf_counter()
+
     def epoch_ended(self, training, epoch):
-        print(f"Iteration {epoch.number}, loss = {epoch.loss:.8f}")
+        words = [
+            f"Iteration {epoch.number}, loss = {epoch.loss:.8f}",
+            f"{epoch.samples_per_second:,.0f} samples/s",
+            f"density {epoch.density:.4g}",
+        ]
+        n_left = training.max_iter - epoch.number
+        if n_left > 0:
+            seconds = time.perf_counter() - self.begin
+            words.append(f"at most {_duration(seconds / epoch.number * n_left)} left")
+        print(", ".join(words))
         if epoch.score is not None:
             print(f"Validation score: {epoch.score:f}")
 
@@ -129,8 +155,56 @@ class Printer(Watcher):
         )
 
 
-def watchers_of(parameters):
-    """Those that an estimator's parameters ask for, in the order they are told."""
-    watchers = [Validation()] if parameters.early_stopping else []
+def _duration(seconds):
+    """Hours, minutes and seconds, as people write them."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+class Callbacks(Watcher):
+    """Tells scikit-learn's callbacks of each epoch, a task; they may end training.
+
+    Parameters
+    ----------
+    context : sklearn.callback.CallbackContext
+        Of the whole call.
+    estimator : object
+        Whose callbacks they are.
+    content : callable
+        ``content(rows)`` is X, y and metadata of those rows, as keyword arguments.
+    with_network : callable
+        ``with_network(network, history)`` is a fitted estimator that predicts with it.
+    """
+
+    def __init__(self, context, estimator, content, with_network):
+        self.context, self.estimator = context, estimator
+        self.content, self.with_network = content, with_network
+
+    def epoch_started(self, training):
+        self.epoch = self.context.subcontext(task_name="epoch")
+        self.epoch.call_on_fit_task_begin(
+            estimator=self.estimator, **self._content(training)
+        )
+
+    def epoch_ended(self, training, epoch):
+        training.stop |= self.epoch.call_on_fit_task_end(
+            estimator=self.estimator, **self._content(training)
+        )
+
+    def _content(self, training):
+        def attributes():
+            # Of a copy: an estimator may be kept, and training goes on.
+            network = training.rated_network.copy()
+            return vars(self.with_network(network, training.history))
+
+        return self.content(training.rows) | {"reconstruction_attributes": attributes}
+
+
+def watchers_of(training):
+    """Those that a training asks for, in the order they are told."""
+    parameters = training.parameters
+    watchers = [Validation()] if training.validation is not None else []
+    watchers += [TrainScores()] if parameters.train_scores else []
     watchers += [Printer()] if parameters.verbose else []
     return [*watchers, Convergence(), Divergence()]

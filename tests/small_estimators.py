@@ -27,6 +27,9 @@ def split_digits():
 X_TRAIN, X_TEST, Y_TRAIN, Y_TEST = split_digits()
 X, LABELS = X_TRAIN[:300], Y_TRAIN[:300]
 TARGET = np.sin(X.sum(axis=1))
+#: Samples to validate on.
+X_VAL, Y_VAL = X_TEST[:150], Y_TEST[:150]
+NUMBERS_VAL = np.sin(X_VAL.sum(axis=1))
 BOTH = [(SparseMLPClassifier, LABELS), (SparseMLPRegressor, TARGET)]
 
 
@@ -41,4 +44,18 @@ def share_inputs(coef):
     return all(
         np.array_equal(inputs, by_unit[unit // 4 * 4])
         for unit, inputs in enumerate(by_unit)
+    )
+
+
+def others(estimator):
+    """X_val and y_val."""
+    y_val = Y_VAL if estimator is SparseMLPClassifier else NUMBERS_VAL
+    return {"X_val": X_VAL, "y_val": y_val}
+
+
+def same(first, second):
+    """Whether two estimators have the same weights."""
+    return all(
+        np.array_equal(a.toarray(), b.toarray())
+        for a, b in zip(first._network.coefs, second._network.coefs, strict=True)
     )

@@ -98,6 +98,12 @@ def calls_to_interrupt(container):
             classifier(early_stopping=True, max_iter=2),
             lambda m: m.fit(rows, LABELS),
         ),
+        "validation": (
+            taught(container, max_iter=2).set_params(
+                restore_best=True, scoring="accuracy", train_scores=True
+            ),
+            lambda m: m.fit(rows, LABELS, X_val=rows[:40], y_val=LABELS[:40]),
+        ),
         "generator": (
             classifier(random_state=np.random.RandomState(3), max_iter=1),
             lambda m: m.fit(rows, LABELS),
@@ -135,10 +141,10 @@ def test_ctrl_c_at_any_line_leaves_all_or_nothing(container, kind):
         assert network.is_finite()
         assert len({layer.n_moments for layer in network.layers}) == 1
         assert len(model.loss_curve_) == len(start.__dict__.get("loss_curve_", [])) * (
-            kind not in ("fit", "refit")
+            kind not in ("fit", "refit", "validation")
         ) + (model.n_iter_)
         again = pickle.loads(pickle.dumps(model))
-        model.set_params(early_stopping=False)
+        model.set_params(early_stopping=False, restore_best=False)
         for _ in range(2):
             model.partial_fit(container(X), LABELS)
         assert model._network.is_finite()

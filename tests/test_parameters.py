@@ -82,6 +82,9 @@ ALLOWED = {
     "ema_decay": [0, 0.999, np.float32(0.5)],
     "dropout": [0, 0.5, np.float32(0.1), (0.1,), [0], np.array([0.5])],
     "quantile": [1e-30, 0.5, np.float32(0.9), Fraction(1, 3)],
+    "scoring": [None, "loss", np.str_("loss"), "r2", "neg_log_loss", abs],
+    "restore_best": [True, False],
+    "train_scores": [True, np.False_],
     "huber_delta": [1e-30, 1, np.float32(0.5), Fraction(1, 3), 1e38],
 }
 REFUSED = {
@@ -154,6 +157,9 @@ REFUSED = {
     "max_grad_norm": [0, -1, math.nan, math.inf, True, "1", 1e-50],
     "ema_decay": [-0.1, 1, 1 - 1e-9, math.nan, True, None],
     "dropout": [-0.1, 1, math.nan, True, "0.1", None, [], (0.1, 0.1), [1.0], [[0.1]]],
+    "scoring": ["LOSS", "error", 1, True, ["r2"], {"r2": "r2"}],
+    "restore_best": [1, "yes", None],
+    "train_scores": [0, "all", None],
     "quantile": [0, 1, -0.1, 1.5, 1 - 1e-9, math.nan, [0.1, 0.9], "median", None],
     "huber_delta": [0, -1.0, 1e-50, 1e39, math.nan, math.inf, True, "1", None],
 }

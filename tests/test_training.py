@@ -9,6 +9,8 @@ import pytest
 from scripted_network import FLAT, ScriptedNetwork, run, training_set
 from sklearn.exceptions import ConvergenceWarning
 
+from sparsenet._training_set import Samples
+
 
 def test_training_stops_after_more_than_n_iter_no_change_flat_epochs():
     # The first epoch is an improvement on nothing, four more are not.
@@ -121,6 +123,41 @@ def test_early_stopping_restores_the_weights_with_the_best_score():
     assert history.best_loss is None
 
 
+def test_the_best_epoch_may_be_kept_where_the_loss_ends_training():
+    network = ScriptedNetwork(FLAT, outputs=[0.1, 0.7, 0.6, 0.7, 0.9])
+    history = run(network, restore_best=True)
+    assert network.weight == 5 and history.n_iter == 5
+    network = ScriptedNetwork(FLAT, outputs=[0.1, 0.7, 0.6, 0.7, 0.5])
+    history = run(network, restore_best=True)
+    assert network.weight == 2 and history.n_iter == 5
+    assert history.best_loss == 1.0 and history.best_validation_score == pytest.approx(
+        0.7
+    )
+    assert history.validation_losses == [2.0] * 5
+    assert {len(order) for order in network.orders} == {36}
+
+
+def test_samples_to_validate_on_leave_all_rows_for_training():
+    data, others = training_set(), training_set(7)
+    data.validation = Samples(others, others.rows)
+    network = ScriptedNetwork(FLAT, outputs=[0.1, 0.7, *FLAT])
+    history = run(network, data=data)
+    assert history.n_iter == network.weight == 5  # all is as without them
+    assert {len(order) for order in network.orders} == {40}
+    assert history.validation_scores == pytest.approx([0.1, 0.7, 1, 1, 1])
+    network = ScriptedNetwork(FLAT, outputs=[0.1, 0.7, *[0.5] * 9])
+    assert run(network, data=data, early_stopping=True).n_iter == 6
+    assert network.weight == 2
+
+
+def test_training_rows_are_rated_after_the_others():
+    network = ScriptedNetwork(FLAT, outputs=[0.1, 0.2, 0.3, 0.4, *[0.0] * 9])
+    history = run(network, early_stopping=True, train_scores=True)
+    assert history.validation_scores[:2] == pytest.approx([0.1, 0.3])
+    assert history.train_scores[:2] == pytest.approx([0.2, 0.4])
+    assert len(history.train_scores) == history.n_iter
+
+
 def test_early_stopping_trains_on_the_rows_it_does_not_validate_on():
     network = ScriptedNetwork(FLAT, outputs=FLAT)
     history = run(network, early_stopping=True, validation_fraction=0.25)
@@ -221,3 +258,16 @@ def test_early_stopping_may_be_switched_on_and_off():
     assert third.best_validation_score is None
     assert third.best_loss == 1.0
     assert third.n_iter == 5
+
+
+def test_what_stops_training_may_change_while_scores_go_on():
+    network = ScriptedNetwork(FLAT, outputs=FLAT)
+    first = run(network, restore_best=True)
+    assert first.best_loss == 1.0 and len(first.validation_scores) == 5
+    second = run(network, first, early_stopping=True)
+    # The count begins anew: no score is better than the best so far.
+    assert second.best_loss is None and second.n_iter == 4
+    assert len(second.validation_scores) == len(second.validation_losses) == 9
+    third = run(network, second, restore_best=True, scoring="loss")
+    assert third.best_loss == 1.0 and len(third.validation_scores) == 5
+    assert len(first.validation_scores) == 5

@@ -50,6 +50,7 @@ def test_rows_are_rated_in_chunks_with_their_weights():
     data = TrainingSet(
         np.zeros((n, 1)), np.zeros((n, 1)), np.full(n, 2, np.float32), decide, score
     )
-    assert data.rate(ScriptedNetwork(outputs=FLAT), np.arange(2500), 1) == 0.5
+    rating = data.rate(ScriptedNetwork(outputs=FLAT), np.arange(2500), 1)
+    assert rating == (0.5, 1.0)  # the script's losses, of weights 2
     assert decided_of == [1024, 1024, 452]
     assert seen == [(2500, (2500,), 5000)]

@@ -1,5 +1,7 @@
 """What the loop over epochs tells its watchers."""
 
+import re
+
 import numpy as np
 import pytest
 from scripted_network import FLAT, ScriptedNetwork, run
@@ -38,7 +40,7 @@ def recorder(monkeypatch):
     those = watchers.watchers_of
     monkeypatch.setattr(
         "sparsenet._training.watchers_of",
-        lambda parameters: [*those(parameters), recorder],
+        lambda training: [*those(training), recorder],
     )
     return recorder
 
@@ -95,10 +97,13 @@ def test_an_epoch_without_time_has_no_finite_speed():
 def test_verbose_prints_epochs_and_why_training_stopped(capsys):
     run(ScriptedNetwork(FLAT), verbose=True, n_iter_no_change=1)
     lines = capsys.readouterr().out.splitlines()
-    assert lines == [
-        "Iteration 1, loss = 1.00000000",
-        "Iteration 2, loss = 1.00000000",
-        "Iteration 3, loss = 1.00000000",
+    for number, line in enumerate(lines[:3], 1):
+        assert re.fullmatch(
+            rf"Iteration {number}, loss = 1\.00000000, [\d,]+ samples/s, density 1, "
+            r"at most \d+:\d\d left",
+            line,
+        )
+    assert lines[3:] == [
         "Training loss did not improve more than tol=0.000100 for 1 consecutive "
         "epochs. Stopping.",
     ]
@@ -109,3 +114,20 @@ def test_verbose_prints_validation_scores(capsys):
     out = capsys.readouterr().out
     assert out.count("Validation score: 1.000000") == 5
     assert "Validation score did not improve" in out
+
+
+def test_the_last_epoch_leaves_no_time(capsys):
+    with pytest.warns(UserWarning, match="Maximum iterations"):
+        run(ScriptedNetwork(FLAT), verbose=True, max_iter=2)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(" left") and second.endswith("density 1")
+    run(ScriptedNetwork(FLAT), verbose=True, incremental=True)
+    assert " left" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "0:00"), (59.6, "1:00"), (3599, "59:59"), (7325, "2:02:05")],
+)
+def test_durations_are_minutes_and_seconds(seconds, words):
+    assert watchers._duration(seconds) == words

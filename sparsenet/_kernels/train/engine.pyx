@@ -36,7 +36,7 @@ from sparsenet._kernels.train.network cimport (
     panels_of,
 )
 from sparsenet._kernels.train.optimizer cimport take_optimizer
-from sparsenet._kernels.train.predict cimport predict_panels
+from sparsenet._kernels.train.predict cimport Rating, predict_panels
 from sparsenet._kernels.train.random cimport layer_seed
 from sparsenet._kernels.train.rewire cimport (
     Growth,
@@ -92,6 +92,12 @@ cdef double PLANNED = 1e6
 
 cdef inline int64_t padded(int64_t rows) noexcept nogil:
     return (rows + ROWS - 1) // ROWS * ROWS
+
+
+cdef const float *weights_of(data) except? NULL:
+    if data.sample_weight is None:
+        return NULL
+    return <const float*>checked(data.sample_weight, "sample_weight", ("<f4",))
 
 
 cdef class Engine:
@@ -240,11 +246,12 @@ cdef class Engine:
                         panels[p].turned[l] = arena.take(rows * ops.turned_size)
         return panels
 
-    cdef Scratch *scratches(self, Arena arena, int n_threads,
-                            int64_t n_panels) except NULL:
+    cdef Scratch *scratches(self, Arena arena, int n_threads, int64_t n_panels,
+                            bint rating=False) except NULL:
         """Memory of each thread; n_panels of a step, or 0 for a prediction."""
         cdef Scratch *s = <Scratch*>arena.take(n_threads * sizeof(Scratch))
         cdef int64_t widest = self.widest()
+        cdef int64_t n_outputs = self.net.layers[self.net.n_layers - 1].n_out
         cdef bint training = n_panels > 0
         cdef int64_t prepared_rows = SN_BLOCK_HEIGHT
         cdef int t
@@ -253,15 +260,16 @@ cdef class Engine:
         for t in range(n_threads):
             s[t].z = <float*>arena.take(widest * SN_LANES * 4, training)
             s[t].tile = arena.take(self.tile_bytes())
+            if training or rating:
+                s[t].z_next = <float*>arena.take(
+                    (widest if training else n_outputs) * SN_LANES * 4)
+                s[t].target = arena.take(n_outputs * SN_LANES * 4)
+                s[t].weight = <float*>arena.take(SN_LANES * 4)
             if not training:
                 continue
-            s[t].z_next = <float*>arena.take(widest * SN_LANES * 4)
             s[t].decoded = <float*>arena.take(ROWS * SN_LANES * 4)
             if self.net.format.has_scales:
                 s[t].operand = <uint8_t*>arena.take(widest * SN_LANES)
-            s[t].target = arena.take(
-                self.net.layers[self.net.n_layers - 1].n_out * SN_LANES * 4)
-            s[t].weight = <float*>arena.take(SN_LANES * 4)
             s[t].prepared = arena.take(
                 prepared_rows * n_panels * SN_LANES * self.net.ops.operand_size)
             s[t].gradient = <float*>arena.take(
@@ -480,6 +488,16 @@ cdef class Engine:
             raise MemoryError("the non-zeros of a batch")
         return counts
 
+    cdef Input rows_of(self, X):
+        cdef Input x = input_of(X)
+        if self.net.by_feature and x.indptr == NULL:
+            raise TypeError("X is dense; allowed: CSR, for a network of sparse rows")
+        return x
+
+    cdef const void *targets_of(self, data) except? NULL:
+        return checked(
+            data.y, "y", ("<i4" if sn_losses[self.net.loss].is_of_codes else "<f4",))
+
     cdef int start(self, Arena arena, Run *run, data, const int64_t[::1] order,
                    int64_t batch_size, uint64_t seed, int n_threads,
                    bint by_gradient=False) except -1:
@@ -488,14 +506,9 @@ cdef class Engine:
         cdef double entries = 0
         X = data.X
         run.net = &self.net
-        run.data.x = input_of(X)
-        if self.net.by_feature and run.data.x.indptr == NULL:
-            raise TypeError("X is dense; allowed: CSR, for a network of sparse rows")
-        run.data.targets = checked(
-            data.y, "y", ("<i4" if sn_losses[self.net.loss].is_of_codes else "<f4",))
-        if data.sample_weight is not None:
-            run.data.weights = <const float*>checked(
-                data.sample_weight, "sample_weight", ("<f4",))
+        run.data.x = self.rows_of(X)
+        run.data.targets = self.targets_of(data)
+        run.data.weights = weights_of(data)
         run.data.order = &order[0]
         run.data.n_rows = order.shape[0]
         run.data.batch_size = min(batch_size, run.data.n_rows)
@@ -554,22 +567,38 @@ cdef class Engine:
                 break
         return 0
 
-    def predict(self, X, float[:, ::1] out, int n_threads):
-        """Output activations of all rows of X into `out`."""
+    def predict(self, X, float[:, ::1] out, int n_threads, rated=None):
+        """Output activations of all rows of X into `out`.
+
+        `rated` has targets, and weights or None: the sum of weight * loss is returned
+        then, which is added up panel by panel, whoever computes them. 0 without it.
+        """
         cdef Arena arena = Arena(True)
-        cdef Input x = input_of(X)
-        cdef int64_t n_rows = out.shape[0]
+        cdef Input x = self.rows_of(X)
+        cdef int64_t n_rows = out.shape[0], p
         cdef Panel *panels
         cdef Scratch *scratch
+        cdef Rating rating
+        cdef Rating *wanted = NULL
+        cdef double loss = 0
         if n_rows == 0:
-            return
+            return loss
         n_threads = sn_startable_threads(max(1, min(n_threads, panels_of(n_rows))))
         panels = self.panels(arena, n_threads, False)
-        scratch = self.scratches(arena, n_threads, 0)
+        scratch = self.scratches(arena, n_threads, 0, rated is not None)
+        if rated is not None:
+            rating.targets = self.targets_of(rated)
+            rating.weights = weights_of(rated)
+            rating.losses = <double*>arena.take(panels_of(n_rows) * sizeof(double))
+            wanted = &rating
         if self.net.by_feature:
             longest = int(np.diff(X.indptr).max())
             for t in range(n_threads):
                 take_scratch(arena, &self.features, &scratch[t].features, longest, 0, 0)
         with nogil:
             predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads,
-                           &out[0, 0])
+                           &out[0, 0], wanted)
+        if wanted != NULL:
+            for p in range(panels_of(n_rows)):
+                loss += rating.losses[p]
+        return loss

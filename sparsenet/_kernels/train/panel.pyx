@@ -3,7 +3,8 @@
 A panel stays with one thread, and there is no barrier between layers.
 """
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels.kernels cimport (
@@ -13,6 +14,7 @@ from sparsenet._kernels.kernels cimport (
     SN_LANES,
     sn_format_kernels,
     sn_kernels,
+    sn_losses,
     sn_matrix,
 )
 from sparsenet._kernels.train.input cimport Input, pack
@@ -21,6 +23,28 @@ from sparsenet._kernels.train.random cimport dropout_seed, row_seed
 from sparsenet._kernels.train.sparse_first_layer cimport sum_features
 
 cdef const sn_kernels *kernels = kernels_in_use()
+
+
+cdef void take_targets(const Net *net, const void *targets, const float *weights,
+                       const int64_t *rows, int n, Scratch *s) noexcept nogil:
+    """Targets and weights (NULL: ones) of some rows, as the loss reads them."""
+    cdef int64_t n_outputs = net.layers[net.n_layers - 1].n_out
+    cdef const float *numbers = <const float*>targets
+    cdef float *target = <float*>s.target
+    cdef int lane
+    cdef int64_t o
+    memset(s.weight, 0, SN_LANES * sizeof(float))  # idle lanes weigh nothing
+    for lane in range(n):
+        s.weight[lane] = 1 if weights == NULL else weights[rows[lane]]
+    if sn_losses[net.loss].is_of_codes:
+        memset(s.target, 0, SN_LANES * sizeof(int32_t))
+        for lane in range(n):
+            (<int32_t*>s.target)[lane] = (<const int32_t*>targets)[rows[lane]]
+    else:
+        memset(s.target, 0, n_outputs * SN_LANES * sizeof(float))
+        for lane in range(n):
+            for o in range(n_outputs):
+                target[o * SN_LANES + lane] = numbers[rows[lane] * n_outputs + o]
 
 
 cdef inline float *scale_of(const Net *net, float *scale) noexcept nogil:

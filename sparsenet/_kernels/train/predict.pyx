@@ -2,30 +2,35 @@
 
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels.kernels cimport SN_LANES, sn_kernels, sn_thread_state
 from sparsenet._kernels.train.input cimport Input
 from sparsenet._kernels.train.network cimport Net, Panel, Scratch, panels_of
-from sparsenet._kernels.train.panel cimport forward
+from sparsenet._kernels.train.panel cimport forward, take_targets
 
 cdef const sn_kernels *kernels = kernels_in_use()
 
 
 cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *panels,
-                         Scratch *scratch, int n_threads, float *out) noexcept nogil:
-    """Output activations of all rows of x; a thread has one panel's memory."""
+                         Scratch *scratch, int n_threads, float *out,
+                         const Rating *rating) noexcept nogil:
+    """Output activations of all rows of x, and their losses unless `rating` is NULL.
+
+    A thread has one panel's memory.
+    """
     cdef int64_t p
     cdef int64_t n_outputs = net.layers[net.n_layers - 1].n_out
     for p in prange(panels_of(n_rows), schedule="dynamic",
                     num_threads=n_threads):
         predict_panel(net, x, p, n_rows, n_outputs, &panels[threadid()],
-                      &scratch[threadid()], out)
+                      &scratch[threadid()], out, rating)
 
 
 cdef void predict_panel(const Net *net, const Input *x, int64_t p, int64_t n_rows,
                         int64_t n_outputs, Panel *panel, Scratch *s,
-                        float *out) noexcept nogil:
+                        float *out, const Rating *rating) noexcept nogil:
     cdef int64_t[SN_LANES] rows
     cdef int n = <int>min(<int64_t>SN_LANES, n_rows - p * SN_LANES)
     cdef int lane
@@ -35,6 +40,12 @@ cdef void predict_panel(const Net *net, const Input *x, int64_t p, int64_t n_row
     for lane in range(n):
         rows[lane] = p * SN_LANES + lane
     forward(net, x, rows, n, panel, s)
+    if rating != NULL:
+        # On a copy: what computes the loss leaves deltas.
+        memcpy(s.z_next, s.z, n_outputs * SN_LANES * sizeof(float))
+        take_targets(net, rating.targets, rating.weights, rows, n, s)
+        rating.losses[p] = kernels.loss(net.loss, s.z_next, n_outputs, s.target,
+                                        s.weight, net.loss_parameter)
     kernels.output(net.loss, s.z, n_outputs)
     for lane in range(n):
         for o in range(n_outputs):

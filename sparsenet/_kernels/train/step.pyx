@@ -12,14 +12,12 @@ there are. Nothing is validated here: that is the estimators' task.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memset
+from libc.stdint cimport int64_t, uint64_t
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels.kernels cimport (
     SN_LANES,
     sn_kernels,
-    sn_losses,
     sn_thread_state,
 )
 from sparsenet._kernels.train.clipping cimport clipping_factor
@@ -32,7 +30,7 @@ from sparsenet._kernels.train.network cimport (
     panels_of,
 )
 from sparsenet._kernels.train.optimizer cimport set_rates, take_rates
-from sparsenet._kernels.train.panel cimport backward, forward
+from sparsenet._kernels.train.panel cimport backward, forward, take_targets
 from sparsenet._kernels.train.random cimport (
     layer_seed,
     panel_seed,
@@ -147,25 +145,10 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
     cdef const int64_t *rows = run.data.order + run.start + p * SN_LANES
     cdef int n = <int>min(<int64_t>SN_LANES, batch - p * SN_LANES)
     cdef int64_t n_outputs = net.layers[net.n_layers - 1].n_out
-    cdef const float *targets = <const float*>run.data.targets
-    cdef float *target = <float*>s.target
     cdef float *deltas
-    cdef int lane
-    cdef int64_t o
     cdef sn_thread_state state
     kernels.enter(&state)
-    memset(s.weight, 0, SN_LANES * sizeof(float))  # idle lanes weigh nothing
-    for lane in range(n):
-        s.weight[lane] = 1 if run.data.weights == NULL else run.data.weights[rows[lane]]
-    if sn_losses[net.loss].is_of_codes:
-        memset(s.target, 0, SN_LANES * sizeof(int32_t))
-        for lane in range(n):
-            (<int32_t*>s.target)[lane] = (<const int32_t*>run.data.targets)[rows[lane]]
-    else:
-        memset(s.target, 0, n_outputs * SN_LANES * sizeof(float))
-        for lane in range(n):
-            for o in range(n_outputs):
-                target[o * SN_LANES + lane] = targets[rows[lane] * n_outputs + o]
+    take_targets(net, run.data.targets, run.data.weights, rows, n, s)
     panel.dropout = run.dropout
     panel.seed = panel_seed(seed, p)
     forward(net, &run.data.x, rows, n, panel, s)
