@@ -16,7 +16,11 @@ from sparsenet import _parameters, _topology, _validation
 from sparsenet._connectivity import LayerTopology, Topology
 from sparsenet._formats import LARGEST
 from sparsenet._input import check_dense_row_lengths, in_rows, read_X, read_X_y
-from sparsenet._kernels._dispatch import LOSS_PARAMETERS, OUT_ACTIVATIONS
+from sparsenet._kernels._dispatch import (
+    LOSS_CHOICES,
+    LOSS_PARAMETERS,
+    OUT_ACTIVATIONS,
+)
 from sparsenet._lbfgs import train_full_batch
 from sparsenet._network import Network
 from sparsenet._state import DAMAGED, checksum
@@ -72,9 +76,11 @@ class BaseSparseMLP(BaseEstimator):
     A subclass defines ``_encode_target(y, resume, incremental, classes)``, which
     checks y and returns it as `Network.train_epoch` takes it, the loss, the number of
     outputs and the classes to stratify by, ``_decide(output)``, which turns what the
-    network puts out into what is predicted of such y, and ``_score_decided(y, decided,
-    sample_weight)``.
+    network puts out, or its logits where ``_decides_by_logits``, into what is predicted
+    of such y, and ``_score_decided(y, decided, sample_weight)``.
     """
+
+    _decides_by_logits = False
 
     def fit(self, X, y, sample_weight=None):
         """Fit the model to data.
@@ -208,6 +214,10 @@ class BaseSparseMLP(BaseEstimator):
             return
         if expected is not None and checksum(self._fitted_part(state)) != expected:
             raise ValueError(f"{DAMAGED}: the checksum of its attributes is another")
+        of_loss = LOSS_PARAMETERS.get(network.loss)
+        if of_loss is not None and "_structure" in state:
+            # Maybe of a version in which the loss had no parameter.
+            self._structure = {of_loss: network.loss_parameter} | self._structure
         expected = {
             "n_features_in_": network.layer_sizes[0],
             "n_outputs_": network.layer_sizes[-1],
@@ -345,7 +355,13 @@ class BaseSparseMLP(BaseEstimator):
             y, resume, incremental, classes
         )
         data = TrainingSet(
-            X, y, sample_weight, self._decide, self._score_decided, strata
+            X,
+            y,
+            sample_weight,
+            self._decide,
+            self._score_decided,
+            strata,
+            logits=self._decides_by_logits,
         )
         self._random_state = self._own_random_state(go_on=incremental and resume)
         structure = self._structure_for(loss, n_outputs)
@@ -358,7 +374,7 @@ class BaseSparseMLP(BaseEstimator):
         """What a network is built with, and later calls cannot change."""
         return {
             "hidden_layer_sizes": _parameters.hidden_layer_sizes(self),
-            "activation": self.activation,
+            "activation": _parameters.activation(self),
             "density": _parameters.density(self),
             "density_distribution": self.density_distribution,
             "block_size": self.block_size,
@@ -370,7 +386,7 @@ class BaseSparseMLP(BaseEstimator):
     def _loss_parameter(self, loss):
         """The parameter that shapes the loss, by name, if there is one."""
         name = LOSS_PARAMETERS.get(loss)
-        return {} if name is None else {name: float(getattr(self, name))}
+        return {} if name is None else {name: _parameters.loss_parameter(self, name)}
 
     def _network_for(self, structure, X, resume):
         """Return a copy of the network to go on with, or a new one, and its fan-ins."""
@@ -396,9 +412,9 @@ class BaseSparseMLP(BaseEstimator):
         self.out_activation_ = OUT_ACTIVATIONS[loss]
         network = Network(
             layer_sizes,
-            activation=self.activation,
+            activation=structure["activation"],
             loss=loss,
-            loss_parameter=sum(self._loss_parameter(loss).values()),
+            loss_parameter=structure.get(LOSS_PARAMETERS.get(loss), 0.0),
             precision=self.precision,
             fan_ins=fan_ins["initial"],
             block_size=self.block_size,
@@ -420,29 +436,31 @@ class BaseSparseMLP(BaseEstimator):
 
     def _check_same_structure(self, structure):
         for name, value in structure.items():
-            if value != self._structure[name]:
+            allowed = self._structure[name]
+            if name == "loss":
+                value, allowed = LOSS_CHOICES[value], LOSS_CHOICES[allowed]
+            if value != allowed:
                 raise ValueError(
-                    f"{type(self).__name__}: {name}={value!r}; allowed: "
-                    f"{self._structure[name]!r}, since warm_start and partial_fit go "
-                    "on training the network that was built with it"
+                    f"{type(self).__name__}: {name}={value!r}; allowed: {allowed!r}, "
+                    "since warm_start and partial_fit go on training the network that "
+                    "was built with it"
                 )
 
-    def _output(self, X):
-        """Return what the network puts out for X, of shape (n_samples, n_outputs)."""
+    def _output(self, X, logits=False):
+        """Return outputs for X, or logits, of shape (n_samples, n_outputs)."""
         X = self._check_rows(X)
-        return self._network_output(X).astype(X.dtype, copy=False)
+        return self._network_output(X, logits).astype(X.dtype, copy=False)
 
     def _decisions(self, X):
         """Return what is predicted for X, without keeping the output of all rows."""
         X = self._check_rows(X)
         n_outputs = self._network.layer_sizes[-1]
         at_once = max(CHUNK, OUTPUTS_AT_ONCE // n_outputs)
+        output = partial(self._network_output, logits=self._decides_by_logits)
         if X.shape[0] <= at_once:
-            return self._decide(self._network_output(X))
+            return self._decide(output(X))
         chunks = gen_batches(X.shape[0], at_once)
-        return np.concatenate(
-            [self._decide(self._network_output(X[rows])) for rows in chunks]
-        )
+        return np.concatenate([self._decide(output(X[rows])) for rows in chunks])
 
     def _check_rows(self, X):
         check_is_fitted(self)
@@ -453,8 +471,12 @@ class BaseSparseMLP(BaseEstimator):
             check_dense_row_lengths(self, X, self._network.precision)
         return X
 
-    def _network_output(self, X):
-        output = self._network.predict(X, effective_n_threads(self.n_threads))
+    def _network_output(self, X, logits):
+        n_threads = effective_n_threads(self.n_threads)
+        return self._finite(self._network.predict(X, n_threads, logits))
+
+    def _finite(self, output):
+        """Return what the network puts out, if all of it is numbers."""
         if not np.isfinite(output).all():
             limit = LARGEST[self._network.precision]
             raise ValueError(

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._formats import are_finite
-from sparsenet._kernels._dispatch import CODE_LOSSES, LOSS_PARAMETERS, N_MOMENTS
+from sparsenet._kernels._dispatch import CODE_LOSSES, N_MOMENTS
 from sparsenet._kernels.train.engine import Engine
 from sparsenet._layer import Layer
 from sparsenet._rewiring import Rewiring
@@ -88,6 +88,15 @@ def layer_class(by_feature):
     return FeatureLayer if by_feature else Layer
 
 
+def _listed(value):
+    """A tuple as a pickle holds it."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _tupled(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
 class Network:
     """Layers, and the engine that runs them.
 
@@ -95,12 +104,12 @@ class Network:
     ----------
     layer_sizes : sequence of int
         (n_features, *hidden, n_outputs).
-    activation : str
-        Of the hidden layers; registry.h lists them.
+    activation : str or tuple of str
+        Of all hidden layers, or of each; registry.h lists them.
     loss : str
         Fixes the output activation, too; registry.h lists them.
-    loss_parameter : float, default=0.0
-        Of a loss that has one.
+    loss_parameter : float or tuple of float, default=0.0
+        Of a loss that has one; for all outputs, or for each.
     precision : {"float32", "bfloat16", "float16", "int8"}
     fan_ins : sequence of int
         Connections of a unit, for each weight matrix.
@@ -141,19 +150,21 @@ class Network:
         self.layer_sizes = tuple(int(n) for n in layer_sizes)
         self.block_size = int(block_size)
         self.activation, self.precision = activation, precision
-        self.loss, self.loss_parameter = loss, float(loss_parameter)
+        self.loss, self.loss_parameter = loss, loss_parameter
         self.seed = int(random_state.randint(np.iinfo(np.int32).max))
         self.steps, self.births = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.pickles_training = False
         rng = np.random.default_rng(self.seed)
         self.layers = []
-        for shape, fan_in in zip(pairwise(self.layer_sizes), fan_ins, strict=True):
+        for shape, fan_in, of_units in zip(
+            pairwise(self.layer_sizes), fan_ins, self._activations(), strict=True
+        ):
             first = not self.layers
             layer = layer_class(first and sparse_rows).random(
                 *shape,
                 fan_in,
                 precision,
-                activation,
+                of_units,
                 rng,
                 block_size=self.block_size,
                 first=first,
@@ -217,6 +228,14 @@ class Network:
             block_size=self.block_size,
             n_steps=self.n_steps,
         )
+
+    def _activations(self):
+        """One for each layer, that of the last hidden layer for the outputs, too: their
+        weights are drawn as if they had it, as in scikit-learn.
+        """
+        if isinstance(self.activation, str):
+            return (self.activation,) * (len(self.layer_sizes) - 1)
+        return (*self.activation, self.activation[-1])
 
     @property
     def sparse_rows(self):
@@ -447,23 +466,26 @@ class Network:
                 f"network's {n_outputs} outputs"
             )
 
-    def predict(self, X, n_threads):
-        """Output activations of the rows of X, float32 (n, n_outputs).
+    def predict(self, X, n_threads, logits=False):
+        """Output activations of the rows of X, or the logits, float32 (n, n_outputs).
 
         Raises
         ------
         ValueError
             X has another number of columns than the network has inputs.
         """
+        return self._run(self._get_engine(), X, self.layer_sizes[-1], n_threads, logits)
+
+    def _run(self, engine, X, n_outputs, n_threads, logits):
+        """What an engine puts out for the rows of X, float32 (n, n_outputs)."""
         self._check_width(X)
-        out = np.empty((X.shape[0], self.layer_sizes[-1]), np.float32)
-        engine = self._get_engine()
+        out = np.empty((X.shape[0], n_outputs), np.float32)
         if self.sparse_rows and isinstance(X, np.ndarray):
             for begin in range(0, len(X), CHUNK):
                 rows = slice(begin, begin + CHUNK)
-                engine.predict(csr_array(X[rows]), out[rows], n_threads)
+                engine.predict(csr_array(X[rows]), out[rows], n_threads, logits)
         else:
-            engine.predict(X, out, n_threads)
+            engine.predict(X, out, n_threads, logits)
         return out
 
     def snapshot(self):
@@ -479,9 +501,9 @@ class Network:
             self._engine = Engine(
                 self.layers,
                 self.precision,
-                self.activation,
+                (*self._activations()[:-1], "identity"),
                 self.loss,
-                self.loss_parameter,
+                np.full(self.layer_sizes[-1], self.loss_parameter, np.float32),
                 self._feature_work,
             )
         return self._engine
@@ -493,7 +515,7 @@ class Network:
         state = {
             "version": STATE_VERSION,
             "layer_sizes": self.layer_sizes,
-            "activation": self.activation,
+            "activation": _listed(self.activation),
             "loss": self.loss,
             "precision": self.precision,
             "seed": self.seed,
@@ -501,8 +523,8 @@ class Network:
             "n_steps": self.n_steps,
             "layers": [layer.to_state(training) for layer in self.layers],
         }
-        if self.loss in LOSS_PARAMETERS:
-            state["loss_parameter"] = self.loss_parameter
+        if self.loss_parameter != 0:
+            state["loss_parameter"] = _listed(self.loss_parameter)
         if training:
             state["births"] = self.births
         return state | {"checksum": checksum(state)}
@@ -515,10 +537,10 @@ class Network:
             layers.append(kind.from_state(layer, first=not layers))
         network = Network.of_layers(
             layers,
-            state["activation"],
+            _tupled(state["activation"]),
             state["loss"],
             seed=state["seed"],
-            loss_parameter=state.get("loss_parameter", 0.0),
+            loss_parameter=_tupled(state.get("loss_parameter", 0.0)),
             block_size=state["block_size"],
             n_steps=state.get("n_steps", 0),
         )

@@ -41,6 +41,8 @@ class TrainingSet:
         ``score(y, decided, sample_weight)`` rates that; higher is better.
     classes : ndarray of shape (n_samples,) or None
         Classes whose shares the validation rows keep.
+    logits : bool, default=False
+        Whether `decide` takes the network's logits, not its outputs.
     """
 
     X: object
@@ -49,6 +51,7 @@ class TrainingSet:
     decide: Callable
     score: Callable
     classes: np.ndarray | None = None
+    logits: bool = False
     rows: np.ndarray = field(init=False)
 
     def __post_init__(self):
@@ -90,7 +93,8 @@ class TrainingSet:
         """Score the network on some rows."""
         decided = []
         for start in range(0, len(rows), CHUNK):
-            output = network.predict(self.X[rows[start : start + CHUNK]], n_threads)
+            chunk = self.X[rows[start : start + CHUNK]]
+            output = network.predict(chunk, n_threads, self.logits)
             if not np.isfinite(output).all():
                 raise divergence("the predictions are")
             decided.append(self.decide(output))

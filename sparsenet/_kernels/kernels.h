@@ -192,9 +192,10 @@ typedef struct {
     /* Logits in, output activations out (softmax over the n_outputs rows of each lane, or per element). */
     void (*output)(int loss, float *z, int64_t n_outputs);
     /* Logits in, deltas d(loss)/d(logit) * weight out. `target` is [n_outputs][64], or class codes int32[64]
-     * for softmax; `parameter` is the loss's, where it has one. Returns the weighted sum of the losses of the 64
-     * lanes. */
-    double (*loss)(int loss, float *z, int64_t n_outputs, const void *target, const float *weight, float parameter);
+     * for losses of those; `parameters` [n_outputs] are the loss's, zeros where it has none. Returns the weighted sum
+     * of the losses of the 64 lanes. */
+    double (*loss)(int loss, float *z, int64_t n_outputs, const void *target, const float *weight,
+                   const float *parameters);
     /* Optimizer step for n parameters: `first` is Adam's m or SGD's velocity, `second` Adam's v; `cohort` is that
      * of each parameter (NULL: all are of cohort 0), and may be read past its end. */
     void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n, float *parameter, const float *gradient,

@@ -39,7 +39,7 @@ cdef extern from "kernels.h" nogil:
         const char *out_activation
         int is_of_codes
         int is_mean
-        int is_of_regressor
+        const char *classifier
         const char *parameter
 
     ctypedef struct sn_solver:
@@ -168,7 +168,7 @@ cdef extern from "kernels.h" nogil:
                       const float *lane_scale) noexcept nogil
         void (*output)(int loss, float *z, int64_t n_outputs) noexcept nogil
         double (*loss)(int loss, float *z, int64_t n_outputs, const void *target,
-                       const float *weight, float parameter) noexcept nogil
+                       const float *weight, const float *parameters) noexcept nogil
         void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n,
                        float *parameter, const float *gradient, float *first,
                        float *second) noexcept nogil

@@ -13,18 +13,19 @@ cdef const sn_kernels *kernels = kernels_in_use()
 
 
 cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *panels,
-                         Scratch *scratch, int n_threads, float *out) noexcept nogil:
-    """Output activations of all rows of x; a thread has one panel's memory."""
+                         Scratch *scratch, int n_threads, bint logits,
+                         float *out) noexcept nogil:
+    """Outputs of all rows of x, or the logits; a thread has one panel's memory."""
     cdef int64_t p
     cdef int64_t n_outputs = net.layers[net.n_layers - 1].n_out
     for p in prange(panels_of(n_rows), schedule="dynamic",
                     num_threads=n_threads):
         predict_panel(net, x, p, n_rows, n_outputs, &panels[threadid()],
-                      &scratch[threadid()], out)
+                      &scratch[threadid()], logits, out)
 
 
 cdef void predict_panel(const Net *net, const Input *x, int64_t p, int64_t n_rows,
-                        int64_t n_outputs, Panel *panel, Scratch *s,
+                        int64_t n_outputs, Panel *panel, Scratch *s, bint logits,
                         float *out) noexcept nogil:
     cdef int64_t[SN_LANES] rows
     cdef int n = <int>min(<int64_t>SN_LANES, n_rows - p * SN_LANES)
@@ -35,7 +36,8 @@ cdef void predict_panel(const Net *net, const Input *x, int64_t p, int64_t n_row
     for lane in range(n):
         rows[lane] = p * SN_LANES + lane
     forward(net, x, rows, n, panel, s)
-    kernels.output(net.loss, s.z, n_outputs)
+    if not logits:
+        kernels.output(net.loss, s.z, n_outputs)
     for lane in range(n):
         for o in range(n_outputs):
             out[rows[lane] * n_outputs + o] = s.z[o * SN_LANES + lane]

@@ -189,7 +189,7 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
                 target[o * SN_LANES + lane] = targets[rows[lane] * n_outputs + o]
     forward(net, &run.data.x, rows, n, panel, s)
     panel.loss = kernels.loss(net.loss, s.z, n_outputs, s.target, s.weight,
-                              net.loss_parameter)
+                              net.loss_parameters)
     deltas = backward(net, panel, n, s, panel_seed(seed, p))
     if net.by_feature:
         keep_rows(&run.features, net.ops, deltas, p * SN_LANES, n,
