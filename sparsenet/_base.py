@@ -351,16 +351,17 @@ class BaseSparseMLP(BaseEstimator):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         sample_weight = _validation.check_sample_weight(sample_weight, X.shape[0])
-        y, loss, n_outputs, strata = self._encode_target(
+        targets, loss, n_outputs, strata = self._encode_target(
             y, resume, incremental, classes
         )
         data = TrainingSet(
             X,
-            y,
-            sample_weight,
+            targets,
+            self._training_weight(y, sample_weight, incremental),
             self._decide,
             self._score_decided,
             strata,
+            rated_weight=sample_weight,
             logits=self._decides_by_logits,
         )
         self._random_state = self._own_random_state(go_on=incremental and resume)
@@ -369,6 +370,10 @@ class BaseSparseMLP(BaseEstimator):
             self._check_same_structure(structure)
         network, fan_ins = self._network_for(structure, X, resume)
         return data, network, fan_ins
+
+    def _training_weight(self, y, sample_weight, incremental):
+        """Weights of the samples in training, from those that the user gives."""
+        return sample_weight
 
     def _structure_for(self, loss, n_outputs):
         """What a network is built with, and later calls cannot change."""

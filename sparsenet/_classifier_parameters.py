@@ -1,10 +1,30 @@
 """Parameters that the classifier has for itself; `_parameters.py` has the others."""
 
-from sparsenet._constraints import choice, in_float32, number
+from numbers import Real
+
+from sparsenet._constraints import (
+    Constraint,
+    choice,
+    each,
+    either,
+    in_float32,
+    is_number,
+    none,
+    number,
+)
 from sparsenet._kernels._dispatch import CLASSIFIER_LOSSES
 from sparsenet._parameter import Parameter, options
 
 LOSSES = list(dict.fromkeys(choice for choice, _ in CLASSIFIER_LOSSES))
+
+#: What is a number in the kernels; bool is none.
+weights_of_labels = Constraint(
+    lambda value: (
+        isinstance(value, dict)
+        and all(is_number(weight, Real) and weight >= 0 for weight in value.values())
+    ),
+    "a dict of label to number >= 0",
+)
 
 #: In the order of the signature, where they come last.
 PARAMETERS = {
@@ -41,6 +61,29 @@ PARAMETERS = {
         """
     How much less samples count that are classified well, >= 0; with 0, 'focal' is the
     log-loss. Used only with ``loss='focal'``.
+    """,
+    ),
+    "class_weight": Parameter(
+        None,
+        either(
+            none,
+            choice("balanced"),
+            weights_of_labels,
+            each(weights_of_labels, "a sequence of such for a multi-label y"),
+        ),
+        "dict, list of dict, 'balanced' or None",
+        """
+    Factors of the weights of samples in training, by class.
+
+    - None: all are 1.
+    - 'balanced': ``n_samples / (n_classes * n_samples_of_the_class)``. Not available
+      in `partial_fit`.
+    - a dict: the factor of each label, >= 0; 1 for those that it lacks.
+    - a list of dicts, for a multi-label y: one for each label, of 0 (not given) and 1.
+      The factor of a sample is the product over the labels.
+
+    Samples of a class with the factor 0 count as absent. Scores, and with them early
+    stopping, do not depend on the factors.
     """,
     ),
 }

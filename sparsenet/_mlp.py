@@ -7,6 +7,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 
 from sparsenet._base import BaseSparseMLP, learns_in_parts, take_parameters
+from sparsenet._class_weight import weigh_classes
 from sparsenet._constraints import shown
 from sparsenet._docstrings import with_shared_sections
 from sparsenet._kernels._dispatch import CLASSIFIER_LOSSES
@@ -112,6 +113,7 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
         loss="log_loss",
         label_smoothing=0.0,
         focal_gamma=2.0,
+        class_weight=None,
     ):
         take_parameters(**locals())
 
@@ -273,6 +275,18 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
 
     def _loss(self, out_activation):
         return CLASSIFIER_LOSSES[self.loss, out_activation]
+
+    def _training_weight(self, y, sample_weight, incremental):
+        class_weight, name = self.class_weight, type(self).__name__
+        if class_weight is None:
+            return sample_weight
+        if incremental and isinstance(class_weight, str):
+            raise ValueError(
+                f"{name}: class_weight={class_weight!r}; allowed in partial_fit, where "
+                "not all samples are known: None, or weights such as those of "
+                "sklearn.utils.class_weight.compute_class_weight"
+            )
+        return weigh_classes(class_weight, self.classes_, y, sample_weight, name)
 
     def _is_multilabel(self):
         return self.out_activation_ == "logistic" and self.n_outputs_ > 1

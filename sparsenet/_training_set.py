@@ -33,7 +33,7 @@ class TrainingSet:
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         As `Network.train_epoch` takes it.
     sample_weight : ndarray of shape (n_samples,) or None
-        float32.
+        Weights in training, float32.
     decide : callable
         ``decide(output)`` turns what the network puts out for some rows into what is
         predicted of y.
@@ -41,6 +41,8 @@ class TrainingSet:
         ``score(y, decided, sample_weight)`` rates that; higher is better.
     classes : ndarray of shape (n_samples,) or None
         Classes whose shares the validation rows keep.
+    rated_weight : ndarray of shape (n_samples,) or None
+        Weights by which rows are rated.
     logits : bool, default=False
         Whether `decide` takes the network's logits, not its outputs.
     """
@@ -51,6 +53,7 @@ class TrainingSet:
     decide: Callable
     score: Callable
     classes: np.ndarray | None = None
+    rated_weight: np.ndarray | None = None
     logits: bool = False
     rows: np.ndarray = field(init=False)
 
@@ -98,5 +101,5 @@ class TrainingSet:
             if not np.isfinite(output).all():
                 raise divergence("the predictions are")
             decided.append(self.decide(output))
-        weights = None if self.sample_weight is None else self.sample_weight[rows]
+        weights = None if self.rated_weight is None else self.rated_weight[rows]
         return float(self.score(self.y[rows], np.concatenate(decided), weights))

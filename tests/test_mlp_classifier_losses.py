@@ -157,7 +157,7 @@ def test_a_pickle_of_a_version_without_losses_goes_on(y):
         for name, value in state["_structure"].items()
         if name != "label_smoothing"
     }
-    for name in ("loss", "label_smoothing", "focal_gamma"):
+    for name in ("loss", "label_smoothing", "focal_gamma", "class_weight"):
         del state[name]
     assert "loss_parameter" not in model._network.__getstate__()
     del state["_checksum"]

@@ -180,11 +180,35 @@ ALLOWED_OF_CLASSIFIER = {
     "loss": [*CLASSIFIER_CHOICES],
     "label_smoothing": [0, 0.1, np.float32(0.9), Fraction(1, 3)],
     "focal_gamma": [0, 2, 0.5, np.float32(5)],
+    "class_weight": [
+        None,
+        "balanced",
+        {},
+        {0: 1, 1: 2.5},
+        {"a": 0, "b": np.float64(3)},
+        [{0: 1}, {1: 2}],
+        ({}, {0: 0.5, 1: np.int64(2)}),
+    ],
 }
 REFUSED_OF_CLASSIFIER = {
     "loss": ["squared_error", "softmax", None, 1],
     "label_smoothing": [-0.1, 1, 1 - 1e-9, math.nan, "0", None, True],
     "focal_gamma": [-0.1, math.inf, math.nan, 1e39, "2", None, True],
+    "class_weight": [
+        "auto",
+        1.0,
+        True,
+        {0: -1},
+        {0: math.nan},
+        {0: math.inf},
+        {0: "1"},
+        {0: None},
+        {0, 1},
+        [1, 2],
+        [{0: 1}, None],
+        [{0: -1}],
+        np.ones(2),
+    ],
 }
 
 

@@ -48,7 +48,7 @@ def test_rows_are_rated_in_chunks_with_their_weights():
 
     n = 3000
     X, y, twos = np.zeros((n, 1)), np.zeros((n, 1)), np.full(n, 2, np.float32)
-    data = TrainingSet(X, y, twos, decide, score)
+    data = TrainingSet(X, y, None, decide, score, rated_weight=twos)
     assert data.rate(ScriptedNetwork(outputs=FLAT), np.arange(2500), 1) == 0.5
     assert decided_of == [1024, 1024, 452]
     assert seen == [(2500, (2500,), 5000)]
