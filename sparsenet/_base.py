@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sparsenet import _parameters, _topology, _validation
 from sparsenet._connectivity import LayerTopology, Topology
+from sparsenet._constraints import check, integer, shown
 from sparsenet._formats import LARGEST
 from sparsenet._input import check_dense_row_lengths, in_rows, read_X, read_X_y
 from sparsenet._kernels._dispatch import (
@@ -103,6 +104,47 @@ class BaseSparseMLP(BaseEstimator):
             The fitted estimator.
         """
         return self._fit(X, y, sample_weight)
+
+    def hidden_activations(self, X, layer=-1):
+        """Compute the activations of a hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        layer : int, default=-1
+            Which hidden layer, as an index of a Python list of them.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_samples, n_units)
+            Activation of each unit, of the type of X.
+
+        Raises
+        ------
+        ValueError
+            There is no such layer.
+        """
+        check_is_fitted(self)
+        model = self._aside()  # a fit in another thread may end meanwhile
+        layer = model._hidden_layer(layer)
+        X = model._check_rows(X)
+        n_threads = effective_n_threads(model.n_threads)
+        activations = model._network.hidden_activations(X, layer, n_threads)
+        return model._finite(activations).astype(X.dtype, copy=False)
+
+    def _hidden_layer(self, layer):
+        """The number of a hidden layer, counted from 0."""
+        n_hidden = len(self._network.layer_sizes) - 2
+        if n_hidden == 0:
+            raise ValueError(
+                f"{type(self).__name__}: layer={shown(layer)}; the network "
+                "has no hidden layers"
+            )
+        allowed = integer(-n_hidden, n_hidden - 1)
+        check(self, "layer", layer, allowed)
+        return int(layer) % n_hidden
 
     @property
     def coefs_(self):

@@ -144,6 +144,26 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
+    def decision_function(self, X):
+        """Compute the logits: what the output layer puts out before its activation.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            With two classes, positive where the second one is more probable; in
+            multi-label classification, where a label is more probable than not; else
+            one for each class, largest for the most probable one.
+        """
+        model = self._aside()
+        logits = model._output(X, logits=True)
+        is_binary = model.out_activation_ == "logistic" and logits.shape[1] == 1
+        return logits[:, 0] if is_binary else logits
+
     def predict(self, X):
         """Predict class labels.
 

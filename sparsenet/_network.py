@@ -476,6 +476,22 @@ class Network:
         """
         return self._run(self._get_engine(), X, self.layer_sizes[-1], n_threads, logits)
 
+    def hidden_activations(self, X, layer, n_threads):
+        """Activations of hidden layer number `layer` for the rows of X, float32.
+
+        In float32 in any number format, before they would be rounded.
+        """
+        n_layers, n_units = layer + 1, self.layer_sizes[layer + 1]
+        # A network of its own, of which these are the logits.
+        engine = Engine(
+            self.layers[:n_layers],
+            self.precision,
+            self._activations()[:n_layers],
+            "squared_error",
+            np.zeros(n_units, np.float32),
+        )
+        return self._run(engine, X, n_units, n_threads, logits=True)
+
     def _run(self, engine, X, n_outputs, n_threads, logits):
         """What an engine puts out for the rows of X, float32 (n, n_outputs)."""
         self._check_width(X)
