@@ -1,11 +1,12 @@
-#include <float.h>
-
 /* Losses as scikit-learn defines them, and the output activations that belong to them. Those whose targets are numbers
  * have, for one output of WIDTH samples,
  *   output_<name>(x)          what the network puts out for a logit x
  *   loss_<name>(x, y, p, a)   the loss for the target y, where p is that output and `a` the loss's parameter for it
  *   delta_<name>(x, y, p, a)  its derivative by the logit
- * registry.h lists them: what is missing does not compile. */
+ * Those of class codes, <name>_of_codes, take all outputs at once. registry.h lists them: what is missing does not
+ * compile. */
+#include <float.h>
+
 /* Targets are smoothed by `a` (Szegedy et al. 2016, "Rethinking the Inception architecture for computer vision"): each
  * of the two classes gets half of it. */
 INLINE vf smoothed(vf y, vf a) { return y + a * (0.5f - y); }
