@@ -327,7 +327,8 @@ def loss(p):
     z, weight = p.panel(), filled(LANES, value=1)
     codes = p.kind in CODE_LOSSES
     target = filled(LANES, np.int32) if codes else p.panel(value=1)
-    call = partial(p.kernels.loss, LOSSES[p.kind], z, target, weight)
+    parameters = filled(len(z), value=0.5)
+    call = partial(p.kernels.loss, LOSSES[p.kind], z, target, weight, parameters)
     return call, 2 * z.nbytes + target.nbytes
 
 

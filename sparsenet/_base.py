@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from sparsenet import _parameters, _topology, _validation
 from sparsenet._callbacks import CallbackSupportMixin, callbacks_told
 from sparsenet._connectivity import LayerTopology, Topology
+from sparsenet._constraints import check, integer, shown
 from sparsenet._formats import LARGEST
 from sparsenet._input import (
     check_dense_row_lengths,
@@ -23,7 +24,11 @@ from sparsenet._input import (
     read_X,
     read_X_y,
 )
-from sparsenet._kernels._dispatch import LOSS_PARAMETERS, OUT_ACTIVATIONS
+from sparsenet._kernels._dispatch import (
+    LOSS_CHOICES,
+    LOSS_PARAMETERS,
+    OUT_ACTIVATIONS,
+)
 from sparsenet._lbfgs import train_full_batch
 from sparsenet._network import Network
 from sparsenet._scoring import scorer_of
@@ -85,9 +90,11 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
     A subclass defines ``_encode_target(y, resume, incremental, classes)``, which
     checks y and returns it as `Network.train_epoch` takes it, the loss, the number of
     outputs and the classes to stratify by, ``_decide(output)``, which turns what the
-    network puts out into what is predicted of such y, and ``_score_decided(y, decided,
-    sample_weight)``.
+    network puts out, or its logits where ``_decides_by_logits``, into what is predicted
+    of such y, and ``_score_decided(y, decided, sample_weight)``.
     """
+
+    _decides_by_logits = False
 
     # By these names scikit-learn routes metadata.
     def fit(
@@ -133,6 +140,47 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
         """
         samples = _validation.ValidationSamples(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, samples)
+
+    def hidden_activations(self, X, layer=-1):
+        """Compute the activations of a hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        layer : int, default=-1
+            Which hidden layer, as an index of a Python list of them.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_samples, n_units)
+            Activation of each unit, of the type of X.
+
+        Raises
+        ------
+        ValueError
+            There is no such layer.
+        """
+        check_is_fitted(self)
+        model = self._aside()  # a fit in another thread may end meanwhile
+        layer = model._hidden_layer(layer)
+        X = model._check_rows(X)
+        n_threads = effective_n_threads(model.n_threads)
+        activations = model._network.hidden_activations(X, layer, n_threads)
+        return model._finite(activations).astype(X.dtype, copy=False)
+
+    def _hidden_layer(self, layer):
+        """The number of a hidden layer, counted from 0."""
+        n_hidden = len(self._network.layer_sizes) - 2
+        if n_hidden == 0:
+            raise ValueError(
+                f"{type(self).__name__}: layer={shown(layer)}; the network "
+                "has no hidden layers"
+            )
+        allowed = integer(-n_hidden, n_hidden - 1)
+        check(self, "layer", layer, allowed)
+        return int(layer) % n_hidden
 
     @property
     def coefs_(self):
@@ -247,6 +295,10 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
                 setattr(self, name, state.get(name))
         if expected is not None and checksum(self._fitted_part(state)) != expected:
             raise ValueError(f"{DAMAGED}: the checksum of its attributes is another")
+        of_loss = LOSS_PARAMETERS.get(network.loss)
+        if of_loss is not None and "_structure" in state:
+            # Maybe of a version in which the loss had no parameter.
+            self._structure = {of_loss: network.loss_parameter} | self._structure
         expected = {
             "n_features_in_": network.layer_sizes[0],
             "n_outputs_": network.layer_sizes[-1],
@@ -396,7 +448,11 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
         y, loss, n_outputs, strata = self._encode_target(
             labels, resume, incremental, classes
         )
-        data = self._training_set(given, X, labels, y, sample_weight, strata)
+        sample_weight = _validation.check_sample_weight(sample_weight, X.shape[0])
+        in_training = self._training_weight(labels, sample_weight, incremental)
+        data = self._training_set(
+            (given, labels), X, y, strata, in_training, sample_weight
+        )
         self._random_state = self._own_random_state(go_on=incremental and resume)
         structure = self._structure_for(loss, n_outputs)
         if resume:
@@ -443,9 +499,10 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
                 raise ValueError(
                     f"y has {n_outputs} outputs; allowed: {self.n_outputs_}"
                 )
-            data = self._training_set(
-                given, X, labels, y, samples.sample_weight_val, strata
+            weight = _validation.check_sample_weight(
+                samples.sample_weight_val, X.shape[0]
             )
+            data = self._training_set((given, labels), X, y, strata, weight, weight)
             if len(data.rows) < 2:
                 raise ValueError(
                     f"X has {len(data.rows)} samples of weight > 0; allowed: at least 2"
@@ -458,23 +515,30 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
             ) from error
         return Samples(data, data.rows)
 
-    def _training_set(self, given, X, labels, y, sample_weight, strata):
+    def _training_set(self, given, X, y, strata, sample_weight, rated_weight):
+        """X and y as the network takes them, and as they were `given`."""
         return TrainingSet(
             X,
             y,
-            _validation.check_sample_weight(sample_weight, X.shape[0]),
+            sample_weight,
             self._decide,
             self._score_decided,
             strata,
-            (given, labels),
+            given,
             scorer_of(self, self._with_network),
+            rated_weight=rated_weight,
+            logits=self._decides_by_logits,
         )
+
+    def _training_weight(self, y, sample_weight, incremental):
+        """Weights of the samples in training, from those that the user gives."""
+        return sample_weight
 
     def _structure_for(self, loss, n_outputs):
         """What a network is built with, and later calls cannot change."""
         return {
             "hidden_layer_sizes": _parameters.hidden_layer_sizes(self),
-            "activation": self.activation,
+            "activation": _parameters.activation(self),
             "density": _parameters.density(self),
             "density_distribution": self.density_distribution,
             "block_size": self.block_size,
@@ -486,7 +550,7 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
     def _loss_parameter(self, loss):
         """The parameter that shapes the loss, by name, if there is one."""
         name = LOSS_PARAMETERS.get(loss)
-        return {} if name is None else {name: float(getattr(self, name))}
+        return {} if name is None else {name: _parameters.loss_parameter(self, name)}
 
     def _network_for(self, structure, X, resume):
         """Return a copy of the network to go on with, or a new one, and its fan-ins."""
@@ -510,9 +574,9 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
         self.n_layers_ = len(layer_sizes)
         network = Network(
             layer_sizes,
-            activation=self.activation,
+            activation=structure["activation"],
             loss=loss,
-            loss_parameter=sum(self._loss_parameter(loss).values()),
+            loss_parameter=structure.get(LOSS_PARAMETERS.get(loss), 0.0),
             precision=self.precision,
             fan_ins=fan_ins["initial"],
             block_size=self.block_size,
@@ -534,29 +598,31 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _check_same_structure(self, structure):
         for name, value in structure.items():
-            if value != self._structure[name]:
+            allowed = self._structure[name]
+            if name == "loss":
+                value, allowed = LOSS_CHOICES[value], LOSS_CHOICES[allowed]
+            if value != allowed:
                 raise ValueError(
-                    f"{type(self).__name__}: {name}={value!r}; allowed: "
-                    f"{self._structure[name]!r}, since warm_start and partial_fit go "
-                    "on training the network that was built with it"
+                    f"{type(self).__name__}: {name}={value!r}; allowed: {allowed!r}, "
+                    "since warm_start and partial_fit go on training the network that "
+                    "was built with it"
                 )
 
-    def _output(self, X):
-        """Return what the network puts out for X, of shape (n_samples, n_outputs)."""
+    def _output(self, X, logits=False):
+        """Return outputs for X, or logits, of shape (n_samples, n_outputs)."""
         X = self._check_rows(X)
-        return self._network_output(X).astype(X.dtype, copy=False)
+        return self._network_output(X, logits).astype(X.dtype, copy=False)
 
     def _decisions(self, X):
         """Return what is predicted for X, without keeping the output of all rows."""
         X = self._check_rows(X)
         n_outputs = self._network.layer_sizes[-1]
         at_once = max(CHUNK, OUTPUTS_AT_ONCE // n_outputs)
+        output = partial(self._network_output, logits=self._decides_by_logits)
         if X.shape[0] <= at_once:
-            return self._decide(self._network_output(X))
+            return self._decide(output(X))
         chunks = gen_batches(X.shape[0], at_once)
-        return np.concatenate(
-            [self._decide(self._network_output(X[rows])) for rows in chunks]
-        )
+        return np.concatenate([self._decide(output(X[rows])) for rows in chunks])
 
     def _check_rows(self, X):
         check_is_fitted(self)
@@ -567,8 +633,12 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
             check_dense_row_lengths(self, X, self._network.precision)
         return X
 
-    def _network_output(self, X):
-        output = self._network.predict(X, effective_n_threads(self.n_threads))
+    def _network_output(self, X, logits):
+        n_threads = effective_n_threads(self.n_threads)
+        return self._finite(self._network.predict(X, n_threads, logits))
+
+    def _finite(self, output):
+        """Return what the network puts out, if all of it is numbers."""
         if not np.isfinite(output).all():
             limit = LARGEST[self._network.precision]
             raise ValueError(

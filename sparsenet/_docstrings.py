@@ -157,7 +157,7 @@ def with_shared_sections(cls):
     ``%(parameters)s`` are those of the class's own signature.
     """
     if cls.__doc__:
-        parameters = documentation(*inspect.signature(cls).parameters)
+        parameters = documentation(cls, inspect.signature(cls).parameters)
         sections = SHARED | {"parameters": parameters}
         cls.__doc__ = inspect.cleandoc(cls.__doc__) % sections + "\n"
     return cls

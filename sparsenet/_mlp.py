@@ -2,26 +2,35 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 
 from sparsenet._base import BaseSparseMLP, learns_in_parts, take_parameters
+from sparsenet._class_weight import weigh_classes
+from sparsenet._constraints import shown
 from sparsenet._docstrings import with_shared_sections
+from sparsenet._kernels._dispatch import CLASSIFIER_LOSSES
 from sparsenet._state import DAMAGED
 
 # In float32 a sigmoid reaches 0 and 1. No probability is certain, and its logarithm is
 # wanted, so the numbers next to 0 (of full precision) and 1 take their place.
 PROBABILITY_BOUNDS = np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg
 
+#: Losses of targets with a bound: whether a target is allowed, and which ones are.
+RANGES = {
+    "poisson": (lambda y: y >= 0, "numbers >= 0"),
+    "gamma": (lambda y: y > 0, "numbers > 0"),
+}
+
 
 @with_shared_sections
 class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
     """Multi-layer perceptron classifier with sparse weights.
 
-    Minimizes the log-loss. It takes the parameters of scikit-learn's `MLPClassifier`,
-    and those that say how sparse the weights are and in which number format they
-    compute.
+    Minimizes `loss`, by default the log-loss. It takes the parameters of scikit-learn's
+    `MLPClassifier`, and those that say how sparse the weights are and in which number
+    format they compute.
 
     Parameters
     ----------
@@ -109,6 +118,10 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
         scoring=None,
         restore_best=False,
         train_scores=False,
+        loss="log_loss",
+        label_smoothing=0.0,
+        focal_gamma=2.0,
+        class_weight=None,
     ):
         take_parameters(**locals())
 
@@ -138,6 +151,26 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
             The fitted estimator.
         """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    def decision_function(self, X):
+        """Compute the logits: what the output layer puts out before its activation.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            With two classes, positive where the second one is more probable; in
+            multi-label classification, where a label is more probable than not; else
+            one for each class, largest for the most probable one.
+        """
+        model = self._aside()
+        logits = model._output(X, logits=True)
+        is_binary = model.out_activation_ == "logistic" and logits.shape[1] == 1
+        return logits[:, 0] if is_binary else logits
 
     def predict(self, X):
         """Predict class labels.
@@ -261,20 +294,37 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
                 f"{self.classes_}"
             )
         if multilabel:
-            return _as_float32(y), "logistic", y.shape[1], None
+            return _as_float32(y), self._loss("logistic"), y.shape[1], None
         codes = np.searchsorted(self.classes_, y).astype(np.int32)
         if len(self.classes_) == 2:
-            return _as_float32(codes), "logistic", 1, codes
+            return _as_float32(codes), self._loss("logistic"), 1, codes
         # A single class is a softmax, too: certain, with nothing to learn.
-        return codes, "softmax", len(self.classes_), codes
+        return codes, self._loss("softmax"), len(self.classes_), codes
+
+    def _loss(self, out_activation):
+        return CLASSIFIER_LOSSES[self.loss, out_activation]
+
+    def _training_weight(self, y, sample_weight, incremental):
+        class_weight, name = self.class_weight, type(self).__name__
+        if class_weight is None:
+            return sample_weight
+        if incremental and isinstance(class_weight, str):
+            raise ValueError(
+                f"{name}: class_weight={class_weight!r}; allowed in partial_fit, where "
+                "not all samples are known: None, or weights such as those of "
+                "sklearn.utils.class_weight.compute_class_weight"
+            )
+        return weigh_classes(class_weight, self.classes_, y, sample_weight, name)
 
     def _is_multilabel(self):
         return self.out_activation_ == "logistic" and self.n_outputs_ > 1
 
+    _decides_by_logits = True
+
     def _decide(self, output):
         if self.out_activation_ == "softmax":
             return output.argmax(axis=1)
-        return output > 0.5
+        return output > 0
 
     def _score_decided(self, y, decided, sample_weight):
         correct = decided == y
@@ -414,15 +464,41 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predicted values.
+            The predicted values; those of each level of `quantile`, if it is a
+            sequence.
         """
-        output = self._aside()._output(X)
-        return output if output.shape[1] > 1 else output[:, 0]
+        model = self._aside()
+        output = model._decide(model._output(X))
+        is_matrix = output.shape[1] > 1 or model._levels() is not None
+        return output if is_matrix else output[:, 0]
+
+    def score(self, X, y, sample_weight=None):
+        """Rate predictions by R^2, or those of several quantiles by the D^2 of each.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The target values.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            R^2, `sklearn.metrics.r2_score`. If `quantile` is a sequence, the mean of
+            `sklearn.metrics.d2_pinball_score` over its levels.
+        """
+        model = self._aside()
+        return model._score_decided(y, model.predict(X), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        tags.target_tags.positive_only = self.loss == "poisson"
+        tags.target_tags.positive_only = self.loss in RANGES
         return tags
 
     def _encode_target(self, y, resume, incremental, classes):
@@ -430,18 +506,43 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         name = type(self).__name__
         if not np.isfinite(y).all():
             raise ValueError(f"{name}: y has values too large for float32")
-        if self.loss == "poisson" and y.min() < 0:
-            raise ValueError(
-                f"{name}: y has the value {y.min()}; allowed: numbers >= 0, since "
-                "loss='poisson'"
-            )
+        if self.loss in RANGES:
+            is_allowed, allowed = RANGES[self.loss]
+            if not is_allowed(y).all():
+                raise ValueError(
+                    f"{name}: y has the value {y.min()}; allowed: {allowed}, since "
+                    f"loss={self.loss!r}"
+                )
+        levels = self._loss_parameter(self.loss).get("quantile")
+        if isinstance(levels, tuple):
+            if y.shape[1] > 1:
+                raise ValueError(
+                    f"{name}: y has {y.shape[1]} outputs; allowed: 1, since "
+                    f"quantile={shown(self.quantile)} is a sequence"
+                )
+            y = np.repeat(y, len(levels), axis=1)
         return y, self.loss, y.shape[1], None
 
+    def _levels(self):
+        """The levels of the quantiles, if the network has an output for each."""
+        levels = self._structure.get("quantile")
+        return levels if isinstance(levels, tuple) else None
+
     def _decide(self, output):
-        return output
+        # Sorting makes no quantile worse (Chernozhukov, Fernandez-Val & Galichon 2010).
+        return output if self._levels() is None else np.sort(output, axis=1)
 
     def _score_decided(self, y, decided, sample_weight):
-        return r2_score(y, decided, sample_weight=sample_weight)
+        levels = self._levels()
+        if levels is None:
+            return r2_score(y, decided, sample_weight=sample_weight)
+        of_levels = np.broadcast_to(np.reshape(y, (len(y), -1)), decided.shape)
+        return np.mean(
+            [
+                d2_pinball_score(*columns, sample_weight=sample_weight, alpha=level)
+                for *columns, level in zip(of_levels.T, decided.T, levels, strict=True)
+            ]
+        )
 
 
 def _as_float32(y):

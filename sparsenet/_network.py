@@ -16,12 +16,7 @@ from scipy.sparse import csr_array
 
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._formats import are_finite
-from sparsenet._kernels._dispatch import (
-    ADAM_SOLVERS,
-    CODE_LOSSES,
-    LOSS_PARAMETERS,
-    N_MOMENTS,
-)
+from sparsenet._kernels._dispatch import ADAM_SOLVERS, CODE_LOSSES, N_MOMENTS
 from sparsenet._kernels.train.engine import Engine
 from sparsenet._layer import Layer
 from sparsenet._rewiring import Rewiring
@@ -117,6 +112,15 @@ def layer_class(by_feature):
     return FeatureLayer if by_feature else Layer
 
 
+def _listed(value):
+    """A tuple as a pickle holds it."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _tupled(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
 class Network:
     """Layers, and the engine that runs them.
 
@@ -124,12 +128,12 @@ class Network:
     ----------
     layer_sizes : sequence of int
         (n_features, *hidden, n_outputs).
-    activation : str
-        Of the hidden layers; registry.h lists them.
+    activation : str or tuple of str
+        Of all hidden layers, or of each; registry.h lists them.
     loss : str
         Fixes the output activation, too; registry.h lists them.
-    loss_parameter : float, default=0.0
-        Of a loss that has one.
+    loss_parameter : float or tuple of float, default=0.0
+        Of a loss that has one; for all outputs, or for each.
     precision : {"float32", "bfloat16", "float16", "int8"}
     fan_ins : sequence of int
         Connections of a unit, for each weight matrix.
@@ -170,19 +174,21 @@ class Network:
         self.layer_sizes = tuple(int(n) for n in layer_sizes)
         self.block_size = int(block_size)
         self.activation, self.precision = activation, precision
-        self.loss, self.loss_parameter = loss, float(loss_parameter)
+        self.loss, self.loss_parameter = loss, loss_parameter
         self.seed = int(random_state.randint(np.iinfo(np.int32).max))
         self.steps, self.births = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.pickles_training = False
         rng = np.random.default_rng(self.seed)
         self.layers = []
-        for shape, fan_in in zip(pairwise(self.layer_sizes), fan_ins, strict=True):
+        for shape, fan_in, of_units in zip(
+            pairwise(self.layer_sizes), fan_ins, self._activations(), strict=True
+        ):
             first = not self.layers
             layer = layer_class(first and sparse_rows).random(
                 *shape,
                 fan_in,
                 precision,
-                activation,
+                of_units,
                 rng,
                 block_size=self.block_size,
                 first=first,
@@ -246,6 +252,14 @@ class Network:
             block_size=self.block_size,
             n_steps=self.n_steps,
         )
+
+    def _activations(self):
+        """One for each layer, that of the last hidden layer for the outputs, too: their
+        weights are drawn as if they had it, as in scikit-learn.
+        """
+        if isinstance(self.activation, str):
+            return (self.activation,) * (len(self.layer_sizes) - 1)
+        return (*self.activation, self.activation[-1])
 
     @property
     def sparse_rows(self):
@@ -479,38 +493,54 @@ class Network:
                 f"network's {n_outputs} outputs"
             )
 
-    def predict(self, X, n_threads):
-        """Output activations of the rows of X, float32 (n, n_outputs).
+    def predict(self, X, n_threads, logits=False):
+        """Output activations of the rows of X, or the logits, float32 (n, n_outputs).
 
         Raises
         ------
         ValueError
             X has another number of columns than the network has inputs.
         """
+        return self._run(self._get_engine(), X, self.layer_sizes[-1], n_threads, logits)
+
+    def hidden_activations(self, X, layer, n_threads):
+        """Activations of hidden layer number `layer` for the rows of X, float32.
+
+        In float32 in any number format, before they would be rounded.
+        """
+        n_layers, n_units = layer + 1, self.layer_sizes[layer + 1]
+        # A network of its own, of which these are the logits.
+        engine = Engine(
+            self.layers[:n_layers],
+            self.precision,
+            self._activations()[:n_layers],
+            "squared_error",
+            np.zeros(n_units, np.float32),
+        )
+        return self._run(engine, X, n_units, n_threads, logits=True)
+
+    def _run(self, engine, X, n_outputs, n_threads, logits):
+        """What an engine puts out for the rows of X, float32 (n, n_outputs)."""
         self._check_width(X)
-        out = self._room_for_output(X)
-        engine = self._get_engine()
+        out = np.empty((X.shape[0], n_outputs), np.float32)
         if self.sparse_rows and isinstance(X, np.ndarray):
             for begin in range(0, len(X), CHUNK):
                 rows = slice(begin, begin + CHUNK)
-                engine.predict(csr_array(X[rows]), out[rows], n_threads)
+                engine.predict(csr_array(X[rows]), out[rows], n_threads, logits)
         else:
-            engine.predict(X, out, n_threads)
+            engine.predict(X, out, n_threads, logits)
         return out
 
-    def predict_with_loss(self, data, n_threads):
-        """Output activations of all rows, and the sum of weight * loss over them.
+    def predict_with_loss(self, data, n_threads, logits=False):
+        """Outputs of all rows as `predict`, and the sum of weight * loss over them.
 
         `data` is like that of `train_epoch`. The sum, without an L2 term, does not
         depend on the number of threads.
         """
         self._check_width(data.X)
         self._check_targets(data.X, data.y)
-        out = self._room_for_output(data.X)
-        return out, self._get_engine().predict(data.X, out, n_threads, data)
-
-    def _room_for_output(self, X):
-        return np.empty((X.shape[0], self.layer_sizes[-1]), np.float32)
+        out = np.empty((data.X.shape[0], self.layer_sizes[-1]), np.float32)
+        return out, self._get_engine().predict(data.X, out, n_threads, logits, data)
 
     @property
     def has_averages(self):
@@ -539,9 +569,9 @@ class Network:
             self._engine = Engine(
                 self.layers,
                 self.precision,
-                self.activation,
+                (*self._activations()[:-1], "identity"),
                 self.loss,
-                self.loss_parameter,
+                np.full(self.layer_sizes[-1], self.loss_parameter, np.float32),
                 self._feature_work,
             )
         return self._engine
@@ -553,7 +583,7 @@ class Network:
         state = {
             "version": STATE_VERSION,
             "layer_sizes": self.layer_sizes,
-            "activation": self.activation,
+            "activation": _listed(self.activation),
             "loss": self.loss,
             "precision": self.precision,
             "seed": self.seed,
@@ -561,8 +591,8 @@ class Network:
             "n_steps": self.n_steps,
             "layers": [layer.to_state(training) for layer in self.layers],
         }
-        if self.loss in LOSS_PARAMETERS:
-            state["loss_parameter"] = self.loss_parameter
+        if self.loss_parameter != 0:
+            state["loss_parameter"] = _listed(self.loss_parameter)
         if training:
             state["births"] = self.births
         return state | {"checksum": checksum(state)}
@@ -575,10 +605,10 @@ class Network:
             layers.append(kind.from_state(layer, first=not layers))
         network = Network.of_layers(
             layers,
-            state["activation"],
+            _tupled(state["activation"]),
             state["loss"],
             seed=state["seed"],
-            loss_parameter=state.get("loss_parameter", 0.0),
+            loss_parameter=_tupled(state.get("loss_parameter", 0.0)),
             block_size=state["block_size"],
             n_steps=state.get("n_steps", 0),
         )

@@ -4,13 +4,13 @@ Docstrings and checks come from the table, and a test holds the signatures again
 """
 
 import math
-import textwrap
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import get_scorer_names
 
+from sparsenet import _classifier_parameters
 from sparsenet._constraints import (
     Constraint,
     boolean,
@@ -37,30 +37,22 @@ from sparsenet._kernels._dispatch import (
     REGRESSOR_LOSSES,
     SOLVERS,
 )
+from sparsenet._parameter import Parameter, options
 from sparsenet._schedules import SCHEDULES, value_of
 from sparsenet._topology import BLOCK_SIZES
 
-
-class Parameter(NamedTuple):
-    """A parameter of the estimators; `kind` is its type in numpydoc's words."""
-
-    default: object
-    constraint: Constraint
-    kind: str
-    text: str
-
-    def documentation(self, name):
-        """The parameter's entry in a docstring."""
-        text = textwrap.indent(textwrap.dedent(self.text).strip(), "    ")
-        return f"{name} : {self.kind}, default={self.default!r}\n{text}"
+level = in_float32(number(0, 1, bounds="()"))
+unsmoothed = Constraint(lambda value: value == 0, "0 with loss='focal'")
 
 
-def options(names):
-    """The kind of a parameter that is one of some strings."""
-    return "{" + ", ".join(map(repr, names)) + "}"
+def ascends(values):
+    """Whether numbers do as the kernels take them, in float32; there are some."""
+    values = np.array(values, np.float32)
+    return values.size > 0 and bool((np.diff(values) > 0).all())
 
 
-#: In the order of the signatures; an estimator has those that its signature names.
+#: In the order of the signatures; an estimator has those that its signature names, and
+#: the classifier others of its own.
 PARAMETERS = {
     "loss": Parameter(
         "squared_error",
@@ -72,6 +64,8 @@ PARAMETERS = {
     - 'squared_error': half the squared error.
     - 'poisson': half the Poisson deviance. Predictions are the exponential of the last
       layer, and targets must be >= 0.
+    - 'gamma': half the gamma deviance. Predictions are the exponential of the last
+      layer, and targets must be > 0.
     - 'absolute_error': the magnitude of the error, which the median minimizes. Errors
       of 0 have a gradient of 0.
     - 'huber': half the squared error up to `huber_delta`, and beyond, for outliers,
@@ -79,7 +73,8 @@ PARAMETERS = {
     - 'quantile': the pinball loss, as `sklearn.metrics.mean_pinball_loss`, which the
       quantile of the level `quantile` minimizes. Errors of 0 have a gradient of 0.
 
-    `score`, by which early stopping goes, is R^2 with each of them.
+    `score`, by which early stopping goes, is R^2 with each of them, unless there are
+    several levels.
     """,
     ),
     "hidden_layer_sizes": Parameter(
@@ -93,10 +88,13 @@ PARAMETERS = {
     ),
     "activation": Parameter(
         "relu",
-        choice(*ACTIVATIONS),
-        "str",
+        either(
+            choice(*ACTIVATIONS),
+            each(choice(*ACTIVATIONS), "one of them per hidden layer"),
+        ),
+        "str or array-like of str",
         """
-    Activation function of the hidden layers.
+    Activation function of the hidden layers, or one for each of them.
 
     - 'identity', 'logistic', 'tanh' and 'relu' are those of scikit-learn.
     - 'leaky_relu' has a slope of 0.01 for negative values.
@@ -569,25 +567,49 @@ PARAMETERS = {
     ),
     "quantile": Parameter(
         0.5,
-        in_float32(number(0, 1, bounds="()")),
-        "float",
+        either(
+            level,
+            Constraint(
+                lambda value: each(level, "").allows(value) and ascends(value),
+                "an ascending sequence of such",
+            ),
+        ),
+        "float or array-like of float",
         """
     Share of the targets that predictions should exceed, in (0, 1). Used only with
     ``loss='quantile'`` (Koenker, R., & Bassett, G. (1978). "Regression quantiles."
     https://doi.org/10.2307/1913643).
+
+    With an ascending sequence of levels, for a y of one output, the network has an
+    output for each of them and minimizes their mean loss. `predict` returns an array of
+    shape (n_samples, n_levels), each row sorted, so that no quantile exceeds one of a
+    higher level; that makes none of them worse (Chernozhukov, V., Fernandez-Val, I., &
+    Galichon, A. (2010). "Quantile and probability curves without crossing."
+    https://doi.org/10.3982/ECTA7880). `score` is the mean over the levels of
+    `sklearn.metrics.d2_pinball_score`.
     """,
     ),
 }
 
 
-def documentation(*names):
-    """The entries of some parameters in a docstring."""
-    return "\n\n".join(PARAMETERS[name].documentation(name) for name in names)
+def parameters_of(cls):
+    """The table of an estimator's class, in the order of its signature."""
+    if not issubclass(cls, ClassifierMixin):
+        return PARAMETERS
+    own = _classifier_parameters.PARAMETERS
+    return {name: PARAMETERS[name] for name in PARAMETERS if name not in own} | own
+
+
+def documentation(cls, names):
+    """The entries of some parameters of a class in a docstring."""
+    table = parameters_of(cls)
+    return "\n\n".join(table[name].documentation(name) for name in names)
 
 
 def check_parameter(estimator, name):
     """Refuse the value of one parameter if it is out of bounds, as below."""
-    check(estimator, name, getattr(estimator, name), PARAMETERS[name].constraint)
+    constraint = parameters_of(type(estimator))[name].constraint
+    check(estimator, name, getattr(estimator, name), constraint)
 
 
 #: What is allowed where all rows are looked at in each step. Epochs and rounds of
@@ -616,14 +638,29 @@ def check_parameters(estimator):
         Names the estimator, the parameter, its value and what is allowed.
     """
     parameters = estimator.get_params(deep=False)
-    for name, parameter in PARAMETERS.items():
+    for name, parameter in parameters_of(type(estimator)).items():
         if name in parameters and name not in ("density", "dropout"):
             check(estimator, name, parameters[name], parameter.constraint)
     if callable(estimator.learning_rate):  # a look at it from afar
         for t in np.linspace(0, 1, 101):
             value_of(estimator.learning_rate, float(t))
-    # How many densities there may be depends on how many layers there are.
-    n_matrices = len(hidden_layer_sizes(estimator)) + 1
+    if estimator.loss == "focal":
+        check(estimator, "label_smoothing", estimator.label_smoothing, unsmoothed)
+    # How many activations and densities there may be depends on how many layers there
+    # are.
+    n_hidden = len(hidden_layer_sizes(estimator))
+    one_each = each(
+        choice(*ACTIVATIONS),
+        f"one of them per hidden layer ({n_hidden} here)",
+        length=n_hidden,
+    )
+    check(
+        estimator,
+        "activation",
+        estimator.activation,
+        either(choice(*ACTIVATIONS), one_each),
+    )
+    n_matrices = n_hidden + 1
     one_each = each(
         fraction, f"one per weight matrix ({n_matrices} here)", length=n_matrices
     )
@@ -668,6 +705,24 @@ def dropout(estimator):
     if isinstance(value, Real):
         return (float(value),) * len(hidden_layer_sizes(estimator))
     return tuple(map(float, value))
+
+
+def activation(estimator):
+    """Return what all hidden layers have, or a tuple of what each has if they differ.
+
+    Without hidden layers, where an empty sequence is allowed, "identity" stands for it.
+    """
+    value = estimator.activation
+    if isinstance(value, str):
+        return value
+    names = tuple(map(str, value))
+    return names if len(set(names)) > 1 else next(iter(names), "identity")
+
+
+def loss_parameter(estimator, name):
+    """Return the parameter of a loss as a float, or a tuple of one for each output."""
+    value = getattr(estimator, name)
+    return float(value) if isinstance(value, Real) else tuple(map(float, value))
 
 
 def density(estimator):

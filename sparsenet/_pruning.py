@@ -11,7 +11,7 @@ from sparsenet import _parameters, _topology, _validation
 from sparsenet._base import BaseSparseMLP
 from sparsenet._formats import LARGEST
 from sparsenet._history import History
-from sparsenet._kernels._dispatch import LOSS_PARAMETERS
+from sparsenet._kernels._dispatch import LOSS_CHOICES, LOSS_PARAMETERS
 from sparsenet._mlp import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._network import Network, layer_class
 
@@ -189,7 +189,7 @@ def from_sklearn(
         mlp.activation,
         loss,
         seed=0,
-        loss_parameter=sum(converted._loss_parameter(loss).values()),
+        loss_parameter=converted._structure.get(LOSS_PARAMETERS.get(loss), 0.0),
         block_size=converted.block_size,
     )
     return _replace_network(converted, network)
@@ -282,14 +282,17 @@ def _require(what, value, expected):
 
 def _check_same_network(estimator, structure, name):
     """Refuse parameters that say that the fitted network is another one."""
-    parameters = estimator.get_params(deep=False)
-    parameters["hidden_layer_sizes"] = _parameters.hidden_layer_sizes(estimator)
-    of_loss = [name for name in LOSS_PARAMETERS.values() if name in structure]
-    for parameter in ("hidden_layer_sizes", "activation", "loss", *of_loss):
-        value = parameters.get(parameter, structure[parameter])
-        if value != structure[parameter]:
+    loss = structure["loss"]
+    expected = structure | {"loss": LOSS_CHOICES[loss]}
+    parameters = {
+        "hidden_layer_sizes": _parameters.hidden_layer_sizes(estimator),
+        "activation": _parameters.activation(estimator),
+        "loss": estimator.loss,
+    } | estimator._loss_parameter(loss)
+    for parameter, value in parameters.items():
+        if value != expected.get(parameter, value):
             raise ValueError(
-                f"{name}: {parameter}={value!r}; allowed: {structure[parameter]!r}, "
+                f"{name}: {parameter}={value!r}; allowed: {expected[parameter]!r}, "
                 "as the network was fitted with"
             )
 

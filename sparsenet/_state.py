@@ -13,6 +13,7 @@ from sparsenet._kernels._dispatch import (
     BLOCK_HEIGHT,
     LOSS_PARAMETERS,
     LOSSES,
+    REGRESSOR_LOSSES,
 )
 from sparsenet._topology import BLOCK_SIZES, connection_dtype, index_dtype
 
@@ -31,7 +32,7 @@ def checksum(value, crc=0):
     elif is_dataclass(value):
         value = vars(value)
     if isinstance(value, dict):
-        for key in sorted(value.keys() - {"checksum"}):
+        for key in sorted(value.keys() - {"checksum"}, key=str):
             crc = checksum(value[key], zlib.crc32(str(key).encode(), crc))
         return crc
     if isinstance(value, np.ndarray) and value.dtype.hasobject:
@@ -83,19 +84,9 @@ def check_state(state, versions):
     _require(keys <= state.keys(), f"{sorted(keys - state.keys())} missing")
     _require(state["precision"] in PRECISIONS, f"precision {state['precision']!r}")
     _require(
-        isinstance(state["activation"], str) and state["activation"] in ACTIVATIONS,
-        f"activation {state['activation']!r}",
-    )
-    _require(
         isinstance(state["loss"], str) and state["loss"] in LOSSES,
         f"loss {state['loss']!r}",
     )
-    if state["loss"] in LOSS_PARAMETERS:
-        parameter = state.get("loss_parameter")
-        _require(
-            type(parameter) is float and math.isfinite(parameter),
-            f"parameter of the loss {parameter!r}",
-        )
     seed = state["seed"]
     _require(isinstance(seed, int) and 0 <= seed < 2**64, f"seed {seed!r}")
     _require(
@@ -109,6 +100,8 @@ def check_state(state, versions):
         and all(type(n) is int and n > 0 for n in sizes),  # NumPy's may overflow
         f"layer sizes {sizes!r}",
     )
+    _check_activations(state["activation"], len(sizes) - 2)
+    _check_loss_parameter(state, sizes[-1])
     layers = state["layers"]
     _require(isinstance(layers, list), "layers are not a list")
     _require(len(layers) == len(sizes) - 1, "number of layers")
@@ -121,6 +114,32 @@ def check_state(state, versions):
     if state["version"] > 3:
         _require("checksum" in state, "no checksum")
         _require(checksum(state) == state["checksum"], "its checksum is another")
+
+
+def _check_activations(activation, n_hidden):
+    """Check the activation of all hidden layers, or a list of one for each."""
+    names = activation if isinstance(activation, list) else [activation]
+    _require(
+        all(isinstance(name, str) and name in ACTIVATIONS for name in names)
+        and (names == [activation] or len(names) == n_hidden > 0),
+        f"activation {activation!r}",
+    )
+
+
+def _check_loss_parameter(state, n_outputs):
+    """Check a number for all outputs, or a list of one for each."""
+    if state["loss"] not in LOSS_PARAMETERS:
+        return
+    # Left out where it is 0, which those of regressors are not.
+    parameter = state.get("loss_parameter", 0.0)
+    values = parameter if isinstance(parameter, list) else [parameter]
+    is_positive = state["loss"] in REGRESSOR_LOSSES
+    _require(
+        all(type(value) is float and 0 <= value < math.inf for value in values)
+        and not (is_positive and 0.0 in values)
+        and (values == [parameter] or len(values) == n_outputs),
+        f"parameter of the loss {parameter!r}",
+    )
 
 
 def _check_steps(state):

@@ -43,7 +43,7 @@ class TrainingSet:
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         As `Network.train_epoch` takes it.
     sample_weight : ndarray of shape (n_samples,) or None
-        float32.
+        Weights in training, float32.
     decide : callable
         ``decide(output)`` turns what the network puts out for some rows into what is
         predicted of y.
@@ -58,6 +58,10 @@ class TrainingSet:
         given; "loss" is minus the mean loss. None: `score` does.
     validation : Samples or None
         What to validate on, if not on some of these rows.
+    rated_weight : ndarray of shape (n_samples,) or None
+        Weights by which rows are rated.
+    logits : bool, default=False
+        Whether `decide` takes the network's logits, not its outputs.
     """
 
     X: object
@@ -69,6 +73,8 @@ class TrainingSet:
     given: tuple | None = None
     scorer: Callable | str | None = None
     validation: "Samples | None" = None
+    rated_weight: np.ndarray | None = None
+    logits: bool = False
     rows: np.ndarray = field(init=False)
 
     def __post_init__(self):
@@ -112,7 +118,9 @@ class TrainingSet:
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
             data = Data(self.X[chunk], self.y[chunk], self.weights_of(chunk))
-            output, sum_of_losses = network.predict_with_loss(data, n_threads)
+            output, sum_of_losses = network.predict_with_loss(
+                data, n_threads, self.logits
+            )
             if not np.isfinite(output).all():
                 raise divergence("the predictions are")
             loss += sum_of_losses
@@ -138,8 +146,8 @@ class TrainingSet:
         return X, y, self.weights_of(rows)
 
     def weights_of(self, rows):
-        """Weights of some rows, or None."""
-        return None if self.sample_weight is None else self.sample_weight[rows]
+        """Weights by which some rows are rated, or None."""
+        return None if self.rated_weight is None else self.rated_weight[rows]
 
 
 class Samples(NamedTuple):

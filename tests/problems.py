@@ -6,7 +6,7 @@ import numpy as np
 from reference import loss_parameter
 
 from sparsenet._feature_layer import FeatureLayer
-from sparsenet._kernels._dispatch import FORMATS
+from sparsenet._kernels._dispatch import CODE_LOSSES, FORMATS, OUT_ACTIVATIONS
 from sparsenet._network import Data, Network, Optimizer
 from sparsenet._topology import fan_ins
 
@@ -27,6 +27,7 @@ def random_network(
     *,
     activation="relu",
     loss="softmax",
+    parameter=None,
     precision="float32",
     sparse_rows=False,
     seed=0,
@@ -35,7 +36,7 @@ def random_network(
         sizes,
         activation=activation,
         loss=loss,
-        loss_parameter=loss_parameter(loss),
+        loss_parameter=loss_parameter(loss) if parameter is None else parameter,
         precision=precision,
         fan_ins=fan_ins(density, sizes),
         block_size=block_size,
@@ -47,10 +48,12 @@ def random_network(
 def random_target(loss, shape, rng):
     """Targets of numbers that the loss allows, float32."""
     y = rng.standard_normal(shape)
-    if loss == "logistic":
+    if OUT_ACTIVATIONS[loss] == "logistic":
         y = y > 0
     elif loss == "poisson":
         y = np.floor(np.exp(y))
+    elif loss == "gamma":
+        y = np.exp(y)
     return y.astype(np.float32)
 
 
@@ -58,7 +61,7 @@ def random_data(n, n_features=SIZES[0], n_outputs=SIZES[-1], loss="softmax", see
     """X (n, n_features) float32 and targets as `Network.train_epoch` wants them."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, n_features)).astype(np.float32)
-    if loss == "softmax":
+    if loss in CODE_LOSSES:
         return X, rng.integers(0, n_outputs, n).astype(np.int32)
     return X, random_target(loss, (n, n_outputs), rng)
 

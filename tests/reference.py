@@ -301,7 +301,12 @@ def one_hot(codes, n_outputs, dtype):
 
 
 #: A value of each parameter of a loss.
-LOSS_PARAMETERS = {"huber_delta": 0.75, "quantile": 0.3125}
+LOSS_PARAMETERS = {
+    "label_smoothing": 0.0,
+    "focal_gamma": 1.5,
+    "huber_delta": 0.75,
+    "quantile": 0.3125,
+}
 
 
 def loss_parameter(loss):
@@ -310,43 +315,86 @@ def loss_parameter(loss):
     return 0.0 if name is None else LOSS_PARAMETERS[name]
 
 
-def loss_of(loss, x, y):
+def by_output(parameter, logits):
+    """A parameter for all outputs, or one for each, beside logits."""
+    return np.reshape(np.asarray(parameter, logits.dtype), (-1, 1))
+
+
+def smoothed(target, smoothing, n_classes):
+    return (1 - smoothing) * target + smoothing / n_classes
+
+
+def focal_of(log_p, rest, gamma):
+    """The loss of a class's log-probability, and minus its derivative by the logit.
+
+    `rest` is the probability of all other classes.
+    """
+    log_p = np.where(rest < 0.5, np.log1p(-np.minimum(rest, 0.5)), log_p)
+    return -(rest**gamma) * log_p, rest**gamma * (rest - gamma * np.exp(log_p) * log_p)
+
+
+def loss_of(loss, x, y, parameter):
     """The loss of each logit x for its target y, and its derivative by x."""
+    if loss == "focal_logistic":
+        sign = 2 * y - 1
+        rest = special.expit(-sign * x)
+        value, slope = focal_of(special.log_expit(sign * x), rest, parameter)
+        return value, -sign * slope
+    if loss == "logistic":
+        y = smoothed(y, parameter, 2)
     error = output(loss, x) - y
     if loss == "logistic":
         return np.logaddexp(0, x) - y * x, error
+    if loss == "gamma":
+        ratio = y * np.exp(-x)
+        return ratio - 1 - np.log(y) + x, 1 - ratio
     if loss == "squared_error":
         return 0.5 * error**2, error
     if loss == "absolute_error":
         return np.abs(error), np.sign(error)
     if loss == "huber":
-        delta = LOSS_PARAMETERS["huber_delta"]
         magnitude = np.abs(error)
-        line = delta * (magnitude - 0.5 * delta)
-        value = np.where(magnitude <= delta, 0.5 * error**2, line)
-        return value, np.clip(error, -delta, delta)
+        line = parameter * (magnitude - 0.5 * parameter)
+        value = np.where(magnitude <= parameter, 0.5 * error**2, line)
+        return value, np.clip(error, -parameter, parameter)
     if loss == "quantile":
-        level = LOSS_PARAMETERS["quantile"]
-        slope = np.where(error < 0, -level, np.where(error > 0, 1 - level, 0))
+        above = np.where(error > 0, 1 - parameter, 0)
+        slope = np.where(error < 0, -parameter, above)
         return slope * error, slope
     assert loss == "poisson"
     return special.xlogy(y, y) - y * x + error, error
 
 
-def losses(loss, logits, target):
-    """Loss of each sample. `target` as the logits, or the codes for "softmax"."""
-    if loss == "softmax":
-        correct = np.take_along_axis(logits, target[np.newaxis], axis=0)[0]
-        return special.logsumexp(logits, axis=0) - correct
-    total = loss_of(loss, logits, target)[0].sum(axis=0)
+def losses(loss, logits, target, parameter):
+    """Loss of each sample. `target` as the logits, or the codes for losses of those."""
+    parameter = by_output(parameter, logits)
+    if loss in _dispatch.CODE_LOSSES:
+        return loss_of_codes(loss, logits, target, parameter)[0]
+    total = loss_of(loss, logits, target, parameter)[0].sum(axis=0)
     return total / n_shares(loss, logits)
 
 
-def loss_deltas(loss, logits, target):
+def loss_deltas(loss, logits, target, parameter):
     """Derivative of `losses` by the logits."""
+    parameter = by_output(parameter, logits)
+    if loss in _dispatch.CODE_LOSSES:
+        return loss_of_codes(loss, logits, target, parameter)[1]
+    return loss_of(loss, logits, target, parameter)[1] / n_shares(loss, logits)
+
+
+def loss_of_codes(loss, logits, codes, parameter):
+    """The loss of each sample, and its derivative by its logits."""
+    log_p = special.log_softmax(logits, axis=0)
+    given = one_hot(codes, len(logits), logits.dtype)
     if loss == "softmax":
-        return output(loss, logits) - one_hot(target, len(logits), logits.dtype)
-    return loss_of(loss, logits, target)[1] / n_shares(loss, logits)
+        given = smoothed(given, parameter, len(logits))
+        return -(given * log_p).sum(axis=0), np.exp(log_p) - given
+    assert loss == "focal_softmax"
+    others = np.where(given == 1, 0, np.exp(log_p))
+    rest = others.sum(axis=0)
+    value, slope = focal_of((given * log_p).sum(axis=0), rest, parameter[0])
+    shares = np.divide(others, rest, out=np.zeros_like(others), where=rest > 0)
+    return value, slope * (shares - given)
 
 
 def n_shares(loss, logits):
@@ -439,7 +487,11 @@ class DenseNetwork:
     """A network's parameters as dense matrices (n_out, n_in) with masks."""
 
     def __init__(self, network, dtype=np.float64):
-        self.activation, self.loss = network.activation, network.loss
+        self.loss, self.loss_parameter = network.loss, network.loss_parameter
+        n_hidden, activation = len(network.layers) - 1, network.activation
+        if isinstance(activation, str):
+            activation = [activation] * n_hidden
+        self.activations = [*activation, "identity"]
         self.dtype, self.n_steps, self.seed = dtype, 0, network.seed
         self.weights = [coef.toarray().T.astype(dtype) for coef in network.coefs]
         self.masks = [pattern(coef).toarray().T for coef in network.coefs]
@@ -454,8 +506,9 @@ class DenseNetwork:
         `masks`: what dropout multiplies the outputs of each hidden layer by.
         """
         inputs, derivatives = [X.T.astype(self.dtype)], [None]
-        for w, b in zip(self.weights, self.biases, strict=True):
-            activation = "identity" if w is self.weights[-1] else self.activation
+        for w, b, activation in zip(
+            self.weights, self.biases, self.activations, strict=True
+        ):
             values, slopes = activate(activation, spmm(w, inputs[-1]), b)
             if masks is not None and len(inputs) <= len(masks):
                 mask = masks[len(inputs) - 1]
@@ -470,12 +523,13 @@ class DenseNetwork:
     def mean_loss(self, X, y, sample_weight=None):
         """Weighted mean of the losses, without the L2 term."""
         logits = self.layer_inputs(X)[0][-1]
-        return np.average(losses(self.loss, logits, y.T), weights=sample_weight)
+        values = losses(self.loss, logits, y.T, self.loss_parameter)
+        return np.average(values, weights=sample_weight)
 
     def gradients(self, X, y, sample_weight=None, masks=None):
         """Of the weighted sum of the losses: one (weights, biases) per layer."""
         inputs, derivatives = self.layer_inputs(X, masks)
-        deltas = loss_deltas(self.loss, inputs.pop(), y.T)
+        deltas = loss_deltas(self.loss, inputs.pop(), y.T, self.loss_parameter)
         if sample_weight is not None:
             deltas = deltas * sample_weight
         gradients = []

@@ -43,7 +43,7 @@ class ScriptedNetwork:
             raise loss
         return loss
 
-    def predict_with_loss(self, data, n_threads):
+    def predict_with_loss(self, data, n_threads, logits=False):
         output = next(self.outputs)
         return np.full((len(data.X), 1), output, dtype=np.float32), 2.0 * len(data.X)
 

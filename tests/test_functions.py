@@ -9,11 +9,12 @@ from problems import random_target
 from reference import ACTIVATIONS, LANES, LOSSES, UNIT_ROUNDOFF, loss_parameter
 
 from sparsenet._kernels import available_isas
-from sparsenet._kernels._dispatch import KEEP_DERIVATIVE, SOLVERS
+from sparsenet._kernels._dispatch import CODE_LOSSES, KEEP_DERIVATIVE, SOLVERS
 from sparsenet._kernels.testing.kernels import Kernels
 from sparsenet._network import Optimizer
 
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
+FOCAL_LOSSES = "focal_softmax", "focal_logistic"
 each_loss = pytest.mark.parametrize("loss", LOSSES)
 
 # Around the widths of vectors.
@@ -25,6 +26,19 @@ NO_BIAS = np.zeros(1000, np.float32)
 @pytest.fixture(params=available_isas())
 def kernels(request):
     return Kernels(request.param, "float32")
+
+
+#: And values that differ between outputs, where they may.
+LOSSES_WITH_PARAMETERS = [
+    *((loss, loss_parameter(loss)) for loss in LOSSES),
+    ("softmax", 0.125),
+    ("logistic", 0.125),
+    ("logistic", (0, 0.25, 0.5)),
+    *((loss, gamma) for loss in FOCAL_LOSSES for gamma in (0, 0.5, 5)),
+    ("focal_logistic", (0, 1, 2)),
+    ("huber", (0.25, 0.5, 2)),
+    ("quantile", (0.125, 0.5, 0.75)),
+]
 
 
 def activate(
@@ -44,12 +58,13 @@ def output(kernels, loss, z):
     return z
 
 
-def loss_and_deltas(kernels, loss, logits, target, weight):
+def loss_and_deltas(kernels, loss, logits, target, weight, parameter=None):
     z = np.array(logits, np.float32, order="C")
-    target = np.ascontiguousarray(target, np.int32 if loss == "softmax" else np.float32)
-    code = LOSSES.index(loss)
-    total = kernels.loss(code, z, target, weight, loss_parameter(loss))
-    return total, z
+    dtype = np.int32 if loss in CODE_LOSSES else np.float32
+    target = np.ascontiguousarray(target, dtype)
+    parameter = loss_parameter(loss) if parameter is None else parameter
+    parameters = np.full(len(z), parameter, np.float32)
+    return kernels.loss(LOSSES.index(loss), z, target, weight, parameters), z
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -220,7 +235,7 @@ def test_chain(kernels, activation):
 
 def random_targets(loss, n_outputs, rng):
     """Of one panel."""
-    if loss == "softmax":
+    if loss in CODE_LOSSES:
         return rng.integers(0, n_outputs, LANES).astype(np.int32)
     return random_target(loss, (n_outputs, LANES), rng)
 
@@ -245,41 +260,50 @@ def test_softmax_of_extreme_logits(kernels):
     )
 
 
-@each_loss
+@pytest.mark.parametrize(("loss", "parameter"), LOSSES_WITH_PARAMETERS)
 @pytest.mark.parametrize("n_outputs", [1, 3, 10])
-def test_loss_and_deltas(kernels, loss, n_outputs):
+def test_loss_and_deltas(kernels, loss, parameter, n_outputs):
     rng = np.random.default_rng(n_outputs)
     logits = rng.normal(0, 3, (n_outputs, LANES)).astype(np.float32)
     target = random_targets(loss, n_outputs, rng)
     weight = rng.uniform(0, 2, LANES).astype(np.float32)
     weight[::5] = 0
-    total, deltas = loss_and_deltas(kernels, loss, logits, target, weight)
+    parameter = np.resize(parameter, n_outputs)  # one for each output
+    total, deltas = loss_and_deltas(kernels, loss, logits, target, weight, parameter)
     exact = logits.astype(np.float64)
-    expected = reference.losses(loss, exact, target) @ weight
+    expected = reference.losses(loss, exact, target, parameter) @ weight
     # Terms of up to e^9 (Poisson) or 10^2 are summed in float32, lanes in float64.
-    np.testing.assert_allclose(total, expected, rtol=1e-6)
-    expected = reference.loss_deltas(loss, exact, target) * weight
+    np.testing.assert_allclose(total, expected, rtol=1e-6, atol=1e-6)
+    expected = reference.loss_deltas(loss, exact, target, parameter) * weight
     # Output minus target, each correct to the rounding of test_output.
     subtracted = np.abs(reference.output(loss, exact))
-    subtracted += 1 if loss == "softmax" else np.abs(target)
+    subtracted += 1 if loss in CODE_LOSSES else np.abs(target)
+    if loss == "logistic":  # the target is smoothed
+        subtracted += parameter[:, np.newaxis]
+    if loss == "gamma":  # 1 - target / output
+        subtracted = 1 + np.abs(target) * np.exp(-exact)
     bound = (24 + n_outputs) * UNIT_ROUNDOFF * subtracted * weight
     assert np.all(np.abs(deltas - expected) <= bound)
     assert not deltas[:, ::5].any()
 
 
-@each_loss
-def test_deltas_are_the_slope_of_the_loss(kernels, loss):
+@pytest.mark.parametrize(("loss", "parameter"), LOSSES_WITH_PARAMETERS)
+def test_deltas_are_the_slope_of_the_loss(kernels, loss, parameter):
     rng = np.random.default_rng(0)
     n_outputs, h = 4, 2.0**-7
     logits = rng.standard_normal((n_outputs, LANES)).astype(np.float32)
     target = random_targets(loss, n_outputs, rng)
     weight = np.eye(1, LANES, 9, dtype=np.float32)[0]
-    _, deltas = loss_and_deltas(kernels, loss, logits, target, weight)
+    parameter = np.resize(parameter, n_outputs)
+
+    def loss_at(logits):
+        return loss_and_deltas(kernels, loss, logits, target, weight, parameter)
+
+    _, deltas = loss_at(logits)
     for o in range(n_outputs):
         step = np.zeros((n_outputs, 1))
         step[o] = h
-        ahead, _ = loss_and_deltas(kernels, loss, logits + step, target, weight)
-        behind, _ = loss_and_deltas(kernels, loss, logits - step, target, weight)
+        ahead, behind = loss_at(logits + step)[0], loss_at(logits - step)[0]
         # h^2 / 6 times the third derivative, and float32's noise over 2 h.
         slope = (ahead - behind) / (2 * h)
         np.testing.assert_allclose(slope, deltas[o, 9], atol=3e-4)
@@ -304,10 +328,51 @@ def test_confident_and_wrong_logits_have_a_finite_loss(kernels):
     logits = np.zeros((2, LANES))
     logits[0] = 1e4
     weight = np.ones(LANES, np.float32)
-    for loss, target in (("softmax", np.ones(LANES)), ("logistic", 1 - logits / 1e4)):
+    codes, numbers = np.ones(LANES), 1 - logits / 1e4
+    for loss in ("softmax", "logistic", *FOCAL_LOSSES):
+        target = codes if loss in CODE_LOSSES else numbers
         total, deltas = loss_and_deltas(kernels, loss, logits, target, weight)
         np.testing.assert_allclose(total / LANES, 1e4, rtol=1e-4)
         assert np.isfinite(deltas).all()
+
+
+# --- the focal loss ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", FOCAL_LOSSES)
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])
+def test_the_focal_loss_is_accurate_at_every_probability(kernels, loss, gamma):
+    """Relative to itself, also where the probability is next to 0 or 1."""
+    margins = np.linspace(-60, 60 / (1 + gamma), 32).astype(np.float32)
+    n_outputs = 2 if loss in CODE_LOSSES else 1
+    for margin in margins:
+        # The first class has that margin over the second.
+        logits = np.zeros((n_outputs, LANES))
+        logits[0] = margin
+        target = np.zeros(LANES, np.int32)
+        if loss not in CODE_LOSSES:
+            target = np.ones((1, LANES), np.float32)
+        weight = np.eye(1, LANES, dtype=np.float32)[0]
+        total, deltas = loss_and_deltas(kernels, loss, logits, target, weight, gamma)
+        args = loss, logits, target, gamma
+        # The exponent, up to 90, is rounded, and its error counts gamma times.
+        rtol = (100 + 100 * gamma) * UNIT_ROUNDOFF
+        np.testing.assert_allclose(total, reference.losses(*args)[0], rtol=rtol)
+        expected = reference.loss_deltas(*args)[:, 0]
+        np.testing.assert_allclose(deltas[:, 0], expected, rtol=rtol)
+
+
+@pytest.mark.parametrize("loss", FOCAL_LOSSES)
+def test_with_gamma_0_the_focal_loss_is_the_log_loss(kernels, loss):
+    rng = np.random.default_rng(0)
+    logits, weight = rng.normal(0, 3, (3, LANES)), np.ones(LANES, np.float32)
+    target = random_targets(loss, 3, rng)
+    focal = loss_and_deltas(kernels, loss, logits, target, weight, 0)
+    plain = loss.removeprefix("focal_")
+    for actual, expected in zip(
+        focal, loss_and_deltas(kernels, plain, logits, target, weight), strict=True
+    ):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 # --- the optimizer -----------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn import metrics
 from sklearn.base import clone
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 from small_estimators import PRECISIONS, X, needs_loss
 
 from sparsenet import SparseMLPRegressor, prune
@@ -19,7 +21,9 @@ from sparsenet._kernels._dispatch import LOSS_PARAMETERS, REGRESSOR_LOSSES
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 each_loss = pytest.mark.parametrize("loss", REGRESSOR_LOSSES)
-each_loss_with_a_parameter = pytest.mark.parametrize("loss", LOSS_PARAMETERS)
+each_loss_with_a_parameter = pytest.mark.parametrize(
+    "loss", [loss for loss in REGRESSOR_LOSSES if loss in LOSS_PARAMETERS]
+)
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
 
 
@@ -41,14 +45,15 @@ def pinball(y, predicted, sample_weight):
     )
 
 
-#: Each loss in other words, and what minimizes it where y is 0 with weight 45, 1 with
-#: weight 30 and 10 with weight 25.
+#: Each loss in other words, and what minimizes it where y is 1 with weight 45, 2 with
+#: weight 30 and 11 with weight 25.
 METRICS = {
-    "squared_error": (half(metrics.mean_squared_error), 2.8),
-    "poisson": (half(metrics.mean_poisson_deviance), 2.8),
-    "absolute_error": (metrics.mean_absolute_error, 1),
-    "huber": (huber, 0.65),
-    "quantile": (pinball, 0),
+    "squared_error": (half(metrics.mean_squared_error), 3.8),
+    "poisson": (half(metrics.mean_poisson_deviance), 3.8),
+    "gamma": (half(metrics.mean_gamma_deviance), 3.8),
+    "absolute_error": (metrics.mean_absolute_error, 2),
+    "huber": (huber, 1.65),
+    "quantile": (pinball, 1),
 }
 
 
@@ -65,7 +70,7 @@ def regressor(loss, **options):
 
 
 def random_problem(n, n_outputs=1):
-    """Targets >= 0 that spread the more, the larger they are; and weights."""
+    """Targets > 0 that spread the more, the larger they are; and weights."""
     rng = np.random.default_rng(0)
     inputs = rng.uniform(-1, 1, (n, 5))
     center = np.exp(inputs[:, :n_outputs] + inputs[:, [4]] ** 2)
@@ -101,7 +106,7 @@ def test_loss_is_that_of_other_libraries(loss, precision, n_outputs):
 def test_without_features_the_loss_has_a_known_minimum(loss):
     model = regressor(loss, hidden_layer_sizes=(), max_iter=1500, tol=0)
     model.set_params(n_iter_no_change=np.inf)
-    model.fit(np.zeros((3, 1)), [0, 1, 10], sample_weight=[45, 30, 25])
+    model.fit(np.zeros((3, 1)), [1, 2, 11], sample_weight=[45, 30, 25])
     _, minimum = METRICS[loss]
     assert model.predict([[0]])[0] == pytest.approx(minimum, abs=0.03)
 
@@ -129,6 +134,20 @@ def test_regression_comes_close_to_scikit_learn(activation, loss):
     assert ours.loss_ == pytest.approx(theirs.loss_, abs=0.05)
     if loss == "poisson":
         assert (ours.predict(inputs) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("loss", "value", "allowed"),
+    [("poisson", -1e-6, ">= 0"), ("gamma", -1.0, "> 0"), ("gamma", 1e-60, "> 0")],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_targets_out_of_range_are_refused(loss, value, allowed, method):
+    inputs, y, _ = random_problem(50)
+    y[7] = value
+    message = f"y has the value {np.float32(value)}; allowed: numbers {allowed}, since"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        getattr(regressor(loss), method)(inputs, y)
+    assert get_tags(regressor(loss)).target_tags.positive_only
 
 
 def test_several_outputs_are_learned_together():
@@ -213,7 +232,9 @@ def test_clones_and_pickles_keep_the_parameter(loss, precision):
 
 
 @each_loss_with_a_parameter
-@pytest.mark.parametrize("value", [None, np.nan, 1, "1.0"])
+@pytest.mark.parametrize(
+    "value", [None, np.nan, np.inf, 1, "1.0", 0.0, -0.5, [0.5], [0.5] * 4, (0.5,) * 3]
+)
 def test_a_pickle_with_another_kind_of_parameter_is_damaged(loss, value):
     network = random_network(loss=loss)
     assert_refused(

@@ -13,12 +13,14 @@ from sparsenet import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet import _parameters as parameters
 from sparsenet._kernels._dispatch import (
     ACTIVATIONS,
+    CLASSIFIER_LOSSES,
     FORMATS,
     REGRESSOR_LOSSES,
     SOLVERS,
 )
 from sparsenet._schedules import SCHEDULES
 
+CLASSIFIER_CHOICES = sorted({choice for choice, _ in CLASSIFIER_LOSSES})
 FRACTIONS = st.floats(0, 1, exclude_min=True)
 NOT_NUMBERS = st.one_of(
     st.none(), st.booleans(), st.text(), st.binary(), st.complex_numbers(), st.just({})
@@ -36,7 +38,7 @@ ALLOWED = {
         np.array([5, 6]),
         2**31 - 1,
     ],
-    "activation": [*ACTIVATIONS, np.str_("relu")],
+    "activation": [*ACTIVATIONS, np.str_("relu"), ["tanh"], np.array(["elu"])],
     "solver": [*SOLVERS],
     "alpha": [0, 1e-4, np.float32(0.5), Fraction(1, 3)],
     "batch_size": ["auto", 1, np.int8(100)],
@@ -81,14 +83,22 @@ ALLOWED = {
     "max_grad_norm": [None, 1, 1e-3, np.float32(0.5)],
     "ema_decay": [0, 0.999, np.float32(0.5)],
     "dropout": [0, 0.5, np.float32(0.1), (0.1,), [0], np.array([0.5])],
-    "quantile": [1e-30, 0.5, np.float32(0.9), Fraction(1, 3)],
     "scoring": [None, "loss", np.str_("loss"), "r2", "neg_log_loss", abs],
     "restore_best": [True, False],
     "train_scores": [True, np.False_],
+    "quantile": [
+        1e-30,
+        0.5,
+        np.float32(0.9),
+        Fraction(1, 3),
+        [0.5],
+        (0.1, 0.9),
+        np.linspace(0.1, 0.9, 9),
+    ],
     "huber_delta": [1e-30, 1, np.float32(0.5), Fraction(1, 3), 1e38],
 }
 REFUSED = {
-    "loss": ["log_loss", "softmax", None, 1],
+    "loss": ["log_loss", "focal", "softmax", None, 1],
     "hidden_layer_sizes": [
         0,
         -1,
@@ -106,7 +116,7 @@ REFUSED = {
         np.ones((2, 2), int),
         np.array(3.0),
     ],
-    "activation": ["ReLU", None, 1, ["relu"]],
+    "activation": ["ReLU", None, 1, ["ReLU"], [], ["relu"] * 2, {"relu"}, [None]],
     "solver": ["newton", "AdamW", None],
     "alpha": [10**400, -1e-9, math.nan, math.inf, "0", None, True, 1j],
     "batch_size": [0, 1.0, "all", True, None],
@@ -160,8 +170,62 @@ REFUSED = {
     "scoring": ["LOSS", "error", 1, True, ["r2"], {"r2": "r2"}],
     "restore_best": [1, "yes", None],
     "train_scores": [0, "all", None],
-    "quantile": [0, 1, -0.1, 1.5, 1 - 1e-9, math.nan, [0.1, 0.9], "median", None],
+    "quantile": [
+        0,
+        1,
+        -0.1,
+        1.5,
+        1 - 1e-9,
+        math.nan,
+        "median",
+        None,
+        [],
+        [0.9, 0.1],
+        [0.5, 0.5],
+        [0.5, 0.5 + 1e-12],
+        [0.1, 1],
+        [0.1, math.nan],
+        {0.1, 0.9},
+        np.full((1, 2), 0.5),
+    ],
     "huber_delta": [0, -1.0, 1e-50, 1e39, math.nan, math.inf, True, "1", None],
+}
+
+
+#: What only the classifier has, or has otherwise.
+ALLOWED_OF_CLASSIFIER = {
+    "loss": [*CLASSIFIER_CHOICES],
+    "label_smoothing": [0, 0.1, np.float32(0.9), Fraction(1, 3)],
+    "focal_gamma": [0, 2, 0.5, np.float32(5)],
+    "class_weight": [
+        None,
+        "balanced",
+        {},
+        {0: 1, 1: 2.5},
+        {"a": 0, "b": np.float64(3)},
+        [{0: 1}, {1: 2}],
+        ({}, {0: 0.5, 1: np.int64(2)}),
+    ],
+}
+REFUSED_OF_CLASSIFIER = {
+    "loss": ["squared_error", "softmax", None, 1],
+    "label_smoothing": [-0.1, 1, 1 - 1e-9, math.nan, "0", None, True],
+    "focal_gamma": [-0.1, math.inf, math.nan, 1e39, "2", None, True],
+    "class_weight": [
+        "auto",
+        1.0,
+        True,
+        {0: -1},
+        {0: math.nan},
+        {0: math.inf},
+        {0: "1"},
+        {0: None},
+        {0, 1},
+        [1, 2],
+        [{0: 1}, None],
+        [{0: -1}],
+        np.ones(2),
+    ],
 }
 
 
@@ -173,15 +237,18 @@ def test_every_parameter_of_the_estimators_is_checked():
     names = set(SparseMLPRegressor().get_params())
     assert names == set(parameters.PARAMETERS)
     assert set(ALLOWED) == set(REFUSED) == names
+    own = set(parameters.parameters_of(SparseMLPClassifier)) - names | {"loss"}
+    assert set(ALLOWED_OF_CLASSIFIER) == set(REFUSED_OF_CLASSIFIER) == own
 
 
 @pytest.mark.parametrize("estimator", [SparseMLPClassifier, SparseMLPRegressor])
 def test_signatures_are_those_of_the_table(estimator):
     signature = inspect.signature(estimator.__init__).parameters
-    names = [name for name in parameters.PARAMETERS if name in signature]
+    table = parameters.parameters_of(estimator)
+    names = [name for name in table if name in signature]
     assert ["self", *names] == list(signature)
     for name in names:
-        assert signature[name].default == parameters.PARAMETERS[name].default
+        assert signature[name].default == table[name].default
         assert f"\n{name} : " in estimator.__doc__
 
 
@@ -199,15 +266,58 @@ def test_what_the_registry_has_is_documented(name, options):
     assert [option for option in options if f"'{option}'" not in text] == []
 
 
-@pytest.mark.parametrize(("name", "value"), cases(ALLOWED))
-def test_allowed_value_passes(name, value):
-    parameters.check_parameters(SparseMLPRegressor(**{name: value}))
+def test_losses_of_the_classifier_are_documented():
+    text = parameters.parameters_of(SparseMLPClassifier)["loss"].text
+    assert [loss for loss in CLASSIFIER_CHOICES if f"'{loss}'" not in text] == []
 
 
-@pytest.mark.parametrize(("name", "value"), cases(REFUSED))
-def test_refused_value_raises_and_the_error_names_the_parameter(name, value):
-    with pytest.raises(ValueError, match=rf"^SparseMLPRegressor: {name}=.*; allowed: "):
-        parameters.check_parameters(SparseMLPRegressor(**{name: value}))
+@pytest.mark.parametrize(
+    ("estimator", "name", "value"),
+    [
+        *((SparseMLPRegressor, *case) for case in cases(ALLOWED)),
+        *((SparseMLPClassifier, *case) for case in cases(ALLOWED_OF_CLASSIFIER)),
+    ],
+)
+def test_allowed_value_passes(estimator, name, value):
+    parameters.check_parameters(estimator(**{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "name", "value"),
+    [
+        *((SparseMLPRegressor, *case) for case in cases(REFUSED)),
+        *((SparseMLPClassifier, *case) for case in cases(REFUSED_OF_CLASSIFIER)),
+    ],
+)
+def test_refused_value_raises_and_the_error_names_the_parameter(estimator, name, value):
+    with pytest.raises(
+        ValueError, match=rf"^{estimator.__name__}: {name}=.*; allowed: "
+    ):
+        parameters.check_parameters(estimator(**{name: value}))
+
+
+def test_label_smoothing_is_for_the_log_loss():
+    model = SparseMLPClassifier(loss="focal", label_smoothing=0.1)
+    message = "label_smoothing=0.1; allowed: 0 with loss='focal'"
+    with pytest.raises(ValueError, match=message):
+        parameters.check_parameters(model)
+    parameters.check_parameters(model.set_params(label_smoothing=0))
+
+
+def test_one_activation_per_hidden_layer():
+    model = SparseMLPRegressor(hidden_layer_sizes=(5, 6), activation=["relu", "tanh"])
+    parameters.check_parameters(model)
+    assert parameters.activation(model) == ("relu", "tanh")
+    assert parameters.activation(model.set_params(activation=["elu"] * 2)) == "elu"
+    for n_hidden in (0, 1, 3):
+        model.set_params(hidden_layer_sizes=(5,) * n_hidden)
+        with pytest.raises(
+            ValueError, match=rf"one of them per hidden layer \({n_hidden} "
+        ):
+            parameters.check_parameters(model)
+    model.set_params(hidden_layer_sizes=(), activation=())
+    parameters.check_parameters(model)
+    assert parameters.activation(model) == "identity"
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,8 @@ def test_rows_are_rated_in_chunks_with_their_weights():
         return 0.5
 
     n = 3000
-    data = TrainingSet(
-        np.zeros((n, 1)), np.zeros((n, 1)), np.full(n, 2, np.float32), decide, score
-    )
+    X, y, twos = np.zeros((n, 1)), np.zeros((n, 1)), np.full(n, 2, np.float32)
+    data = TrainingSet(X, y, None, decide, score, rated_weight=twos)
     rating = data.rate(ScriptedNetwork(outputs=FLAT), np.arange(2500), 1)
     assert rating == (0.5, 1.0)  # the script's losses, of weights 2
     assert decided_of == [1024, 1024, 452]

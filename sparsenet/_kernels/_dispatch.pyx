@@ -50,7 +50,20 @@ LARGEST = {name: sn_formats[i].largest for name, i in FORMATS.items()}
 OUT_ACTIVATIONS = {
     name: sn_losses[i].out_activation.decode() for name, i in LOSSES.items()
 }
-REGRESSOR_LOSSES = [name for name, i in LOSSES.items() if sn_losses[i].is_of_regressor]
+# The estimators' parameter `loss` that chooses each loss,
+LOSS_CHOICES = {
+    name: name if sn_losses[i].classifier == NULL else sn_losses[i].classifier.decode()
+    for name, i in LOSSES.items()
+}
+REGRESSOR_LOSSES = [
+    name for name, i in LOSSES.items() if sn_losses[i].classifier == NULL
+]
+# and the classifier's by that and by the activation of its outputs.
+CLASSIFIER_LOSSES = {
+    (LOSS_CHOICES[name], OUT_ACTIVATIONS[name]): name
+    for name in LOSSES
+    if name not in REGRESSOR_LOSSES
+}
 CODE_LOSSES = [name for name, i in LOSSES.items() if sn_losses[i].is_of_codes]
 KEEP_DERIVATIVE = [
     name for name, i in ACTIVATIONS.items() if sn_activations[i].keeps_derivative

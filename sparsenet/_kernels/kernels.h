@@ -203,9 +203,10 @@ typedef struct {
     /* Logits in, output activations out (softmax over the n_outputs rows of each lane, or per element). */
     void (*output)(int loss, float *z, int64_t n_outputs);
     /* Logits in, deltas d(loss)/d(logit) * weight out. `target` is [n_outputs][64], or class codes int32[64]
-     * for softmax; `parameter` is the loss's, where it has one. Returns the weighted sum of the losses of the 64
-     * lanes. */
-    double (*loss)(int loss, float *z, int64_t n_outputs, const void *target, const float *weight, float parameter);
+     * for losses of those; `parameters` [n_outputs] are the loss's, zeros where it has none. Returns the weighted sum
+     * of the losses of the 64 lanes. */
+    double (*loss)(int loss, float *z, int64_t n_outputs, const void *target, const float *weight,
+                   const float *parameters);
     /* z = 0 with the probability `threshold` / 2^16, else z divided by the probability of the rest: rows `row` to
      * row + n_rows - 1 of a panel. A function of seed, row and lane. */
     void (*drop)(float *z, int64_t n_rows, int64_t row, uint32_t threshold, uint64_t seed);

@@ -38,7 +38,7 @@ cdef extern from "kernels.h" nogil:
         const char *out_activation
         int is_of_codes
         int is_mean
-        int is_of_regressor
+        const char *classifier
         const char *parameter
 
     ctypedef struct sn_solver:
@@ -176,7 +176,7 @@ cdef extern from "kernels.h" nogil:
                       const float *lane_scale) noexcept nogil
         void (*output)(int loss, float *z, int64_t n_outputs) noexcept nogil
         double (*loss)(int loss, float *z, int64_t n_outputs, const void *target,
-                       const float *weight, float parameter) noexcept nogil
+                       const float *weight, const float *parameters) noexcept nogil
         void (*drop)(float *z, int64_t n_rows, int64_t row, uint32_t threshold,
                      uint64_t seed) noexcept nogil
         double (*sum_of_squares)(const float *x, int64_t n) noexcept nogil

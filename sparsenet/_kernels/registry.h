@@ -40,24 +40,31 @@ typedef struct {
     X(MISH, mish, .is_signed = 1, .keeps_derivative = 1)
 #define SN_ACTIVATIONS(X) SN_ACTIVATIONS_BY_OUTPUT(X) SN_ACTIVATIONS_BY_INPUT(X)
 
-/* Losses, with the activation of the output layer that belongs to each: output_<name>, loss_<name> and delta_<name> in
- * elementwise/losses.h. Those of the regressor are the values of its parameter `loss`, the others the classifier's. */
+/* Losses, with the activation of the output layer that belongs to each: in elementwise/losses.h output_<name>,
+ * loss_<name> and delta_<name>, or <name>_of_codes where a target is a class code. */
 typedef struct {
     const char *name;
     const char *out_activation;
-    int is_of_codes; /* a target is a class code, not a number for each output */
-    int is_mean;     /* over the outputs, not their sum */
-    int is_of_regressor;
-    const char *parameter; /* the regressor's that shapes the loss; NULL: there is none */
+    int is_of_codes;        /* a target is a class code, not a number for each output */
+    int is_mean;            /* over the outputs, not their sum */
+    const char *classifier; /* what the classifier's `loss` calls it; NULL: it is the regressor's, under its name */
+    const char *parameter;  /* the estimator's that shapes the loss, a value for each output; NULL: there is none */
 } sn_loss;
-#define SN_LOSSES_OF_NUMBERS(X)                                                                                   \
-    X(LOGISTIC, logistic, .out_activation = "logistic")                                                           \
-    X(SQUARED_ERROR, squared_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1)             \
-    X(POISSON, poisson, .out_activation = "exp", .is_mean = 1, .is_of_regressor = 1)                              \
-    X(ABSOLUTE_ERROR, absolute_error, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1)           \
-    X(HUBER, huber, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1, .parameter = "huber_delta") \
-    X(QUANTILE, quantile, .out_activation = "identity", .is_mean = 1, .is_of_regressor = 1, .parameter = "quantile")
-#define SN_LOSSES(X) X(SOFTMAX, softmax, .out_activation = "softmax", .is_of_codes = 1) SN_LOSSES_OF_NUMBERS(X)
+#define SN_LOSSES_OF_CODES(X)                                                                             \
+    X(SOFTMAX, softmax, .out_activation = "softmax", .is_of_codes = 1, .classifier = "log_loss",          \
+      .parameter = "label_smoothing")                                                                     \
+    X(FOCAL_SOFTMAX, focal_softmax, .out_activation = "softmax", .is_of_codes = 1, .classifier = "focal", \
+      .parameter = "focal_gamma")
+#define SN_LOSSES_OF_NUMBERS(X)                                                                                        \
+    X(LOGISTIC, logistic, .out_activation = "logistic", .classifier = "log_loss", .parameter = "label_smoothing")      \
+    X(FOCAL_LOGISTIC, focal_logistic, .out_activation = "logistic", .classifier = "focal", .parameter = "focal_gamma") \
+    X(SQUARED_ERROR, squared_error, .out_activation = "identity", .is_mean = 1)                                        \
+    X(POISSON, poisson, .out_activation = "exp", .is_mean = 1)                                                         \
+    X(GAMMA, gamma, .out_activation = "exp", .is_mean = 1)                                                             \
+    X(ABSOLUTE_ERROR, absolute_error, .out_activation = "identity", .is_mean = 1)                                      \
+    X(HUBER, huber, .out_activation = "identity", .is_mean = 1, .parameter = "huber_delta")                            \
+    X(QUANTILE, quantile, .out_activation = "identity", .is_mean = 1, .parameter = "quantile")
+#define SN_LOSSES(X) SN_LOSSES_OF_CODES(X) SN_LOSSES_OF_NUMBERS(X)
 
 /* Solvers: elementwise/optimizer.h. */
 typedef struct {

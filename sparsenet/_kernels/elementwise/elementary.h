@@ -35,7 +35,7 @@ INLINE vf vexpm1(vf x)
     return fma_(fma_(p, r * r, r), scale, scale - 1.0f);
 }
 
-INLINE vf vlog(vf x) /* x >= 1, as the losses need it */
+INLINE vf vlog(vf x) /* of positive numbers that are not denormal */
 {
     const vi bits = (vi)x;
     vf e = to_float((vi)((vu)bits >> 23) - 126);
@@ -58,6 +58,13 @@ INLINE vf vlog(vf x) /* x >= 1, as the losses need it */
     p = fma_(z, splat(-0.5f), p);
     const vf y = fma_(e, splat(0.693359375f), m + p);
     return select_float(x == x, y, x);
+}
+
+/* log(1 + x), also accurate near zero: the rounding of 1 + x is made up for (W. Kahan). */
+INLINE vf vlog1p(vf x)
+{
+    const vf y = 1.0f + x, rounded = y - 1.0f;
+    return select_float(rounded == 0.0f, x, vlog(y) * (x / rounded));
 }
 
 INLINE vf vlogistic(vf x) { return 1.0f / (1.0f + vexp(-x)); }

@@ -360,14 +360,15 @@ cdef class Kernels:
         for _ in range(repeat):
             self.table.output(loss, pz, n)
 
-    def loss(self, int loss, z, target, weight, float parameter=0, int repeat=1):
+    def loss(self, int loss, z, target, weight, parameters, int repeat=1):
         cdef float *pz = <float*>address(z)
         cdef const void *t = address(target)
         cdef const float *w = <const float*>address(weight)
+        cdef const float *p = <const float*>address(parameters)
         cdef int64_t n = len(z)
         cdef double total = 0
         for _ in range(repeat):
-            total = self.table.loss(loss, pz, n, t, w, parameter)
+            total = self.table.loss(loss, pz, n, t, w, p)
         return total
 
     def drop(self, z, int64_t row, uint32_t threshold, uint64_t seed, int repeat=1):

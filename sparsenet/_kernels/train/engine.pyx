@@ -107,8 +107,11 @@ cdef class Engine:
     ----------
     layers : list of sparsenet._layer.Layer
         The first may be a `FeatureLayer`. Their arrays may change in place only.
-    precision, activation, loss : str
-    loss_parameter : float
+    precision, loss : str
+    activations : sequence of str
+        Of each layer.
+    loss_parameters : float32 array of shape (n_outputs,)
+        Zeros for a loss that has none.
     feature_work : float64 array of shape (n_features,), default=None
         The attribute of an engine before this one, of the same network.
     """
@@ -117,6 +120,7 @@ cdef class Engine:
     cdef readonly object feature_work  # cumulative, of each feature in a step
     cdef Arena arena
     cdef list arrays
+    cdef object loss_parameters
     cdef readonly int64_t n_batches  # of the last pass
     cdef object threads
     cdef int64_t n_tasks
@@ -126,18 +130,19 @@ cdef class Engine:
     cdef int64_t task_rows
     cdef int64_t task_room    # for the parameters of all tasks
 
-    def __init__(self, layers, precision, activation, loss, loss_parameter,
+    def __init__(self, layers, precision, activations, loss, loss_parameters,
                  feature_work=None):
         cdef CLayer *c
         cdef int l
-        cdef int code = ACTIVATIONS[activation]
         self.arena = Arena()
         self.arrays = []
+        self.loss_parameters = loss_parameters
         self.feature_work = feature_work
         self.net.format = &sn_formats[<int>FORMATS[precision]]
         self.net.ops = kernels_in_use().format[<int>FORMATS[precision]]
         self.net.loss = LOSSES[loss]
-        self.net.loss_parameter = loss_parameter
+        self.net.loss_parameters = <const float*>checked(
+            loss_parameters, "loss_parameters", ("<f4",))
         self.net.n_layers = len(layers)
         self.net.layers = <CLayer*>self.arena.take(len(layers) * sizeof(CLayer))
         for l, layer in enumerate(layers):
@@ -148,10 +153,12 @@ cdef class Engine:
                 self.take_features(layer, c, arrays)
             else:
                 point_to_layer(c, layer, self.net.ops)
-            c.activation = code
+            c.activation = ACTIVATIONS[activations[l]]
             c.density = layer.density
             # int8: values that may be negative are stored with an offset, unsigned.
-            c.input_offset = 128 if l == 0 or sn_activations[code].is_signed else 0
+            c.input_offset = 0
+            if l == 0 or sn_activations[self.net.layers[l - 1].activation].is_signed:
+                c.input_offset = 128
         self.cut_into_tasks()
         self.threads = AdaptiveThreads()
 
@@ -236,8 +243,7 @@ cdef class Engine:
                 if training:
                     rows = padded(self.net.layers[l].n_out)
                     panels[p].deltas[l] = arena.take(rows * SN_LANES * ops.delta_size)
-                    if l < n_layers - 1 and (
-                            sn_activations[self.net.layers[l].activation]
+                    if (sn_activations[self.net.layers[l].activation]
                             .keeps_derivative):
                         panels[p].derivatives[l] = <float*>arena.take(
                             rows * SN_LANES * sizeof(float))
@@ -567,8 +573,9 @@ cdef class Engine:
                 break
         return 0
 
-    def predict(self, X, float[:, ::1] out, int n_threads, rated=None):
-        """Output activations of all rows of X into `out`.
+    def predict(self, X, float[:, ::1] out, int n_threads, bint logits=False,
+                rated=None):
+        """Output activations of all rows of X, or the logits, into `out`.
 
         `rated` has targets, and weights or None: the sum of weight * loss is returned
         then, which is added up panel by panel, whoever computes them. 0 without it.
@@ -596,7 +603,7 @@ cdef class Engine:
             for t in range(n_threads):
                 take_scratch(arena, &self.features, &scratch[t].features, longest, 0, 0)
         with nogil:
-            predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads,
+            predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads, logits,
                            &out[0, 0], wanted)
         if wanted != NULL:
             for p in range(panels_of(n_rows)):

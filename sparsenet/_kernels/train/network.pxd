@@ -28,7 +28,7 @@ cdef struct CLayer:
     int64_t n_out
     sn_matrix forward
     sn_matrix transpose
-    int activation      # of its outputs (hidden layers)
+    int activation      # of its outputs
     int input_offset    # int8: what is added to its stored inputs
     bint in_strips      # its weight gradient takes a pair of strips at a time
     int blocks_at_once  # those of a pair of strips, or one
@@ -71,7 +71,7 @@ cdef struct Net:
     const sn_format_kernels *ops
     const sn_format *format
     int loss
-    float loss_parameter
+    const float *loss_parameters  # of each output
     int n_layers
     CLayer *layers
     bint by_feature          # the first layer is stored by feature: rows are sparse,

@@ -10,7 +10,6 @@ from sparsenet._kernels._dispatch cimport kernels_in_use
 from sparsenet._kernels.kernels cimport (
     SN_BLOCK_COLUMNS,
     SN_DENSE,
-    SN_IDENTITY,
     SN_LANES,
     sn_format_kernels,
     sn_kernels,
@@ -74,17 +73,15 @@ cdef void finish_rows(const Net *net, Panel *panel, int l, float *sums, int64_t 
                       const float *lane_scale, int lanes) noexcept nogil:
     """Bias, activation, dropout and 16-bit storage of rows whose sums are complete."""
     cdef CLayer *layer = &net.layers[l]
-    cdef bint last = l == net.n_layers - 1
     cdef float *derivative = NULL
     if panel.derivatives != NULL and panel.derivatives[l] != NULL:
         derivative = panel.derivatives[l] + row * SN_LANES
     kernels.activate(
-        SN_IDENTITY if last else layer.activation, sums, n_rows,
-        layer.bias + row, NULL if row_scale == NULL else row_scale + row, lane_scale,
-        lanes, derivative)
+        layer.activation, sums, n_rows, layer.bias + row,
+        NULL if row_scale == NULL else row_scale + row, lane_scale, lanes, derivative)
     if panel.dropout != NULL and panel.dropout[l] > 0:
         kernels.drop(sums, n_rows, row, panel.dropout[l], dropout_seed(panel.seed, l))
-    if not last and net.format.stores_rows_at_once:
+    if l < net.n_layers - 1 and net.format.stores_rows_at_once:
         net.ops.encode(
             sums, n_rows, 0, lanes,
             <char*>panel.activations[l + 1] + row * SN_LANES * net.ops.activation_size,

@@ -14,9 +14,9 @@ cdef const sn_kernels *kernels = kernels_in_use()
 
 
 cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *panels,
-                         Scratch *scratch, int n_threads, float *out,
+                         Scratch *scratch, int n_threads, bint logits, float *out,
                          const Rating *rating) noexcept nogil:
-    """Output activations of all rows of x, and their losses unless `rating` is NULL.
+    """Outputs of all rows of x, or the logits, and losses unless `rating` is NULL.
 
     A thread has one panel's memory.
     """
@@ -25,11 +25,11 @@ cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *
     for p in prange(panels_of(n_rows), schedule="dynamic",
                     num_threads=n_threads):
         predict_panel(net, x, p, n_rows, n_outputs, &panels[threadid()],
-                      &scratch[threadid()], out, rating)
+                      &scratch[threadid()], logits, out, rating)
 
 
 cdef void predict_panel(const Net *net, const Input *x, int64_t p, int64_t n_rows,
-                        int64_t n_outputs, Panel *panel, Scratch *s,
+                        int64_t n_outputs, Panel *panel, Scratch *s, bint logits,
                         float *out, const Rating *rating) noexcept nogil:
     cdef int64_t[SN_LANES] rows
     cdef int n = <int>min(<int64_t>SN_LANES, n_rows - p * SN_LANES)
@@ -45,8 +45,9 @@ cdef void predict_panel(const Net *net, const Input *x, int64_t p, int64_t n_row
         memcpy(s.z_next, s.z, n_outputs * SN_LANES * sizeof(float))
         take_targets(net, rating.targets, rating.weights, rows, n, s)
         rating.losses[p] = kernels.loss(net.loss, s.z_next, n_outputs, s.target,
-                                        s.weight, net.loss_parameter)
-    kernels.output(net.loss, s.z, n_outputs)
+                                        s.weight, net.loss_parameters)
+    if not logits:
+        kernels.output(net.loss, s.z, n_outputs)
     for lane in range(n):
         for o in range(n_outputs):
             out[rows[lane] * n_outputs + o] = s.z[o * SN_LANES + lane]

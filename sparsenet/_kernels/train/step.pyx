@@ -153,7 +153,7 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
     panel.seed = panel_seed(seed, p)
     forward(net, &run.data.x, rows, n, panel, s)
     panel.loss = kernels.loss(net.loss, s.z, n_outputs, s.target, s.weight,
-                              net.loss_parameter)
+                              net.loss_parameters)
     deltas = backward(net, panel, n, s, panel.seed)
     if net.by_feature:
         keep_rows(&run.features, net.ops, deltas, p * SN_LANES, n,
