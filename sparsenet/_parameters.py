@@ -4,6 +4,7 @@ Docstrings and checks come from the table, and a test holds the signatures again
 """
 
 import math
+from functools import cache
 from numbers import Integral, Real
 
 import numpy as np
@@ -592,6 +593,7 @@ PARAMETERS = {
 }
 
 
+@cache
 def parameters_of(cls):
     """The table of an estimator's class, in the order of its signature."""
     if not issubclass(cls, ClassifierMixin):
@@ -700,11 +702,11 @@ def hidden_layer_sizes(estimator):
 
 
 def dropout(estimator):
-    """Return the shares of dropout, one for each hidden layer."""
+    """Return the shares of dropout, one for each hidden layer, or () for none."""
     value = estimator.dropout
-    if isinstance(value, Real):
-        return (float(value),) * len(hidden_layer_sizes(estimator))
-    return tuple(map(float, value))
+    if not isinstance(value, Real):
+        return tuple(map(float, value))
+    return (float(value),) * len(hidden_layer_sizes(estimator)) if value > 0 else ()
 
 
 def activation(estimator):

@@ -181,24 +181,22 @@ class Callbacks(Watcher):
         self.context, self.estimator = context, estimator
         self.content, self.with_network = content, with_network
 
-    def epoch_started(self, training):
-        self.epoch = self.context.subcontext(task_name="epoch")
-        self.epoch.call_on_fit_task_begin(
-            estimator=self.estimator, **self._content(training)
-        )
-
-    def epoch_ended(self, training, epoch):
-        training.stop |= self.epoch.call_on_fit_task_end(
-            estimator=self.estimator, **self._content(training)
-        )
-
-    def _content(self, training):
+    def started(self, training):
         def attributes():
             # Of a copy: an estimator may be kept, and training goes on.
             network = training.rated_network.copy()
             return vars(self.with_network(network, training.history))
 
-        return self.content(training.rows) | {"reconstruction_attributes": attributes}
+        self.told = self.content(training.rows)
+        self.told |= {"estimator": self.estimator}
+        self.told |= {"reconstruction_attributes": attributes}
+
+    def epoch_started(self, training):
+        self.epoch = self.context.subcontext(task_name="epoch")
+        self.epoch.call_on_fit_task_begin(**self.told)
+
+    def epoch_ended(self, training, epoch):
+        training.stop |= self.epoch.call_on_fit_task_end(**self.told)
 
 
 def watchers_of(training):

@@ -38,7 +38,9 @@ def random_steps(optimizer, n, rng):
 
 
 def kept_by(optimizer, rates):
-    """What weight decay leaves in each step."""
+    """What weight decay leaves in each step, or None."""
+    if optimizer.weight_decay == 0:
+        return None
     return np.float32(1 - rates * optimizer.weight_decay)
 
 

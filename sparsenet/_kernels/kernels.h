@@ -63,7 +63,8 @@ typedef struct {
 /* Numbers of each step of a pass. */
 typedef struct {
     const float *rates; /* [step][n_cohorts], as sn_optimizer.learning_rate */
-    const float *inv_weight, *kept;
+    const float *inv_weight;
+    const float *kept;     /* NULL: no weight decays */
     const float *growth;   /* the largest rate from this step on, over that of this step; bias corrections aside */
     const float *averaged; /* what stays of the running average of a parameter; NULL: there is none */
 } sn_steps;

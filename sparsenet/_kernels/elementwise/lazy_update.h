@@ -17,8 +17,7 @@ typedef struct {
 } place;
 
 typedef struct {
-    vf w, m, v;
-    vf average;
+    vf w, m, v, average;
 } parameters;
 
 /* Steps without a gradient take Adam's moments times what leaves the fewest operations: M = unit m / (1 - beta_1) and
@@ -40,18 +39,23 @@ INLINE vf rates_at(const sn_optimizer *o, const sn_steps *steps, int64_t number,
     return rates_of(steps->rates + number * o->n_cohorts, o->n_cohorts, cohort);
 }
 
-/* A step without a gradient. */
-INLINE void drift(const sn_optimizer *o, const int adam, vf rate, float inv_weight, float kept,
+INLINE float kept_at(const sn_steps *steps, int64_t number, const int more)
+{
+    return more && steps->kept ? steps->kept[number] : 1.0f;
+}
+
+/* A step without a gradient; `more`: weights may decay. */
+INLINE void drift(const sn_optimizer *o, const int adam, const int more, vf rate, float inv_weight, float kept,
                   const drift_constants *c, parameters *p)
 {
     if (!adam) {
-        step_vector(o, 0, rate, inv_weight, kept, splat(0.0f), &p->w, &p->m, &p->v);
+        step_vector(o, 0, 0, rate, inv_weight, kept, splat(0.0f), &p->w, &p->m, &p->v);
         return;
     }
     const vf g = p->w * (o->alpha * inv_weight * c->unit);
     p->m = fma_(splat(o->beta_1), p->m, g);
     p->v = fma_(g, g, o->beta_2 * p->v);
-    p->w = fma_(-rate * (1.0f / c->unit) * p->m, reciprocal(vsqrt(p->v) + c->epsilon), kept * p->w);
+    p->w = fma_(-rate * (1.0f / c->unit) * p->m, reciprocal(vsqrt(p->v) + c->epsilon), more ? kept * p->w : p->w);
 }
 
 /* Whether nothing is left that would move the parameters further. */
@@ -69,13 +73,14 @@ INLINE int has_settled(const sn_optimizer *o, const int adam, const int cohorts,
     /* At most so much is left in the moments, whatever v becomes; and in L2 and weight decay, the weight itself. */
     const float left = adam ? decay * largest / c->unit / o->epsilon : decay / (1.0f - decay);
     vi settled = vabs(p->m * left) < SETTLED; /* NaN is not */
-    if (o->alpha > 0.0f || steps->kept[step] != 1.0f) settled &= vabs(p->w) < SETTLED;
+    if (o->alpha > 0.0f || steps->kept) settled &= vabs(p->w) < SETTLED;
     return max_lanes(select_float(settled, splat(0.0f), splat(1.0f))) == 0.0f;
 }
 
-INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohorts, const int averages,
+INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohorts, const int more,
                           const sn_steps *steps, const place *at, parameters *p)
 {
+    const int averages = more && steps->averaged;
     const float decay = adam ? o->beta_1 : o->momentum;
     int64_t n_steps[ABREAST], longest = 0, together = at[0].n_steps;
     unrolled_for (int j = 0; j < ABREAST; j++) {
@@ -102,9 +107,9 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
                 longest = n_steps[j] > longest ? n_steps[j] : longest;
             }
         }
-#define DRIFT(j, number)                                                                              \
-    drift(o, adam, rates_at(o, steps, number, cohorts ? at[j].cohort : 0), steps->inv_weight[number], \
-          steps->kept[number], &c, p + j);                                                            \
+#define DRIFT(j, number)                                                                                    \
+    drift(o, adam, more, rates_at(o, steps, number, cohorts ? at[j].cohort : 0), steps->inv_weight[number], \
+          kept_at(steps, number, more), &c, p + j);                                                         \
     if (averages) p[j].average = averaged(p[j].average, p[j].w, steps->averaged[number])
         if (step < together) { /* the same step of all of them, with one learning rate and decay */
             unrolled_for (int j = 0; j < ABREAST; j++) {
@@ -123,35 +128,37 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
 }
 
 /* All steps of ABREAST vectors, of which n are stored. `whole`: what is behind the last parameter is zero, and stays so. */
-INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int cohorts, const int averages,
-                            const int learn, const int whole, int64_t stride, const sn_steps *steps, const place *at,
-                            int64_t n)
+INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int cohorts, const int more, const int learn,
+                            const int whole, int64_t stride, const sn_steps *steps, const place *at, int64_t n)
 {
-    const int64_t average = (adam ? 3 : 2) * stride;
+    const int averages = more && steps->averaged;
+    const int64_t plane = (adam ? 3 : 2) * stride; /* of averages */
     parameters p[ABREAST];
     unrolled_for (int j = 0; j < ABREAST; j++) {
         const int64_t lanes = whole ? WIDTH : at[j].lanes, number = at[j].begin - 1;
         p[j].w = load_partial(at[j].w, lanes);
         p[j].m = load_partial(at[j].w + stride, lanes);
         p[j].v = adam ? load_partial(at[j].w + 2 * stride, lanes) : splat(0.0f);
-        if (averages) p[j].average = load_partial(at[j].w + average, lanes);
+        if (averages) p[j].average = load_partial(at[j].w + plane, lanes);
         if (learn)
-            step_vector(o, adam, rates_at(o, steps, number, cohorts ? at[j].cohort : 0), steps->inv_weight[number],
-                        steps->kept[number], load_partial(at[j].gradient, at[j].lanes), &p[j].w, &p[j].m, &p[j].v);
+            step_vector(o, adam, more, rates_at(o, steps, number, cohorts ? at[j].cohort : 0),
+                        steps->inv_weight[number], kept_at(steps, number, more),
+                        load_partial(at[j].gradient, at[j].lanes), &p[j].w, &p[j].m, &p[j].v);
         if (learn && averages) p[j].average = averaged(p[j].average, p[j].w, steps->averaged[number]);
     }
-    drift_abreast(o, adam, cohorts, averages, steps, at, p);
+    drift_abreast(o, adam, cohorts, more, steps, at, p);
     unrolled_for (int j = 0; j < ABREAST; j++) {
         const int64_t lanes = whole ? WIDTH : at[j].lanes;
         if (j >= n) break;
         store_partial(at[j].w, p[j].w, lanes);
         store_partial(at[j].w + stride, p[j].m, lanes);
         if (adam) store_partial(at[j].w + 2 * stride, p[j].v, lanes);
-        if (averages) store_partial(at[j].w + average, p[j].average, lanes);
+        if (averages) store_partial(at[j].w + plane, p[j].average, lanes);
     }
 }
 
-INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts, const int whole, const int averages,
+/* `more`: weights may decay, or have running averages. */
+INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts, const int whole, const int more,
                        const sn_feature_state *f, const sn_steps *steps, int64_t n, const uint32_t *features,
                        const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
@@ -171,26 +178,37 @@ INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts,
         }
         for (int64_t k = n_places; k % ABREAST; k++) at[k] = at[0], at[k].n_steps = 0;
         for (int64_t k = 0; k < n_places; k += ABREAST) {
-            if (gradient) advance_abreast(o, adam, cohorts, averages, 1, whole, f->stride, steps, at + k, n_places - k);
-            else advance_abreast(o, adam, cohorts, averages, 0, whole, f->stride, steps, at + k, n_places - k);
+            if (gradient) advance_abreast(o, adam, cohorts, more, 1, whole, f->stride, steps, at + k, n_places - k);
+            else advance_abreast(o, adam, cohorts, more, 0, whole, f->stride, steps, at + k, n_places - k);
         }
     }
 }
 
+#define ADVANCE(adam, cohorts, whole, more) \
+    advance_by(o, adam, cohorts, whole, more, f, steps, n, features, begin, end, gradient)
+
+/* A function of its own: in one of twice the size, GCC leaves parameters on the stack, which takes 1.4 times as long. */
+static __attribute__((noinline)) void advance_more(const sn_optimizer *o, const int adam, const int cohorts,
+                                                   const sn_feature_state *f, const sn_steps *steps, int64_t n,
+                                                   const uint32_t *features, const uint32_t *begin, const uint32_t *end,
+                                                   const float *gradient)
+{
+    if (adam && cohorts) ADVANCE(1, 1, 0, 1);
+    else if (adam) ADVANCE(1, 0, 0, 1);
+    else ADVANCE(0, 0, 0, 1);
+}
+
+/* kernels.h, `advance`. */
 static void advance(const sn_optimizer *o, const sn_feature_state *f, const sn_steps *steps, int64_t n,
                     const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
-    const int adam = sn_solvers[o->solver].is_adam, averages = steps->averaged != 0;
+    const int adam = sn_solvers[o->solver].is_adam;
     const int whole = f->stride % WIDTH == 0, cohorts = f->cohort && o->n_cohorts > 1;
-#define ADVANCE(adam, cohorts, whole, averages) \
-    advance_by(o, adam, cohorts, whole, averages, f, steps, n, features, begin, end, gradient)
-    if (averages && adam && cohorts) ADVANCE(1, 1, 0, 1);
-    else if (averages && adam) ADVANCE(1, 0, 0, 1);
-    else if (averages) ADVANCE(0, 0, 0, 1);
+    if (steps->averaged || steps->kept) advance_more(o, adam, cohorts, f, steps, n, features, begin, end, gradient);
     else if (!adam) ADVANCE(0, 0, 0, 0);
     else if (cohorts && whole) ADVANCE(1, 1, 1, 0);
     else if (cohorts) ADVANCE(1, 1, 0, 0);
     else if (whole) ADVANCE(1, 0, 1, 0);
     else ADVANCE(1, 0, 0, 0);
-#undef ADVANCE
 }
+#undef ADVANCE

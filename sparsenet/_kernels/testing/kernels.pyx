@@ -406,7 +406,7 @@ cdef class Kernels:
                 growth=None, averaged=None, int repeat=1):
         """`rates` [step][cohort], `inv_weight` [step], state [feature][plane][stride].
 
-        `kept` and `growth` [step], where they are not 1, and `averaged`. `features`,
+        `growth` [step], where it is not 1, `kept` and `averaged`. `features`,
         `begin` and `end` are uint32[n], `gradient` is as wide as `state`.
         """
         cdef sn_optimizer o = step_of(optimizer, alpha, 0)
@@ -418,7 +418,6 @@ cdef class Kernels:
         f.fan_out = fan_out
         f.cohort = <const uint16_t*>address(cohort)
         ones = np.ones(len(rates), np.float32)
-        kept = ones if kept is None else kept
         growth = ones if growth is None else growth
         cdef sn_steps steps = sn_steps(
             <const float*>address(rates), <const float*>address(inv_weight),

@@ -126,7 +126,7 @@ cdef struct Run:             # a pass over the training rows
     float *rates             # [layers + 1][step][n_cohorts], those of biases first
     int64_t steps_known      # steps that they have room for
     float *inv_weight        # [step]
-    float *kept              # [step] what weight decay leaves
+    float *kept              # [step] what weight decay leaves, or NULL
     float *growth            # [step] as sn_steps has it
     # How far the pass has come
     int64_t start            # rows done

@@ -41,33 +41,56 @@ cdef int take_optimizer(Arena arena, Run *run, Net *net, optimizer,
         run.decays[cohort] = run.beta_1 ** (run.n_steps - births[cohort])
         run.decays[n_cohorts + cohort] = run.beta_2 ** (run.n_steps - births[cohort])
 
-    rates = np.broadcast_to(
-        np.atleast_1d(optimizer.learning_rate)[:n_steps], n_steps).astype(np.float64)
-    run.learning_rates = <double*>kept_in(arena, rates)
-    run.largest_later = <double*>kept_in(
-        arena, np.maximum.accumulate(rates[::-1])[::-1])
+    take_learning_rates(arena, run, optimizer.learning_rate, n_steps)
     run.first_row = <int64_t*>arena.take(run.steps_known * 8)
     run.rates = <float*>arena.take(
         (net.n_layers + 1) * run.steps_known * n_cohorts * 4)
     run.inv_weight = <float*>arena.take(run.steps_known * 4)
-    run.kept = <float*>arena.take(run.steps_known * 4)
+    if run.weight_decay > 0:
+        run.kept = <float*>arena.take(run.steps_known * 4)
     run.growth = <float*>arena.take(run.steps_known * 4)
     if optimizer.ema_decay > 0:
         ages = run.n_steps - births[0] + np.arange(n_steps)
-        run.averaged = <float*>kept_in(arena, optimizer.averaged_at(ages))
+        run.averaged = <float*>copied(arena, optimizer.averaged_at(ages))
     if any(optimizer.dropout):
         shares = np.array([*optimizer.dropout, 0])  # none of the output layer
         thresholds = np.minimum(np.rint(65536 * shares), 65535).astype(np.uint32)
-        run.dropout = <uint32_t*>kept_in(arena, thresholds)
+        run.dropout = <uint32_t*>copied(arena, thresholds)
     run.features.clipped = 1
     run.features.steps = sn_steps(
         rates_at(run, 0, 0), run.inv_weight, run.kept, run.growth, run.averaged)
     return 0
 
 
-cdef void *kept_in(Arena arena, array) except NULL:
+cdef int take_learning_rates(Arena arena, Run *run, learning_rate,
+                             int64_t n_steps) except -1:
+    """A rate for each step, and the largest one from each step on.
+
+    Without NumPy where all are the same: a pass may be a few small steps.
+    """
+    cdef double *rates = <double*>arena.take(2 * n_steps * 8)
+    cdef double rate, largest = 0
+    cdef const double[::1] of_steps
+    cdef int64_t i
+    if isinstance(learning_rate, np.ndarray):
+        of_steps = learning_rate
+        for i in range(n_steps):
+            rates[i] = of_steps[i]
+    else:
+        rate = learning_rate
+        for i in range(n_steps):
+            rates[i] = rate
+    for i in range(n_steps - 1, -1, -1):
+        largest = max(largest, rates[i])
+        rates[n_steps + i] = largest
+    run.learning_rates = rates
+    run.largest_later = rates + n_steps
+    return 0
+
+
+cdef void *copied(Arena arena, array) except NULL:
     """A copy of an array."""
-    cdef const unsigned char[::1] source = np.ascontiguousarray(array).view(np.uint8)
+    cdef const unsigned char[::1] source = array.view(np.uint8)
     cdef void *copy = arena.take(source.shape[0])
     memcpy(copy, &source[0], source.shape[0])
     return copy
@@ -85,7 +108,8 @@ cdef void set_rates(Run *run, int64_t step) noexcept nogil:
     cdef double *decay_1 = run.decays
     cdef double *decay_2 = run.decays + run.step.n_cohorts
     run.youth *= run.beta_2
-    run.kept[step] = 1 - learning_rate * run.weight_decay
+    if run.kept != NULL:
+        run.kept[step] = 1 - learning_rate * run.weight_decay
     run.growth[step] = run.largest_later[run.n_weighed] / learning_rate
     for cohort in range(run.step.n_cohorts):
         decay_1[cohort] *= run.beta_1
@@ -104,5 +128,5 @@ cdef void set_rates(Run *run, int64_t step) noexcept nogil:
 cdef void take_rates(Run *run, int64_t known) noexcept nogil:
     """Let the next step be the one of that number among the known ones."""
     run.step.inv_weight = run.inv_weight[known]
-    run.step.kept = run.kept[known]
+    run.step.kept = 1 if run.kept == NULL else run.kept[known]
     run.step.learning_rate = rates_at(run, -1, known)
