@@ -1,4 +1,4 @@
-"""Parameters that the classifier has for itself; `_parameters.py` has the others."""
+"""Parameters that the classifier has for itself."""
 
 from numbers import Real
 
@@ -13,7 +13,7 @@ from sparsenet._constraints import (
     number,
 )
 from sparsenet._kernels._dispatch import CLASSIFIER_LOSSES
-from sparsenet._parameter import Parameter, options
+from sparsenet._parameters.parameter import Parameter, options
 
 LOSSES = list(dict.fromkeys(choice for choice, _ in CLASSIFIER_LOSSES))
 
@@ -26,7 +26,6 @@ weights_of_labels = Constraint(
     "a dict of label to number >= 0",
 )
 
-#: In the order of the signature, where they come last.
 PARAMETERS = {
     "loss": Parameter(
         "log_loss",

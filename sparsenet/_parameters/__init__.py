@@ -1,0 +1,157 @@
+"""The estimators' parameters: default, what is allowed and documentation, in tables.
+
+Docstrings and checks come from the tables, and a test holds the signatures against
+them.
+"""
+
+from functools import cache
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+
+from sparsenet._constraints import (
+    Constraint,
+    check,
+    choice,
+    each,
+    either,
+    fraction,
+    share,
+)
+from sparsenet._formats import INT8_MAX_TERMS
+from sparsenet._kernels._dispatch import ACTIVATIONS
+from sparsenet._parameters import (
+    architecture,
+    classifier,
+    optimization,
+    regressor,
+    training,
+)
+from sparsenet._schedules import value_of
+
+SHARED = architecture.PARAMETERS | optimization.PARAMETERS | training.PARAMETERS
+
+#: Of a layer each: what one may be, what stands for all, and of which layers.
+BY_LAYER = {
+    "activation": (choice(*ACTIVATIONS), [choice(*ACTIVATIONS)], "hidden layer"),
+    "dropout": (share, [share], "hidden layer"),
+    "density": (fraction, [choice("auto"), fraction], "weight matrix"),
+}
+
+
+@cache
+def parameters_of(cls):
+    """The parameters of an estimator's class, by name."""
+    own = classifier if issubclass(cls, ClassifierMixin) else regressor
+    return SHARED | own.PARAMETERS
+
+
+def documentation(cls, names):
+    """The entries of some parameters of a class in a docstring."""
+    table = parameters_of(cls)
+    return "\n\n".join(table[name].documentation(name) for name in names)
+
+
+def check_parameter(estimator, name):
+    """Refuse the value of one parameter if it is out of bounds, as below."""
+    constraint = parameters_of(type(estimator))[name].constraint
+    check(estimator, name, getattr(estimator, name), constraint)
+
+
+UNSMOOTHED = Constraint(lambda value: value == 0, "0 with loss='focal'")
+
+#: What is allowed where all rows are looked at in each step. Epochs and rounds of
+#: rewiring have no place there; "set" is the default, which no one has chosen.
+WITH_LBFGS = {
+    "precision": ["float32"],
+    "sparse_training": ["static", "set"],
+    "ema_decay": [0.0],
+    "dropout": [0.0],
+    "restore_best": [False],
+    "train_scores": [False],
+}
+
+
+def check_parameters(estimator):
+    """Refuse a parameter that is out of bounds.
+
+    Parameters
+    ----------
+    estimator : object
+        Has the method ``get_params``, as scikit-learn's estimators.
+
+    Raises
+    ------
+    ValueError
+        Names the estimator, the parameter, its value and what is allowed.
+    """
+    parameters = estimator.get_params(deep=False)
+    for name, parameter in parameters_of(type(estimator)).items():
+        if name in parameters and name not in BY_LAYER:
+            check(estimator, name, parameters[name], parameter.constraint)
+    n_hidden = len(hidden_layer_sizes(estimator))
+    for name, (of_one, of_all, layer) in BY_LAYER.items():
+        n = n_hidden + (layer == "weight matrix")
+        one_each = each(of_one, f"one per {layer} ({n} here)", length=n)
+        check(estimator, name, getattr(estimator, name), either(*of_all, one_each))
+    if callable(estimator.learning_rate):  # a look at it from afar
+        for t in np.linspace(0, 1, 101):
+            value_of(estimator.learning_rate, float(t))
+    if estimator.loss == "focal":
+        check(estimator, "label_smoothing", estimator.label_smoothing, UNSMOOTHED)
+    if estimator.solver == "lbfgs":
+        values = parameters | {"dropout": max(dropout(estimator), default=0.0)}
+        for name, allowed in WITH_LBFGS.items():
+            if values[name] not in allowed:
+                raise ValueError(
+                    f"{type(estimator).__name__}: {name}={values[name]!r}; allowed "
+                    f"with solver='lbfgs': {' or '.join(map(repr, allowed))}"
+                )
+    if estimator.precision == "int8" and estimator.batch_size != "auto":
+        # A weight's gradient is a sum over the batch in 32 bits.
+        bound = Constraint(
+            lambda value: value <= INT8_MAX_TERMS,
+            f"at most {INT8_MAX_TERMS:,} with precision='int8'",
+        )
+        check(estimator, "batch_size", estimator.batch_size, bound)
+
+
+def hidden_layer_sizes(estimator):
+    """Return the sizes of the hidden layers as a tuple of int."""
+    sizes = estimator.hidden_layer_sizes
+    return (int(sizes),) if isinstance(sizes, Integral) else tuple(map(int, sizes))
+
+
+def dropout(estimator):
+    """Return the shares of dropout, one for each hidden layer, or () for none."""
+    value = estimator.dropout
+    if not isinstance(value, Real):
+        return tuple(map(float, value))
+    return (float(value),) * len(hidden_layer_sizes(estimator)) if value > 0 else ()
+
+
+def activation(estimator):
+    """Return what all hidden layers have, or a tuple of what each has if they differ.
+
+    Without hidden layers, where an empty sequence is allowed, "identity" stands for it.
+    """
+    value = estimator.activation
+    if isinstance(value, str):
+        return value
+    names = tuple(map(str, value))
+    return names if len(set(names)) > 1 else next(iter(names), "identity")
+
+
+def loss_parameter(estimator, name):
+    """Return the parameter of a loss as a float, or a tuple of one for each output."""
+    value = getattr(estimator, name)
+    return float(value) if isinstance(value, Real) else tuple(map(float, value))
+
+
+def density(estimator):
+    """Return the density as "auto", a float or a tuple of float."""
+    value = estimator.density
+    if isinstance(value, str):
+        return value
+    return float(value) if isinstance(value, Real) else tuple(map(float, value))
