@@ -55,7 +55,7 @@ from sparsenet._kernels._dispatch import (
 )
 from sparsenet._kernels.testing.kernels import Kernels
 from sparsenet._kernels.train.layouts import padded
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 from sparsenet._topology import random_connections
 
 LAYOUTS = ("rows", "blocks", "dense")

@@ -1,7 +1,6 @@
 """What the two estimators share: checking, building a network, training, predicting."""
 
 import copy
-import inspect
 import operator
 from collections import deque
 from functools import partial
@@ -31,25 +30,12 @@ from sparsenet._kernels._dispatch import (
 )
 from sparsenet._lbfgs import train_full_batch
 from sparsenet._network import Network
+from sparsenet._pickled import PickledMixin
 from sparsenet._scoring import scorer_of
-from sparsenet._state import DAMAGED, checksum
 from sparsenet._threads import effective_n_threads
 from sparsenet._training import optimizer_of, train
 from sparsenet._training_set import CHUNK, Samples, TrainingSet
 
-# What a fit sets and later calls read.
-FITTED = (
-    "n_features_in_",
-    "n_outputs_",
-    "n_layers_",
-    "out_activation_",
-    "_structure",
-    "_history",
-    "_random_state",
-    "_trained_in_parts",
-    "_fitted_dtype",
-    "_pickled_training_state",
-)
 # So many values of the output layer are kept while classes are predicted: 64 MB.
 OUTPUTS_AT_ONCE = 2**24
 NO_SAMPLES = _validation.ValidationSamples()
@@ -84,7 +70,7 @@ def learns_in_parts(estimator):
     return True
 
 
-class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
+class BaseSparseMLP(PickledMixin, CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: all but the targets.
 
     A subclass defines ``_encode_target(y, resume, incremental, classes)``, which
@@ -228,94 +214,11 @@ class BaseSparseMLP(CallbackSupportMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def set_pickle(self, *, training_state="auto"):
-        """Choose what pickles of this estimator hold.
-
-        Parameters
-        ----------
-        training_state : bool or 'auto', default='auto'
-            Whether pickles hold what only training needs: the optimizer's state and,
-            with 16 or 8 bits, the weights in float32. With it, a loaded estimator goes
-            on training as this one would, to the same bits, and a pickle takes 4 to 14
-            bytes more for each connection. 'auto': after `partial_fit`, but not after
-            `fit`.
-
-        Returns
-        -------
-        self : object
-            The estimator. The choice also holds after later calls of `fit` and
-            `partial_fit`; `sklearn.base.clone` forgets it.
-
-        Raises
-        ------
-        ValueError
-            `training_state` is something else.
-        """
-        if not isinstance(training_state, bool) and training_state != "auto":
-            raise ValueError(
-                f"{type(self).__name__}: training_state={training_state!r}; allowed: "
-                "True, False or 'auto'"
-            )
-        self._pickled_training_state = training_state
-        if hasattr(self, "_network"):
-            self._choose_pickle()
-        return self
-
-    def _choose_pickle(self):
-        """Let the network know what pickles are to hold."""
-        training = getattr(self, "_pickled_training_state", "auto")
-        if training == "auto":
-            training = getattr(self, "_trained_in_parts", False)
-        self._network = self._network.with_pickles(training)
-
     def _aside(self):
         """Another object with the attributes that this one has now."""
         other = object.__new__(type(self))
         vars(other).update(vars(self))
         return other
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        if "_network" in state:
-            state = state | {"_checksum": checksum(self._fitted_part(state))}
-        return state
-
-    def __setstate__(self, state):
-        state = state.copy()
-        expected = state.pop("_checksum", None)
-        super().__setstate__(state)
-        for name, parameter in inspect.signature(type(self)).parameters.items():
-            if name not in state:  # of a version before the parameter
-                setattr(self, name, parameter.default)
-        network = state.get("_network")
-        if network is None:
-            return
-        if "loss_curve_" in state:  # perhaps of a version that had no other curves
-            for name in ("validation_loss_curve_", "train_scores_"):
-                setattr(self, name, state.get(name))
-        if expected is not None and checksum(self._fitted_part(state)) != expected:
-            raise ValueError(f"{DAMAGED}: the checksum of its attributes is another")
-        of_loss = LOSS_PARAMETERS.get(network.loss)
-        if of_loss is not None and "_structure" in state:
-            # Maybe of a version in which the loss had no parameter.
-            self._structure = {of_loss: network.loss_parameter} | self._structure
-        expected = {
-            "n_features_in_": network.layer_sizes[0],
-            "n_outputs_": network.layer_sizes[-1],
-            "n_layers_": len(network.layer_sizes),
-            "out_activation_": OUT_ACTIVATIONS[network.loss],
-        }
-        for name, value in expected.items():
-            if state.get(name) != value:
-                raise ValueError(
-                    f"{DAMAGED}: {name} is {state.get(name)!r}, but {value!r} of its "
-                    "network"
-                )
-
-    def _fitted_part(self, state):
-        """What a pickle's checksum covers, beside the network, which has its own."""
-        names = {"classes_", "feature_names_in_", *FITTED, *self.get_params(deep=False)}
-        return {name: state[name] for name in names if name in state}
 
     def _with_network(self, network, history=None):
         """An estimator like this one that predicts with a network, come so far."""

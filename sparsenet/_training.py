@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sparsenet._constraints import shown
 from sparsenet._history import History
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 from sparsenet._parameters import dropout
 from sparsenet._rewiring import Rewiring
 from sparsenet._schedules import factors, is_schedule

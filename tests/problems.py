@@ -7,7 +7,8 @@ from reference import loss_parameter
 
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._kernels._dispatch import CODE_LOSSES, FORMATS, OUT_ACTIVATIONS
-from sparsenet._network import Data, Network, Optimizer
+from sparsenet._network import Data, Network
+from sparsenet._optimizer import Optimizer
 from sparsenet._topology import fan_ins
 
 PRECISIONS = tuple(FORMATS)

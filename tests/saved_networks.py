@@ -7,7 +7,7 @@ import pytest
 from problems import SIZES, random_data, random_network, train
 from scipy import sparse
 
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 from sparsenet._state import checksum
 
 ADAM = Optimizer("adam", 0.01)

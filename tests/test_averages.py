@@ -12,7 +12,7 @@ from small_estimators import BOTH, X, small
 
 from sparsenet import SparseMLPClassifier
 from sparsenet._kernels.testing.kernels import Kernels
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 from sparsenet._rewiring import Rewiring
 
 each_rows = pytest.mark.parametrize("sparse_rows", [False, True])

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from small_estimators import BOTH, X, small
 
 from sparsenet._kernels.testing.kernels import Kernels
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 
 each_rows = pytest.mark.parametrize("sparse_rows", [False, True])
 

@@ -19,7 +19,7 @@ from small_estimators import BOTH, LABELS, X, small
 from sparsenet import SparseMLPClassifier
 from sparsenet._kernels._dispatch import ACTIVATIONS
 from sparsenet._kernels.testing.kernels import Kernels
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 
 SHARES = (0.3, 0.6)
 OPTIMIZER = Optimizer("adam", 0.01, dropout=SHARES)

@@ -11,7 +11,7 @@ from reference import ACTIVATIONS, LANES, LOSSES, UNIT_ROUNDOFF, loss_parameter
 from sparsenet._kernels import available_isas
 from sparsenet._kernels._dispatch import CODE_LOSSES, KEEP_DERIVATIVE, SOLVERS
 from sparsenet._kernels.testing.kernels import Kernels
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 FOCAL_LOSSES = "focal_softmax", "focal_logistic"

@@ -13,7 +13,7 @@ from small_estimators import BOTH, LABELS, X, small
 
 from sparsenet import SparseMLPClassifier, prune
 from sparsenet._base_layer import glorot_bound
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)

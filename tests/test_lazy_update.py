@@ -14,7 +14,7 @@ from reference import LANES
 
 from sparsenet._kernels._dispatch import ADAM_SOLVERS
 from sparsenet._kernels.testing.kernels import Kernels
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 
 OPTIMIZERS = {
     "adam": Optimizer("adam", 1e-3),

@@ -7,7 +7,7 @@ from problems import random_data, random_network, state, train
 from scipy import sparse
 
 from sparsenet._kernels.train import memory
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 
 ADAM = Optimizer("adam", 0.01)
 
@@ -77,7 +77,7 @@ import numpy as np
 from problems import random_network, train
 from scipy import sparse
 from sparsenet._kernels.train import memory
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 
 # Of the first range's features there are many in a batch, of the others few: counts
 # that a failed plan leaves behind would send the next range behind its arrays.

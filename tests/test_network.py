@@ -24,7 +24,7 @@ from reference import (
 from scipy import sparse
 
 from sparsenet._kernels._dispatch import SOLVERS
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 from sparsenet._state import checksum
 
 pytestmark = pytest.mark.usefixtures("each_block_size")
@@ -493,7 +493,7 @@ INTERRUPTED = """
 import os, signal, threading
 import numpy as np
 from problems import random_data, random_network, train
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 
 network = random_network((512, 2048, 2048, 10), "auto", precision="{precision}")
 X, y = random_data(64, 512, 10)
@@ -521,7 +521,7 @@ def test_ctrl_c_stops_between_steps_and_leaves_a_usable_network(precision):
 BIG_AND_THIN = """
 import resource, sys
 from problems import random_data, random_network, train
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 
 sizes = (256, 65536, 65536, 4)
 network = random_network(sizes, (1e-4, 1e-4, 1.0), precision=sys.argv[1])

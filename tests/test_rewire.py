@@ -23,7 +23,8 @@ from problems import (
 from scipy import sparse
 
 from sparsenet._kernels import HAS_OPENMP
-from sparsenet._network import Data, Optimizer
+from sparsenet._network import Data
+from sparsenet._optimizer import Optimizer
 from sparsenet._rewiring import Rewiring
 
 pytestmark = pytest.mark.usefixtures("each_block_size")

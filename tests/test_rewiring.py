@@ -16,7 +16,7 @@ from problems import (
 )
 from scipy import sparse
 
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 from sparsenet._rewiring import Rewiring
 
 ADAM, SGD = Optimizer("adam", 0.01), Optimizer("sgd", 0.01)

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from scripted_network import FLAT, ScriptedNetwork, run
 
 from sparsenet import SparseMLPClassifier, _schedules
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 from sparsenet._schedules import SCHEDULES, factors
 
 T = np.linspace(0, 1, 1001)

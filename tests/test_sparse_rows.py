@@ -15,7 +15,7 @@ from problems import (
 from reference import ACTIVATIONS, LOSSES, SPACING, DenseNetwork, reference_step
 from scipy import sparse
 
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 
 SOLVERS = [
     Optimizer("adam", 0.01),
@@ -405,7 +405,7 @@ import os, signal, threading
 import numpy as np
 from problems import random_network, state, train
 from scipy import sparse
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 
 def fresh():
     return random_network(

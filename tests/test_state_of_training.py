@@ -14,7 +14,7 @@ from saved_networks import (
 )
 
 from sparsenet._kernels._dispatch import ADAM_SOLVERS, SOLVERS
-from sparsenet._network import Optimizer
+from sparsenet._optimizer import Optimizer
 from sparsenet._rewiring import Rewiring
 from sparsenet._state import checksum
 
