@@ -256,19 +256,21 @@ class BaseSparseMLP(PickledMixin, CallbackSupportMixin, BaseEstimator):
             X, y, sample_weight, validation, incremental, classes
         )
         n_threads = effective_n_threads(self.n_threads)
+        # As they were checked, whatever a callback does to those of the estimator.
+        parameters = _parameters.snapshot(result)
         result._network, result._trained_in_parts = network, incremental
         is_lbfgs = self.solver == "lbfgs"
         n_epochs = 0 if is_lbfgs else 1 if incremental else int(self.max_iter)
         with callbacks_told(result, data, n_epochs, result._with_network) as watchers:
             if is_lbfgs:
                 history = train_full_batch(
-                    network, data, result, result._history, n_threads
+                    network, data, parameters, result._history, n_threads
                 )
             else:
                 history = train(
                     network,
                     data,
-                    result,
+                    parameters,
                     result._history,
                     result._random_state,
                     fan_ins=fan_ins,

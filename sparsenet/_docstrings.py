@@ -17,15 +17,18 @@ loss_curve_ : list of float
     Training loss of each epoch.
 
 validation_scores_ : list of float or None
-    Score of the validation samples after each epoch, by `scoring`; None without
-    validation samples.
+    Score of the validation samples after each epoch, by `scoring`, nan where Ctrl-C
+    came before it; None without validation samples.
 
 best_validation_score_ : float or None
-    Largest of `validation_scores_`, likewise; None without validation samples.
+    Largest of `validation_scores_`, likewise; after a warm start that keeps the best
+    model, of those of its call and of the model before. None without validation
+    samples.
 
 validation_loss_curve_ : list of float or None
-    Mean loss of the validation samples after each epoch, without the L2 term; None
-    without validation samples.
+    Mean loss of the validation samples after each epoch, without the L2 term, but of
+    smoothed labels where training has those, and of several quantiles before they are
+    sorted; None without validation samples.
 
 train_scores_ : list of float or None
     Score of the training samples after each epoch, by `scoring`; None without

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from sparsenet._rewiring import Rewiring
 
+RATINGS = ("validation_scores", "validation_losses", "train_scores")
+
 
 @dataclass
 class History:
@@ -29,7 +31,9 @@ class History:
     #: Of the training samples, likewise.
     train_scores: list | None = None
     #: By what all these scores are; None is the estimator's `score`.
-    scoring: str | None = None
+    scoring: object = None
+    #: How many entries each of these lists had before the last call.
+    n_rated_before: dict | None = None
 
     @property
     def n_epochs(self):
@@ -54,11 +58,17 @@ class History:
             loss_curve=[*self.loss_curve],
         )
         # Other scores are no continuation of these.
-        before = self if self.scoring == scoring else History(solver)
+        same = scoring is self.scoring or (
+            isinstance(scoring, str) and scoring == self.scoring
+        )
+        before = self if same else History(solver)
         history.train_scores = _continued(before.train_scores, train_scores)
         scores = _continued(before.validation_scores, validates)
         losses = _continued(before.validation_losses, validates)
         history.validation_scores, history.validation_losses = scores, losses
+        history.n_rated_before = {
+            name: len(getattr(history, name) or ()) for name in RATINGS
+        }
         if not validates:
             history.best_validation_score = None
         elif before.validation_scores is None:
@@ -78,6 +88,13 @@ class History:
             self.t + n_samples,
             curve,
         )
+
+    def complete_epoch(self):
+        """Record nan for what Ctrl-C has kept from being rated in the last epoch."""
+        for name in RATINGS:
+            values, n_due = getattr(self, name), self.n_rated_before[name] + self.n_iter
+            if values is not None and len(values) < n_due:
+                setattr(self, name, [*values, math.nan])
 
     def is_best(self, score):
         """Whether a validation score is better than those before.

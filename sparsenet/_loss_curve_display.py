@@ -3,6 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sparsenet._base import BaseSparseMLP
+from sparsenet._constraints import shown
+
 
 class LossCurveDisplay:
     """Plot of the losses, and of the scores if there are any, after each epoch.
@@ -86,8 +89,8 @@ class LossCurveDisplay:
             Where to draw the losses; None makes a figure.
 
         score_name : str, default=None
-            What the scores are; None is the estimator's `scoring` or, without one,
-            the score of its `score`.
+            What the scores are; None is the `scoring` that it was fitted with or,
+            without one, what its `score` is.
 
         Returns
         -------
@@ -98,9 +101,16 @@ class LossCurveDisplay:
         ------
         ImportError
             matplotlib is not installed.
+        TypeError
+            It is another estimator.
         ValueError
             The estimator has no epochs: ``solver='lbfgs'`` has trained it.
         """
+        if not isinstance(estimator, BaseSparseMLP):
+            raise TypeError(
+                f"estimator={shown(estimator)}; allowed: a SparseMLPClassifier or "
+                "SparseMLPRegressor"
+            )
         check_is_fitted(estimator)
         if not hasattr(estimator, "loss_curve_"):
             raise ValueError(
@@ -108,7 +118,7 @@ class LossCurveDisplay:
                 "that were fitted in epochs, which solver='lbfgs' does not have"
             )
         # Minus the loss would be drawn twice.
-        has_scores = estimator.scoring != "loss"
+        has_scores = estimator._history.scoring != "loss"
         display = cls(
             estimator.loss_curve_,
             validation_loss_curve=estimator.validation_loss_curve_,
@@ -176,7 +186,9 @@ class LossCurveDisplay:
 
 def _name_of(estimator):
     """What an estimator's scores are."""
-    scoring = estimator.scoring
-    if scoring is None:
-        return "accuracy" if hasattr(estimator, "classes_") else "R²"
-    return scoring if isinstance(scoring, str) else "score"
+    scoring = estimator._history.scoring
+    if scoring is not None:
+        return scoring if isinstance(scoring, str) else "score"
+    if hasattr(estimator, "classes_"):
+        return "accuracy"
+    return "R²" if estimator._levels() is None else "D² of the pinball loss"

@@ -88,6 +88,6 @@ def value_of(schedule, t):
     if not AT_LEAST_0.allows(value):
         raise ValueError(
             f"learning_rate returns {shown(value)} for t={t:g}; allowed: "
-            f"{AT_LEAST_0.description} for each t in [0, 1]"
+            f"{AT_LEAST_0.description}"
         )
     return float(value)

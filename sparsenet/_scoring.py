@@ -30,17 +30,24 @@ def scorer_of(estimator, with_network):
     scoring = estimator.scoring
     if scoring is None or (isinstance(scoring, str) and scoring == "loss"):
         return scoring
-    scorer = check_scoring(estimator, scoring)
+    name = f"{type(estimator).__name__}: scoring={shown(scoring)}"
+    try:
+        scorer = check_scoring(estimator, scoring)
+    except ValueError as error:
+        raise ValueError(f"{name}; allowed: a scorer: {error}") from error
 
     def score(network, X, y, sample_weight):
         options = {} if sample_weight is None else {"sample_weight": sample_weight}
-        value = scorer(with_network(network), X, y, **options)
+        try:
+            value = scorer(with_network(network), X, y, **options)
+        except Exception as error:
+            error.add_note(f"{name} has failed on samples that it was to rate")
+            raise
         if isinstance(value, (np.ndarray, np.generic)) and value.size == 1:
             value = value.item()
         if not is_number(value, Real):
             raise ValueError(
-                f"{type(estimator).__name__}: scoring={shown(scoring)} returned "
-                f"{shown(value)}; allowed: a finite number"
+                f"{name} returned {shown(value)}; allowed: a finite number"
             )
         return float(value)
 

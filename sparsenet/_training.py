@@ -13,7 +13,6 @@ from numbers import Integral
 
 from sklearn.exceptions import ConvergenceWarning
 
-from sparsenet._constraints import shown
 from sparsenet._history import History
 from sparsenet._optimizer import Optimizer
 from sparsenet._parameters import dropout
@@ -104,6 +103,7 @@ def train(
                     stacklevel=4,
                 )
     except KeyboardInterrupt:
+        training.history.complete_epoch()
         warnings.warn("Training interrupted by user.", stacklevel=4)
     if network.has_averages:
         network.restore(network.averaged().layers)
@@ -155,7 +155,7 @@ class Training:
             early_stopping=parameters.early_stopping,
             validates=self.validation is not None,
             train_scores=parameters.train_scores,
-            scoring=None if parameters.scoring is None else shown(parameters.scoring),
+            scoring=parameters.scoring,
         )
         if not incremental:
             history.first_epoch = history.n_epochs

@@ -18,7 +18,8 @@ def divergence(what):
     """The error of a training whose loss, weights or predictions are not finite."""
     return ValueError(
         f"Training diverged: {what} not finite. Try features of similar scale "
-        "(StandardScaler) or a smaller learning_rate_init"
+        "(StandardScaler) or a smaller learning_rate_init; alpha, weight_decay, and "
+        "weights of samples far from 1 may be the cause, too"
     )
 
 

@@ -32,7 +32,7 @@ class ValidationSamples(NamedTuple):
         missing = [part for part in ("X_val", "y_val") if part not in given]
         if given and missing:
             raise ValueError(
-                f"{name}: {' and '.join(missing)} has to be passed to fit, too, since "
+                f"{name}: {' and '.join(missing)} must be passed to fit, too, since "
                 f"{given[0]} is"
             )
         if given and estimator.solver == "lbfgs":

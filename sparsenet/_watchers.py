@@ -4,9 +4,12 @@ Validation, the rule that ends training, verbose output and scikit-learn's callb
 watchers; a new one is a class here and an entry in `watchers_of`.
 """
 
+import math
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
 
+from sparsenet._parameters import OF_STEPS, check_parameters
 from sparsenet._training_set import divergence
 
 
@@ -72,14 +75,25 @@ class Validation(Watcher):
 
     best = None
 
+    def started(self, training):
+        parameters, history = training.parameters, training.history
+        self.keeps_best = parameters.early_stopping or parameters.restore_best
+        if not self.keeps_best or history.best_validation_score == -math.inf:
+            return
+        # The best one of the calls before, on what may be other samples.
+        network = training.network
+        rating = training.validation.rate(network, training.n_threads)
+        history.best_validation_score = rating.score
+        if not history.rewiring.is_pruning:
+            self.best = network.snapshot()
+
     def epoch_ended(self, training, epoch):
-        history, parameters = training.history, training.parameters
+        history = training.history
         network = training.rated_network
         epoch.score, loss = training.validation.rate(network, training.n_threads)
-        keeps_best = parameters.early_stopping or parameters.restore_best
-        if keeps_best and history.is_best(epoch.score):
+        if self.keeps_best and history.is_best(epoch.score):
             self.best = network.snapshot()
-        history.add_score(epoch.score, loss, parameters.tol)
+        history.add_score(epoch.score, loss, training.parameters.tol)
 
     def ended(self, training):
         if self.best is not None:
@@ -194,9 +208,19 @@ class Callbacks(Watcher):
     def epoch_started(self, training):
         self.epoch = self.context.subcontext(task_name="epoch")
         self.epoch.call_on_fit_task_begin(**self.told)
+        self._take_changes(training)
 
     def epoch_ended(self, training, epoch):
         training.stop |= self.epoch.call_on_fit_task_end(**self.told)
+
+    def _take_changes(self, training):
+        """Go on with what a callback has set on its estimator, if it is allowed."""
+        before = vars(training.parameters)
+        now = {name: getattr(self.estimator, name) for name in OF_STEPS}
+        if any(before[name] is not value for name, value in now.items()):
+            changed = SimpleNamespace(**before | now)
+            check_parameters(self.estimator, changed)
+            training.parameters = changed
 
 
 def watchers_of(training):

@@ -216,7 +216,12 @@ def test_partial_fit_refuses_averages():
 
 
 def test_lbfgs_refuses_what_it_cannot_do():
-    for options in ({"ema_decay": 0.9}, {"dropout": 0.1}, {"dropout": [0.2]}):
+    for options in (
+        {"ema_decay": 0.9},
+        {"dropout": 0.1},
+        {"dropout": [0.2]},
+        {"max_grad_norm": 1},
+    ):
         model = SparseMLPClassifier((8,), solver="lbfgs", **options)
         name = next(iter(options))
         with pytest.raises(ValueError, match=rf"{name}=.*allowed with solver='lbfgs'"):

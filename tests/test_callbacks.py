@@ -135,6 +135,39 @@ def test_a_callback_may_change_the_learning_rate():
     assert model.learning_rate_init == 1e-30
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dropout": [0.5]},  # of three hidden layers
+        {"learning_rate_init": -1.0},
+        {"learning_rate": "none"},
+        {"max_grad_norm": "1"},
+        {"beta_1": 1.5},
+    ],
+    ids=str,
+)
+def test_what_a_callback_sets_is_checked(changes):
+    class Careless(Plain):
+        def on_fit_task_end(self, estimator, context):
+            estimator.set_params(**changes)
+
+    model = small(SparseMLPClassifier, hidden_layer_sizes=(16, 16, 16))
+    model.set_callbacks(Careless())
+    with pytest.raises(ValueError, match=f"{next(iter(changes))}="):
+        model.fit(X, LABELS)
+    assert not hasattr(model, "loss_curve_")
+
+
+def test_what_a_call_is_built_on_stays_whatever_a_callback_sets():
+    class Careless(Plain):
+        def on_fit_task_begin(self, estimator, context):
+            estimator.set_params(solver="lbfgs", batch_size=1, hidden_layer_sizes=3)
+
+    plain = small(SparseMLPClassifier).fit(X, LABELS)
+    model = small(SparseMLPClassifier).set_callbacks(Careless()).fit(X, LABELS)
+    np.testing.assert_array_equal(model.predict(X), plain.predict(X))
+
+
 def test_a_part_is_a_task_of_one_epoch():
     recorder = Plain()
     model = small(SparseMLPRegressor).set_callbacks(recorder)

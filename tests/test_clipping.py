@@ -28,8 +28,10 @@ def sparse_data(n):
 def test_sum_of_squares(isa, n):
     x = np.random.default_rng(n).standard_normal(n + 1).astype(np.float32)
     x[n] = np.nan  # another task's
-    actual = Kernels(isa, "float32").sum_of_squares(x[:n])
-    np.testing.assert_allclose(actual, (x[:n].astype(float) ** 2).sum(), rtol=1e-5)
+    kernels, expected = Kernels(isa, "float32"), (x[:n].astype(float) ** 2).sum()
+    np.testing.assert_allclose(kernels.sum_of_squares(x[:n]), expected, rtol=1e-5)
+    huge = kernels.sum_of_squares(x[:n] * np.float32(1e25), 1e-25)
+    np.testing.assert_allclose(huge, expected, rtol=1e-5)
 
 
 @each_rows
@@ -79,6 +81,24 @@ def test_a_step_of_descent_is_at_most_as_long(precision, sparse_rows):
     np.testing.assert_allclose(length, 0.01, rtol=1e-3)
     direction = changes[None] / np.linalg.norm(changes[None])
     np.testing.assert_allclose(changes[0.01] / length, direction, atol=1e-4)
+
+
+@each_rows
+@pytest.mark.parametrize("weight", [1e-25, 1e25])
+def test_the_norm_does_not_depend_on_the_scale_of_sample_weights(weight, sparse_rows):
+    inputs, y = sparse_data(200)
+    optimizer = Optimizer("sgd", 1.0, momentum=0.0, max_grad_norm=0.01)
+    trained = []
+    for of_all in (1.0, weight):
+        network = random_network(activation="tanh", sparse_rows=sparse_rows)
+        weights = np.full(200, of_all, np.float32)
+        train(
+            *(network, rows_of(inputs, sparse_rows), y, weights),
+            batch_size=50,
+            optimizer=optimizer,
+        )
+        trained.append(np.concatenate([coef.data for coef in network.coefs]))
+    np.testing.assert_allclose(*trained, rtol=1e-4, atol=1e-6)
 
 
 @each_rows

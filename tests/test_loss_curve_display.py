@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.neural_network import MLPClassifier
 from small_estimators import BOTH, LABELS, X, small
 
 from sparsenet import LossCurveDisplay, SparseMLPClassifier
@@ -59,6 +60,20 @@ def test_minus_the_loss_is_not_drawn_beside_the_loss(pyplot):
     model = small(SparseMLPClassifier, early_stopping=True, scoring="loss")
     display = LossCurveDisplay.from_estimator(model.fit(X, LABELS))
     assert list(drawn(display)) == ["training loss", "validation loss"]
+
+
+def test_scores_are_named_as_they_were_fitted(pyplot):
+    y = BOTH[1][1]
+    levels = {"loss": "quantile", "quantile": [0.1, 0.9], "train_scores": True}
+    model = small(BOTH[1][0], **levels).fit(X, y)
+    model.set_params(scoring="r2", quantile=0.5)
+    display = LossCurveDisplay.from_estimator(model)
+    assert display.score_ax_.get_ylabel() == "D² of the pinball loss"
+
+
+def test_another_estimator_is_refused(pyplot):
+    with pytest.raises(TypeError, match="allowed: a SparseMLPClassifier"):
+        LossCurveDisplay.from_estimator(MLPClassifier())
 
 
 def test_axes_and_a_name_of_the_scores_may_be_given(pyplot):

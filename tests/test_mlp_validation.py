@@ -150,12 +150,12 @@ def test_some_of_the_classes_are_enough():
 REFUSED = {
     "no targets": (
         {"X_val": X_VAL},
-        r"y_val has to be passed to fit, too, since X_val",
+        r"y_val must be passed to fit, too, since X_val",
     ),
-    "no samples": ({"y_val": Y_VAL}, r"X_val has to be .* since y_val is"),
+    "no samples": ({"y_val": Y_VAL}, r"X_val must be .* since y_val is"),
     "weights alone": (
         {"sample_weight_val": np.ones(150)},
-        r"X_val and y_val has to be .* since sample_weight_val is",
+        r"X_val and y_val must be .* since sample_weight_val is",
     ),
     "features": (
         {"X_val": X_VAL[:, 1:], "y_val": Y_VAL},
@@ -243,6 +243,53 @@ def test_metadata_is_routed_through_a_pipeline():
 # --- restore_best and train_scores -------------------------------------------------
 
 
+@each_container
+@pytest.mark.parametrize("name", ["restore_best", "early_stopping"])
+def test_a_warm_start_that_finds_nothing_better_leaves_the_model(container, name):
+    options = {name: True, "warm_start": True, "max_iter": 20}
+    options |= {"density": 1.0, "learning_rate_init": 0.01}
+    model = small(SparseMLPClassifier, **options).fit(container(X), LABELS)
+    before, score = model.predict_proba(X), model.best_validation_score_
+    n_before = len(model.validation_scores_)
+    model.set_params(learning_rate_init=5.0, max_iter=3).fit(container(X), LABELS)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    assert model.best_validation_score_ == score
+    assert score > max(model.validation_scores_[n_before:])
+
+
+def test_a_warm_start_rates_the_model_before_on_its_own_samples():
+    options = {"restore_best": True, "warm_start": True, "scoring": "loss"}
+    model = small(SparseMLPClassifier, **options, max_iter=20)
+    model.fit(X, LABELS, X_val=X, y_val=LABELS)
+    # Of other labels, whose loss is larger.
+    wrong = (LABELS + 1) % 10
+    model.fit(X, wrong, X_val=X, y_val=wrong)
+    assert model.best_validation_score_ == max(model.validation_scores_[20:])
+
+
+@pytest.mark.parametrize("n_calls", [1, 2, 3, 4])
+def test_ctrl_c_while_samples_are_rated_leaves_a_gap(n_calls):
+    calls = []
+
+    def scorer(estimator, X, y):
+        calls.append(len(y))
+        if len(calls) == n_calls:
+            raise KeyboardInterrupt
+        return float(len(calls))
+
+    options = {"scoring": scorer, "train_scores": True, "warm_start": True}
+    model = small(SparseMLPClassifier, **options)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, LABELS, X_val=X, y_val=LABELS)
+    for _ in range(2):
+        n_epochs = len(model.loss_curve_)
+        for name in ("validation_scores_", "validation_loss_curve_", "train_scores_"):
+            assert len(getattr(model, name)) == n_epochs
+        model.fit(X, LABELS, X_val=X, y_val=LABELS)
+    assert np.isnan(model.train_scores_[(n_calls - 1) // 2])
+    assert not np.isnan(model.best_validation_score_)
+
+
 @each_precision
 @each_container
 @pytest.mark.parametrize("given", [False, True])
@@ -319,7 +366,7 @@ def test_pickles_from_before_there_were_scorers_load(early_stopping):
     for name in ("validation_loss_curve_", "train_scores_"):
         del state[name]
     history = copy.copy(state["_history"])
-    for name in ("validation_losses", "train_scores", "scoring"):
+    for name in ("validation_losses", "train_scores", "scoring", "n_rated_before"):
         del vars(history)[name]
     assert type(history) is History
     state = state | {"_history": history}

@@ -106,11 +106,20 @@ def test_what_a_callable_may_not_return_is_refused_before_work_starts(value):
         return 1.0 if t < 0.7 else value
 
     classifier = SparseMLPClassifier(learning_rate=schedule)
-    with pytest.raises(ValueError, match=r"learning_rate returns .* for t=0\.7; allow"):
+    message = r"^SparseMLPClassifier: learning_rate=.* fails for t=0\.7: .*; allowed: a"
+    with pytest.raises(ValueError, match=message):
         classifier.fit(X, y)
     assert not hasattr(classifier, "n_iter_")
     with pytest.raises(ValueError, match="learning_rate returns"):
         _schedules.factors(schedule, 0.0, 0, 10, 10)
+
+
+@pytest.mark.parametrize("schedule", [object, lambda: 1, lambda t: 1 / 0])
+def test_a_callable_that_fails_is_named(schedule):
+    classifier = SparseMLPClassifier(learning_rate=schedule)
+    message = r"^SparseMLPClassifier: learning_rate=.* fails for t=0: "
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(*random_data(20))
 
 
 @pytest.mark.parametrize("sparse_rows", [False, True])

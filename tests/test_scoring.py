@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import (
+    accuracy_score,
+    make_scorer,
+    mean_squared_error,
+    median_absolute_error,
+)
 from small_estimators import (
     BOTH,
     LABELS,
     PRECISIONS,
+    TARGET,
     X_VAL,
     Y_VAL,
     X,
@@ -20,7 +26,7 @@ from small_estimators import (
     small,
 )
 
-from sparsenet import SparseMLPClassifier
+from sparsenet import SparseMLPClassifier, SparseMLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 each_estimator = pytest.mark.parametrize(("estimator", "y"), BOTH)
@@ -128,8 +134,31 @@ def test_a_scorer_that_raises_leaves_the_estimator_as_it_was(error):
 
 
 def test_a_metric_is_no_scorer():
-    with pytest.raises(ValueError, match="scoring"):
+    message = r"^SparseMLPClassifier: scoring=.*; allowed: a scorer"
+    with pytest.raises(ValueError, match=message):
         small(SparseMLPClassifier, scoring=accuracy_score).fit(X, LABELS)
+
+
+def test_an_error_of_a_scorer_says_whose_it_is():
+    model = small(SparseMLPClassifier, scoring="neg_log_loss")
+    some = LABELS < 2
+    with pytest.raises(ValueError) as error:
+        model.fit(X, LABELS, X_val=X[some], y_val=LABELS[some])
+    assert any("scoring='neg_log_loss'" in note for note in error.value.__notes__)
+
+
+def test_scorers_that_only_look_alike_are_others():
+    scorers = [
+        make_scorer(metric, greater_is_better=False)
+        for metric in (mean_squared_error, median_absolute_error)
+    ]
+    options = {"restore_best": True, "warm_start": True}
+    model = small(SparseMLPRegressor, **options, scoring=scorers[0])
+    for scorer, n_scores in zip([*scorers, scorers[1]], (5, 5, 10), strict=True):
+        model.set_params(scoring=scorer).fit(X, TARGET)
+        assert len(model.validation_scores_) == n_scores
+    again = pickle.loads(pickle.dumps(model)).fit(X, TARGET)
+    assert len(again.validation_scores_) == 15
 
 
 def test_other_scores_start_afresh():

@@ -211,7 +211,8 @@ typedef struct {
     /* z = 0 with the probability `threshold` / 2^16, else z divided by the probability of the rest: rows `row` to
      * row + n_rows - 1 of a panel. A function of seed, row and lane. */
     void (*drop)(float *z, int64_t n_rows, int64_t row, uint32_t threshold, uint64_t seed);
-    double (*sum_of_squares)(const float *x, int64_t n);
+    /* Of factor * x[i]: the squares of the numbers themselves may be out of range. */
+    double (*sum_of_squares)(const float *x, int64_t n, float factor);
     /* Optimizer step for n parameters: `first` is Adam's m or SGD's velocity, `second` Adam's v; `cohort` is that
      * of each parameter (NULL: all are of cohort 0), and may be read past its end. */
     void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n, float *parameter, const float *gradient,

@@ -179,7 +179,8 @@ cdef extern from "kernels.h" nogil:
                        const float *weight, const float *parameters) noexcept nogil
         void (*drop)(float *z, int64_t n_rows, int64_t row, uint32_t threshold,
                      uint64_t seed) noexcept nogil
-        double (*sum_of_squares)(const float *x, int64_t n) noexcept nogil
+        double (*sum_of_squares)(const float *x, int64_t n,
+                                 float factor) noexcept nogil
         void (*update)(const sn_optimizer *o, const uint16_t *cohort, int64_t n,
                        float *parameter, const float *gradient, float *first,
                        float *second) noexcept nogil

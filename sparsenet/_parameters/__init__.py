@@ -6,6 +6,7 @@ them.
 
 from functools import cache
 from numbers import Integral, Real
+from types import SimpleNamespace
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -18,6 +19,7 @@ from sparsenet._constraints import (
     either,
     fraction,
     share,
+    shown,
 )
 from sparsenet._formats import INT8_MAX_TERMS
 from sparsenet._kernels._dispatch import ACTIVATIONS
@@ -47,6 +49,12 @@ def parameters_of(cls):
     return SHARED | own.PARAMETERS
 
 
+def snapshot(estimator):
+    """An object with the parameters that an estimator has now."""
+    names = parameters_of(type(estimator))
+    return SimpleNamespace(**{name: getattr(estimator, name) for name in names})
+
+
 def documentation(cls, names):
     """The entries of some parameters of a class in a docstring."""
     table = parameters_of(cls)
@@ -61,11 +69,15 @@ def check_parameter(estimator, name):
 
 UNSMOOTHED = Constraint(lambda value: value == 0, "0 with loss='focal'")
 
+#: What a callback may change from one epoch to the next.
+OF_STEPS = optimization.PARAMETERS.keys() - {"solver", "batch_size", "max_fun"}
+
 #: What is allowed where all rows are looked at in each step. Epochs and rounds of
 #: rewiring have no place there; "set" is the default, which no one has chosen.
 WITH_LBFGS = {
     "precision": ["float32"],
     "sparse_training": ["static", "set"],
+    "max_grad_norm": [None],
     "ema_decay": [0.0],
     "dropout": [0.0],
     "restore_best": [False],
@@ -73,48 +85,69 @@ WITH_LBFGS = {
 }
 
 
-def check_parameters(estimator):
+def check_parameters(estimator, values=None):
     """Refuse a parameter that is out of bounds.
 
     Parameters
     ----------
-    estimator : object
-        Has the method ``get_params``, as scikit-learn's estimators.
+    estimator : SparseMLPClassifier or SparseMLPRegressor
+        Whose parameters they are.
+    values : object, default=None
+        Has them as attributes; None: the estimator.
 
     Raises
     ------
     ValueError
         Names the estimator, the parameter, its value and what is allowed.
     """
-    parameters = estimator.get_params(deep=False)
+    values = estimator if values is None else values
     for name, parameter in parameters_of(type(estimator)).items():
-        if name in parameters and name not in BY_LAYER:
-            check(estimator, name, parameters[name], parameter.constraint)
-    n_hidden = len(hidden_layer_sizes(estimator))
+        if name not in BY_LAYER:
+            check(estimator, name, getattr(values, name), parameter.constraint)
+    n_hidden = len(hidden_layer_sizes(values))
     for name, (of_one, of_all, layer) in BY_LAYER.items():
         n = n_hidden + (layer == "weight matrix")
         one_each = each(of_one, f"one per {layer} ({n} here)", length=n)
-        check(estimator, name, getattr(estimator, name), either(*of_all, one_each))
-    if callable(estimator.learning_rate):  # a look at it from afar
-        for t in np.linspace(0, 1, 101):
-            value_of(estimator.learning_rate, float(t))
-    if estimator.loss == "focal":
-        check(estimator, "label_smoothing", estimator.label_smoothing, UNSMOOTHED)
-    if estimator.solver == "lbfgs":
-        values = parameters | {"dropout": max(dropout(estimator), default=0.0)}
-        for name, allowed in WITH_LBFGS.items():
-            if values[name] not in allowed:
-                raise ValueError(
-                    f"{type(estimator).__name__}: {name}={values[name]!r}; allowed "
-                    f"with solver='lbfgs': {' or '.join(map(repr, allowed))}"
-                )
-    if estimator.precision == "int8" and estimator.batch_size != "auto":
+        check(estimator, name, getattr(values, name), either(*of_all, one_each))
+    if callable(values.learning_rate):
+        _look_at_schedule(estimator, values.learning_rate)
+    if values.loss == "focal":
+        check(estimator, "label_smoothing", values.label_smoothing, UNSMOOTHED)
+    if values.solver == "lbfgs":
+        _check_with_lbfgs(estimator, values)
+    if values.precision == "int8" and values.batch_size != "auto":
         # A weight's gradient is a sum over the batch in 32 bits.
         bound = Constraint(
             lambda value: value <= INT8_MAX_TERMS,
             f"at most {INT8_MAX_TERMS:,} with precision='int8'",
         )
-        check(estimator, "batch_size", estimator.batch_size, bound)
+        check(estimator, "batch_size", values.batch_size, bound)
+
+
+def _check_with_lbfgs(estimator, values):
+    for name, allowed in WITH_LBFGS.items():
+        value = getattr(values, name)
+        if name == "dropout":
+            value = max(dropout(values), default=0.0)
+        if value not in allowed:
+            raise ValueError(
+                f"{type(estimator).__name__}: {name}={value!r}; allowed with "
+                f"solver='lbfgs': {' or '.join(map(repr, allowed))}"
+            )
+
+
+def _look_at_schedule(estimator, schedule):
+    """Refuse a callable that fails, or returns what is no rate, seen from afar."""
+    t = None
+    try:
+        for t in np.linspace(0, 1, 101).tolist():
+            value_of(schedule, t)
+    except Exception as error:
+        raise ValueError(
+            f"{type(estimator).__name__}: learning_rate={shown(schedule)} fails for "
+            f"t={t:g}: {error}; allowed: a callable that returns a number >= 0 for "
+            "each t in [0, 1]"
+        ) from error
 
 
 def hidden_layer_sizes(estimator):

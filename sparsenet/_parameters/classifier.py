@@ -81,8 +81,9 @@ PARAMETERS = {
     - a list of dicts, for a multi-label y: one for each label, of 0 (not given) and 1.
       The factor of a sample is the product over the labels.
 
-    Samples of a class with the factor 0 count as absent. Scores, and with them early
-    stopping, do not depend on the factors.
+    Samples of a class with the factor 0 count as absent, in validation samples that are
+    set aside, too. Otherwise scores, and with them early stopping, do not depend on the
+    factors.
     """,
     ),
 }

@@ -207,8 +207,8 @@ PARAMETERS = {
         "bool",
         """
     Whether to keep, at the end, the connections and weights of the epoch with the best
-    validation score, as `early_stopping` does in any case; on a warm start, if it is
-    better than those of the calls before. Without an `X_val`, `validation_fraction` of
+    validation score, as `early_stopping` does in any case; on a warm start, those of
+    the calls before if no epoch is better. Without an `X_val`, `validation_fraction` of
     the samples are set aside. Not available in `partial_fit`.
     """,
     ),

@@ -54,13 +54,13 @@ static void update(const sn_optimizer *o, const uint16_t *cohort, int64_t n, flo
 INLINE vf averaged(vf average, vf parameter, float kept) { return fma_(splat(kept), average - parameter, parameter); }
 
 /* kernels.h. Sums in float32 of a task's few thousand values, in an order that depends on n alone. */
-static double sum_of_squares(const float *x, int64_t n)
+static double sum_of_squares(const float *x, int64_t n, float factor)
 {
     vf sums[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
     for (int64_t i = 0; i < n; i += 4 * WIDTH)
         unrolled_for (int j = 0; j < 4; j++) {
             const int64_t left = n - i - j * WIDTH;
-            const vf v = left > 0 ? load_partial(x + i + j * WIDTH, left) : splat(0.0f);
+            const vf v = left > 0 ? factor * load_partial(x + i + j * WIDTH, left) : splat(0.0f);
             sums[j] = fma_(v, v, sums[j]);
         }
     double total = 0.0;

@@ -377,12 +377,12 @@ cdef class Kernels:
         for _ in range(repeat):
             self.table.drop(pz, n, row, threshold, seed)
 
-    def sum_of_squares(self, x, int repeat=1):
+    def sum_of_squares(self, x, float factor=1, int repeat=1):
         cdef const float *px = <const float*>address(x)
         cdef int64_t n = len(x)
         cdef double total = 0
         for _ in range(repeat):
-            total = self.table.sum_of_squares(px, n)
+            total = self.table.sum_of_squares(px, n, factor)
         return total
 
     def update(self, optimizer, double alpha, double inv_weight, parameter, gradient,

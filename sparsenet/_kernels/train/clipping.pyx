@@ -42,7 +42,7 @@ cdef double clipping_factor(Run *run, int64_t batch, uint64_t seed) noexcept nog
         total = total + run.memory.squares[t]
     for r in range(run.features.n_ranges):
         total = total + run.features.ranges[r].squares
-    norm = sqrt(total) * run.step.inv_weight
+    norm = sqrt(total)
     return run.max_norm / norm if norm > run.max_norm else 1
 
 
@@ -56,8 +56,9 @@ cdef void keep_gradient(Run *run, int64_t t, int64_t batch, uint64_t seed,
     cdef sn_thread_state state
     kernels.enter(&state)
     task_gradient(run.net, task, run.memory.panels, batch, seed, gradient, of_bias, s)
-    run.memory.squares[t] = kernels.sum_of_squares(gradient, n)
-    run.memory.squares[t] += kernels.sum_of_squares(of_bias, n_rows)
+    run.memory.squares[t] = (
+        kernels.sum_of_squares(gradient, n, run.step.inv_weight)
+        + kernels.sum_of_squares(of_bias, n_rows, run.step.inv_weight))
     kernels.leave(&state)
 
 
@@ -65,5 +66,6 @@ cdef void sum_range(Run *run, int64_t r, uint64_t seed, Scratch *s) noexcept nog
     cdef sn_thread_state state
     kernels.enter(&state)
     run.features.ranges[r].squares = sum_of_squares(
-        &run.features, run.net.ops, run.steps_here, r, seed, &s.features)
+        &run.features, run.net.ops, run.steps_here, r, run.step.inv_weight, seed,
+        &s.features)
     kernels.leave(&state)

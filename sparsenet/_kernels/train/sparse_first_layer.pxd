@@ -100,7 +100,7 @@ cdef void learn(FeatureRun *run, const sn_format_kernels *ops,
                 const sn_optimizer *optimizer, int64_t step, int64_t end, int64_t r,
                 uint64_t seed, FeatureScratch *s) noexcept nogil
 cdef double sum_of_squares(const FeatureRun *run, const sn_format_kernels *ops,
-                           int64_t step, int64_t r, uint64_t seed,
+                           int64_t step, int64_t r, float factor, uint64_t seed,
                            FeatureScratch *s) noexcept nogil
 cdef void settle(FeatureRun *run, const sn_format_kernels *ops,
                  const sn_optimizer *optimizer, int64_t end, int64_t r,

@@ -446,15 +446,16 @@ cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
 
 
 cdef double sum_of_squares(const FeatureRun *run, const sn_format_kernels *ops,
-                           int64_t step, int64_t r, uint64_t seed,
+                           int64_t step, int64_t r, float factor, uint64_t seed,
                            FeatureScratch *s) noexcept nogil:
-    """Of the gradient that `learn` will find in a range."""
+    """Of `factor` times the gradient that `learn` will find in a range."""
     cdef PlannedBatch *batch = &run.ranges[r].batches[step % run.window]
     cdef int64_t i
     cdef double total = 0
     for i in range(batch.n_touched):
         gradient(run, ops, batch, i, 0, seed, s, s.gradient)
-        total += kernels.sum_of_squares(s.gradient, run.features.state.fan_out)
+        total += kernels.sum_of_squares(
+            s.gradient, run.features.state.fan_out, factor)
     return total
 
 
