@@ -55,7 +55,9 @@ INLINE void drift(const sn_optimizer *o, const int adam, const int more, vf rate
     const vf g = p->w * (o->alpha * inv_weight * c->unit);
     p->m = fma_(splat(o->beta_1), p->m, g);
     p->v = fma_(g, g, o->beta_2 * p->v);
-    p->w = fma_(-rate * (1.0f / c->unit) * p->m, reciprocal(vsqrt(p->v) + c->epsilon), more ? kept * p->w : p->w);
+    const vf step = rate * (1.0f / c->unit) * p->m, inverse = reciprocal(vsqrt(p->v) + c->epsilon);
+    if (more) p->w = fma_(-step, inverse, kept * p->w);
+    else p->w -= step * inverse;
 }
 
 /* Whether nothing is left that would move the parameters further. */

@@ -7,7 +7,9 @@ INLINE void step_vector(const sn_optimizer *o, const int adam, const int decays,
     if (adam) { /* Kingma & Ba (2015), algorithm 1 with the efficient order of its section 2 */
         *m = fma_(splat(o->beta_1), *m, (1.0f - o->beta_1) * g);
         *v = fma_(splat(o->beta_2), *v, (1.0f - o->beta_2) * (g * g));
-        *w = fma_(-learning_rate * *m, reciprocal(vsqrt(*v) + o->epsilon), decays ? kept * *w : *w);
+        const vf rate = learning_rate * *m, inverse = reciprocal(vsqrt(*v) + o->epsilon);
+        if (decays) *w = fma_(-rate, inverse, kept * *w);
+        else *w -= rate * inverse;
     } else {
         const vf step = learning_rate * g;
         *m = fma_(splat(o->momentum), *m, -step);
