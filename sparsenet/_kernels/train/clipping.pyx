@@ -1,8 +1,8 @@
 """Clipping gradients by their norm: Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063.
 
 The norm is of all gradients of a step, so they are computed before the first one is
-used. Those of rows of weights are kept until then; those of features are computed
-again, which costs less than to keep them.
+used. Those of rows of weights are kept until then; those of features, of which a batch
+may hold any number, are computed again.
 """
 
 from cython.parallel cimport prange, threadid
