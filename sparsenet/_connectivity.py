@@ -8,6 +8,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sklearn.utils.validation import check_is_fitted
 
 from sparsenet._input import read_X
+from sparsenet._plotting import import_pyplot
 
 
 @dataclass(frozen=True)
@@ -194,13 +195,7 @@ class TopologyDisplay:
         ImportError
             matplotlib is not installed.
         """
-        try:
-            from matplotlib import pyplot
-        except ImportError as error:
-            raise ImportError(
-                "TopologyDisplay needs matplotlib; install it with "
-                "`pip install sparsenet[plot]`"
-            ) from error
+        pyplot = import_pyplot(self)
         self.figure_, self.axes_ = pyplot.subplots(
             1, 3, figsize=(13, 3.6), layout="constrained"
         )

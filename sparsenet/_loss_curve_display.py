@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sparsenet._base import BaseSparseMLP
 from sparsenet._constraints import shown
+from sparsenet._plotting import import_pyplot
 
 
 class LossCurveDisplay:
@@ -146,13 +147,7 @@ class LossCurveDisplay:
         ImportError
             matplotlib is not installed.
         """
-        try:
-            from matplotlib import pyplot
-        except ImportError as error:
-            raise ImportError(
-                "LossCurveDisplay needs matplotlib; install it with "
-                "`pip install sparsenet[plot]`"
-            ) from error
+        pyplot = import_pyplot(self)
         if ax is None:
             _, ax = pyplot.subplots(layout="constrained")
         self.ax_, self.figure_, self.score_ax_ = ax, ax.figure, None

@@ -193,6 +193,30 @@ def test_advance_stops_where_parameters_have_settled(isa, optimizer, alpha):
 
 
 @each_isa
+def test_advance_goes_on_where_rates_will_rise(isa):
+    # As in a warm-up: the moments' tiny steps are followed by large ones.
+    optimizer, n_steps = Optimizer("adam", 1.0, beta_1=0.99), 90
+    state = np.zeros((1, 3, LANES), np.float32)
+    state[:, 1], state[:, 2] = 1e-4, 1e-8
+    rates = np.full(n_steps, 1e-15, np.float32)
+    rates[60:] = 0.1
+    inv_weight = np.ones(n_steps, np.float32)
+    begin, end = np.zeros(1, np.uint32), np.full(1, n_steps, np.uint32)
+    arrays = rates, inv_weight
+    expected = reference.advance(
+        *(optimizer, 0.0, *arrays, state.astype(float), begin, end)
+    )
+    assert np.abs(expected[:, 0]).min() > 0.1
+    growth = np.maximum.accumulate(rates[::-1])[::-1] / rates
+    actual = state.copy()
+    Kernels(isa, "float32").advance(
+        *(optimizer, 0.0, *arrays, actual, LANES, np.zeros(1, np.uint32), begin, end),
+        growth=growth.astype(np.float32),
+    )
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-12)
+
+
+@each_isa
 @each_optimizer
 @pytest.mark.parametrize("alpha", [0, 0.01])
 @pytest.mark.parametrize("with_gradient", [False, True])
