@@ -5,7 +5,7 @@ import pytest
 import reference
 from kernel_cases import each_isa, each_precision
 from problems import dense, random_data, random_network, state, train
-from reference import DenseNetwork, reference_step
+from reference_network import DenseNetwork, reference_step
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from small_estimators import BOTH, X, small

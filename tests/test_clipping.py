@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from kernel_cases import each_isa, each_precision
 from problems import parameters, random_data, random_network, state, train
-from reference import DenseNetwork, reference_step
+from reference_network import DenseNetwork, reference_step
 from scipy.sparse import csr_array
 from small_estimators import BOTH, X, small
 

@@ -12,7 +12,8 @@ from problems import (
     state,
     train,
 )
-from reference import LANES, DenseNetwork, reference_step
+from reference import LANES
+from reference_network import DenseNetwork, reference_step
 from scipy.sparse import csr_array
 from small_estimators import BOTH, LABELS, X, small
 

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from problems import PRECISIONS, gradient, random_data, random_network, state, train
-from reference import DenseNetwork
+from reference_network import DenseNetwork
 from saved_networks import assert_refused, random_rows
 from scipy import sparse
 from small_estimators import BOTH, LABELS, X, small

@@ -198,7 +198,7 @@ def test_advance_goes_on_where_rates_will_rise(isa):
     optimizer, n_steps = Optimizer("adam", 1.0, beta_1=0.99), 90
     state = np.zeros((1, 3, LANES), np.float32)
     state[:, 1], state[:, 2] = 1e-4, 1e-8
-    rates = np.full(n_steps, 1e-15, np.float32)
+    rates = np.full(n_steps, 1e-18, np.float32)
     rates[60:] = 0.1
     inv_weight = np.ones(n_steps, np.float32)
     begin, end = np.zeros(1, np.uint32), np.full(1, n_steps, np.uint32)

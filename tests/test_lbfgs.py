@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from problems import random_data, random_network
-from reference import ACTIVATIONS, LOSSES, DenseNetwork
+from reference import ACTIVATIONS, LOSSES
+from reference_network import DenseNetwork
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import reference
+import reference_network
 from scipy import sparse, special
 from sklearn.exceptions import NotFittedError
 from small_estimators import BOTH, LABELS, PRECISIONS, TARGET, X_TEST, X, small
@@ -104,7 +104,7 @@ def test_activations_are_those_of_the_twin(
     options = {"hidden_layer_sizes": (40, 23), "activation": activation}
     model = small(estimator, **options, precision=precision, density=0.5)
     model.fit(container(X), y)
-    inputs, _ = reference.DenseNetwork(model._network).layer_inputs(X_TEST)
+    inputs, _ = reference_network.DenseNetwork(model._network).layer_inputs(X_TEST)
     for layer, n_units in enumerate((40, 23)):
         actual = model.hidden_activations(container(X_TEST), layer)
         assert actual.shape == (len(X_TEST), n_units)

@@ -13,14 +13,8 @@ from problems import (
     state,
     train,
 )
-from reference import (
-    ACTIVATIONS,
-    LOSSES,
-    SPACING,
-    DenseNetwork,
-    activation_of,
-    reference_step,
-)
+from reference import ACTIVATIONS, LOSSES, SPACING, activation_of
+from reference_network import DenseNetwork, reference_step
 from scipy import sparse
 
 from sparsenet._kernels._dispatch import SOLVERS

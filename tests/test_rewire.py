@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import reference
+import reference_network
 from compute_copies import (
     product_weights,
     rounded_weights,
@@ -231,7 +232,7 @@ def sums_of_magnitudes(layer, gradient):
 def all_gradients(network, X, y):
     """Of the loss on the first 65 rows, at all places: (n_out, n_in) of each layer."""
     X = X.toarray() if sparse.issparse(X) else X
-    twin = reference.DenseNetwork(network)
+    twin = reference_network.DenseNetwork(network)
     twin.masks = [np.ones_like(mask) for mask in twin.masks]
     return [weights for weights, _ in twin.gradients(X[:65], y[:65])]
 
@@ -396,7 +397,7 @@ def test_moments_of_new_connections_are_corrected_by_their_age(
             if layer.cohort is not None:
                 born = network.births[layer.cohort.ravel()]
             births.append(born)
-        twin = reference.DenseNetwork(network)
+        twin = reference_network.DenseNetwork(network)
         twin.n_steps = n_steps
         twin.moments = dense_moments(network)
         twin.births = [
@@ -404,7 +405,7 @@ def test_moments_of_new_connections_are_corrected_by_their_age(
         ]
         train(network, X, y, optimizer=optimizer, alpha=alpha)
         rows = X.toarray() if sparse_rows else X
-        reference.reference_step(twin, rows, y, None, optimizer, alpha)
+        reference_network.reference_step(twin, rows, y, None, optimizer, alpha)
         n_steps += 1
         for (weights, _), expected in zip(
             parameters(network), twin.weights, strict=True

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from problems import random_data, random_network, train
-from reference import DenseNetwork, reference_step
+from reference_network import DenseNetwork, reference_step
 from scipy.sparse import csr_array
 from scripted_network import FLAT, ScriptedNetwork, run
 

@@ -12,7 +12,8 @@ from problems import (
     state,
     train,
 )
-from reference import ACTIVATIONS, LOSSES, SPACING, DenseNetwork, reference_step
+from reference import ACTIVATIONS, LOSSES, SPACING
+from reference_network import DenseNetwork, reference_step
 from scipy import sparse
 
 from sparsenet._optimizer import Optimizer
