@@ -19,9 +19,12 @@ and writes, once each. What spmm and spmv make of their samples before (tile_sam
 first_lane), and sddmm of a dense layer (turn), is done once for all repeated calls, and
 is an op of its own.
 
-The input gradient is the forward product on the transpose; that of blocks is stored in
-another way, and is spmm_transposed. Strips are AMX's: they multiply sparse layers as if
-they were dense, and the engine takes them from a certain density on.
+Samples of spmm and sddmm are at least 0, as relu's outputs are. Some instruction sets
+have another int8 kernel for others: spmm_signed and sddmm_signed.
+
+The input gradient is the forward product on the transpose (int8: spmm_signed); that of
+blocks is stored in another way, and is spmm_transposed. Strips are AMX's: they multiply
+sparse layers as if they were dense; the engine takes them from a certain density on.
 """
 
 from __future__ import annotations
@@ -146,12 +149,14 @@ class Problem:
 # there is no such kernel.
 
 
-def spmm(p, lanes=LANES, by_strips=False):
+def spmm(p, lanes=LANES, by_strips=False, signed=False):
     if by_strips and not p.kernels.weight_tile:
+        return None
+    if signed and p.precision != "int8":
         return None
     matrix = p.kind, *p.connections(), p.weights()
     x = p.panel(p.activation)
-    call = partial(p.kernels.spmm, *matrix, x, 0, p.panel(), 0, lanes)
+    call = partial(p.kernels.spmm, *matrix, x, signed, p.panel(), 0, lanes)
     return partial(call, by_strips=by_strips), 2 * lanes * p.size * p.fan_in
 
 
@@ -164,13 +169,14 @@ def spmm_transposed(p, by_strips=False):
     rows = (order // p.fan_in).astype(indices.dtype)
     starts = np.searchsorted(indices[order], np.arange(p.size + 1))
     matrix = "block_columns", starts, rows, p.weights()
-    offset = 128 if p.precision == "int8" else 0
-    call = partial(p.kernels.spmm, *matrix, p.panel(p.activation), offset, p.panel())
+    call = partial(p.kernels.spmm, *matrix, p.panel(p.activation), True, p.panel())
     return partial(call, by_strips=by_strips), 2 * LANES * p.size * p.fan_in
 
 
-def sddmm(p, by_strips=False):
+def sddmm(p, by_strips=False, signed=False):
     if by_strips and not p.kernels.weight_tile:
+        return None
+    if signed and p.precision != "int8":
         return None
     connections = p.connections()
     deltas = filled((p.size, PANEL_PAIR, LANES), uint(p.kernels.operand_size))
@@ -181,6 +187,7 @@ def sddmm(p, by_strips=False):
         call = partial(p.kernels.sddmm_strips, p.kind, *arrays)
     else:
         call = partial(p.kernels.sddmm, *connections, p.height, *arrays[2:])
+        call = partial(call, is_signed=signed)
     return call, 2 * PANEL_PAIR * LANES * p.size * p.fan_in
 
 
@@ -408,6 +415,7 @@ of_float32 = partial(Case, by_format=False)
 #: Each kernel of kernels.h that can be timed; all else in this program follows.
 CASES = (
     product("spmm", spmm, LAYOUTS),
+    product("spmm_signed", partial(spmm, signed=True), LAYOUTS, "spmm"),
     product("spmm_transposed", spmm_transposed, ("blocks",), "spmm"),
     product("spmv", partial(spmm, lanes=1), LAYOUTS, "spmm", peer="torch, 1 column"),
     product("sddmm", sddmm, LAYOUTS),
@@ -418,6 +426,7 @@ CASES = (
         ("blocks",),
         "spmm",
     ),
+    product("sddmm_signed", partial(sddmm, signed=True), LAYOUTS, "sddmm"),
     product("sddmm_strips", partial(sddmm, by_strips=True), LAYOUTS),
     Case("tile_samples", tile_samples),
     Case("first_lane", first_lane),

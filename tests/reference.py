@@ -108,7 +108,7 @@ def scale_of(magnitudes, axis=None):
 
 
 def encode(z, precision, offset=0):
-    """Activations as they are stored, and the scale of each lane."""
+    """Activations as they are stored, int8 with an offset, and each lane's scale."""
     if precision != "int8":
         return to_bits(z, precision), np.ones(LANES, np.float32)
     scale = scale_of(np.abs(z), axis=0)
@@ -118,7 +118,7 @@ def encode(z, precision, offset=0):
 def decode(x, precision, offset, scale):
     if precision != "int8":
         return from_bits(x, precision)
-    return (x.astype(np.int64) - offset).astype(np.float32) * scale
+    return (x.astype(np.int64) - offset).astype(np.int8).astype(np.float32) * scale
 
 
 def encode_deltas(z, precision, row_scale, seed):
@@ -127,7 +127,7 @@ def encode_deltas(z, precision, row_scale, seed):
         scaled = z * row_scale[:, np.newaxis]
         scale = scale_of(np.abs(scaled), axis=0)
         bits = np.array([random_bits(seed, row) for row in range(len(z))])
-        return z, (quantize(scaled, scale, bits) + 128).astype(np.uint8), scale
+        return z, quantize(scaled, scale, bits).astype(np.int8), scale
     multiplier = np.float32(1)
     if precision == "float16" and np.any(z):
         # A power of two brings the largest to 2^12..2^13.

@@ -6,6 +6,7 @@ import reference
 from problems import PRECISIONS, dense
 
 from sparsenet._feature_layer import FeatureLayer
+from sparsenet._kernels.train.layouts import TABLE_OFFSET
 from sparsenet._layer import Layer
 
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
@@ -43,7 +44,8 @@ def product_weights(layer):
         return layer.table[:, 0, : layer.fan_out]
     table = layer.table[:, : layer.fan_out]
     if layer.precision == "int8":
-        return (table.astype(np.float32) - 128) * layer.scale[:, np.newaxis]
+        stored = (table.astype(np.int64) - TABLE_OFFSET).astype(np.int8)
+        return stored.astype(np.float32) * layer.scale[:, np.newaxis]
     return reference.from_bits(np.ascontiguousarray(table), layer.precision)
 
 

@@ -15,6 +15,7 @@ from kernel_cases import (
     each_height,
     each_isa,
     each_precision,
+    offset_of,
     random_floats,
     random_stored,
     values,
@@ -26,16 +27,17 @@ from sparsenet._kernels.testing.kernels import Kernels
 # --- activations -------------------------------------------------------------------
 
 
-def encode(kernels, precision, z, offset=0, lanes=LANES):
+def encode(kernels, precision, z, is_signed=False, lanes=LANES):
     x = np.zeros(z.shape, reference.STORED[precision])
     scale = np.full(LANES, np.nan, np.float32)
-    kernels.encode(np.ascontiguousarray(z), offset, x, scale, lanes)
+    kernels.encode(np.ascontiguousarray(z), is_signed, x, scale, lanes)
     return x, scale
 
 
-def decode(kernels, x, offset=0, scale=None):
+def decode(kernels, x, is_signed=False, scale=None):
     z = np.full(x.shape, np.nan, np.float32)
-    kernels.decode(x, offset, np.ones(LANES, np.float32) if scale is None else scale, z)
+    scale = np.ones(LANES, np.float32) if scale is None else scale
+    kernels.decode(x, is_signed, scale, z)
     return z
 
 
@@ -85,22 +87,23 @@ def test_encode_rounds_to_nearest_even(isa, precision):
 
 
 @each_isa
-@pytest.mark.parametrize("offset", [0, 128])
-def test_encode_and_decode_int8(isa, offset):
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_encode_and_decode_int8(isa, is_signed):
     rng = np.random.default_rng(0)
     z = random_floats((50, LANES), rng)
     z[:, 0] = 0  # an idle lane
     z[:, 1] = 127 * rng.integers(-1, 2, 50)  # scale 1: no rounding at all
     z[:, 2] = np.append(127, rng.integers(-100, 100, 49) + 0.5)  # ties
     z[:, 3] *= 1e30
-    if offset == 0:
-        z = np.abs(z)  # bytes without an offset hold relu's outputs
+    if not is_signed:
+        z = np.abs(z)  # as relu's outputs are
     kernels = Kernels(isa, "int8")
-    x, scale = encode(kernels, "int8", z, offset)
+    offset = offset_of(kernels, is_signed)
+    x, scale = encode(kernels, "int8", z, is_signed)
     expected, expected_scale = reference.encode(z, "int8", offset)
     np.testing.assert_array_equal(x, expected)
     np.testing.assert_array_equal(scale, expected_scale)
-    back = decode(kernels, x, offset, scale)
+    back = decode(kernels, x, is_signed, scale)
     np.testing.assert_array_equal(back, reference.decode(x, "int8", offset, scale))
     # Half a step is the most that rounding loses, and float32's share of 127 steps.
     assert np.all(np.abs(back - z) <= (0.5 + 254 * UNIT_ROUNDOFF) * scale)
@@ -109,21 +112,25 @@ def test_encode_and_decode_int8(isa, offset):
 @each_isa
 @each_format
 @pytest.mark.parametrize("lanes", [1, 31, 32, 33, 63])
-def test_encode_few_lanes(isa, precision, offset, lanes):
+def test_encode_few_lanes(isa, precision, is_signed, lanes):
     z = np.abs(random_floats((7, LANES), np.random.default_rng(0)))
     kernels = Kernels(isa, precision)
-    few, all_lanes = (encode(kernels, precision, z, offset, n) for n in (lanes, LANES))
+    few, all_lanes = (
+        encode(kernels, precision, z, is_signed, n) for n in (lanes, LANES)
+    )
     np.testing.assert_array_equal(few[0][:, :lanes], all_lanes[0][:, :lanes])
     np.testing.assert_array_equal(few[1][:lanes], all_lanes[1][:lanes])
 
 
 @each_isa
 @each_format
-def test_first_lane(isa, precision, offset):
-    """Of a sample: float32, or bits of bfloat16, or 16 bits without the offset."""
-    stored = random_stored((9, LANES), precision, np.random.default_rng(0), offset)
+def test_first_lane(isa, precision, is_signed):
+    """Of a sample: float32, or bits of bfloat16, or 16 bits without an offset."""
     kernels = Kernels(isa, precision)
-    lane = kernels.first_lane(stored, offset)
+    offset = offset_of(kernels, is_signed)
+    rng = np.random.default_rng(0)
+    stored = random_stored((9, LANES), precision, rng, is_signed, offset)
+    lane = kernels.first_lane(stored, is_signed)
     expected = values(stored, precision, offset)[:, 0]
     if precision == "int8":
         lane = lane.astype(np.uint16).view(np.int16)
@@ -149,7 +156,10 @@ def encode_deltas(kernels, precision, z, row_scale, seed, packed=False):
     kernels.encode_deltas(z, row_scale, seed, kept, operand, scale, packed)
     if packed and kernels.weight_group == 4:
         operand = operand.reshape(-1, LANES, 4).transpose(0, 2, 1).reshape(-1, LANES)
-    return kept, operand[: len(z)], scale
+    operand = operand[: len(z)]
+    if precision == "int8":
+        operand = values(operand, precision, offset_of(kernels))
+    return kept, operand, scale
 
 
 @each_isa
@@ -183,6 +193,7 @@ def test_deltas_that_are_kept_in_float32_may_stay_where_they_are(isa, precision)
     np.testing.assert_array_equal(kept, expected[0])
     np.testing.assert_array_equal(scale, expected[2])
     if precision == "int8":
+        operand = values(operand, "int8", offset_of(kernels))
         np.testing.assert_array_equal(operand, expected[1])
 
 
@@ -213,7 +224,7 @@ def test_stochastic_rounding_is_right_on_average(isa):
     kernels = Kernels(isa, "int8")
     _, operand, scale = encode_deltas(kernels, "int8", z, np.ones(n, np.float32), 3)
     np.testing.assert_allclose(scale, 1, rtol=2 * UNIT_ROUNDOFF)
-    rounded = operand[1:].astype(np.int64) - 128
+    rounded = operand[1:].astype(np.int64)
     assert np.all(np.abs(rounded - z[1:]) < 1 + 1e-5)
     # The mean's standard deviation is at most 0.5 / sqrt(n).
     np.testing.assert_allclose(rounded.mean(axis=0), z[1], atol=5 * 0.5 / np.sqrt(n))
@@ -230,7 +241,7 @@ def test_stochastic_rounding_never_passes_127(isa, sign):
     assert bits.max() == 2**16 - 1 and bits.min() == 0
     ones, deltas = np.ones((n, LANES), np.float32), np.zeros((n, LANES), np.int8)
     kernels.prepare(kept, [scale] * n, ones, 0, 9, deltas)
-    for rounded in (operand.astype(np.int64) - 128, deltas.astype(np.int64)):
+    for rounded in (operand.astype(np.int64), deltas.astype(np.int64)):
         # Shrunk by 2**-20 before, a few are rounded the other way.
         assert set(np.unique(sign * rounded)) <= {126, 127}
         assert (sign * rounded == 126).mean() < 3 * 127 * 2.0**-20
@@ -240,7 +251,7 @@ def test_stochastic_rounding_never_passes_127(isa, sign):
 @each_format
 @pytest.mark.parametrize("n_panels", [1, 2, 3])
 @pytest.mark.parametrize("zero", [False, True])
-def test_prepare(isa, precision, offset, n_panels, zero):
+def test_prepare(isa, precision, is_signed, n_panels, zero):
     rng = np.random.default_rng(n_panels)
     kernels = Kernels(isa, precision)
     z = np.zeros((n_panels, LANES)) if zero else random_floats((n_panels, LANES), rng)
@@ -256,8 +267,9 @@ def test_prepare(isa, precision, offset, n_panels, zero):
     size = {"int8": np.int8, "bfloat16": f"u{kernels.operand_size}"}
     operand = np.zeros((n_panels, LANES), size.get(precision, np.float32))
     factor, correction, total = kernels.prepare(
-        kept, delta_scale, x_scale, offset, 11, operand
+        kept, delta_scale, x_scale, is_signed, 11, operand
     )
+    offset = offset_of(kernels, is_signed)
     expected = reference.prepare(kept, precision, delta_scale, x_scale, offset, 11)
     deltas = operand
     if precision == "bfloat16":

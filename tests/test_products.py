@@ -20,6 +20,7 @@ from kernel_cases import (
     each_index,
     each_isa,
     each_precision,
+    offset_of,
     random_stored,
     values,
 )
@@ -120,13 +121,13 @@ class Matrix:
         return np.repeat(fan_ins, self.height)[:, np.newaxis]
 
 
-def samples_of(matrix, precision, offset, rng):
+def samples_of(matrix, kernels, is_signed, rng):
     """Stored samples, and their values for all columns that the matrix has."""
-    stored = random_stored((N_FEATURES, LANES), precision, rng, offset)
-    x = values(stored, precision, offset)
-    n_more = -N_FEATURES % matrix.span
-    nothing = -offset if precision == "int8" else 0  # bytes of zero
-    return stored, np.concatenate([x, np.full((n_more, LANES), nothing, x.dtype)])
+    offset = offset_of(kernels, is_signed)
+    shape = N_FEATURES, LANES
+    stored = random_stored(shape, matrix.precision, rng, is_signed, offset)
+    nothing = np.zeros((-N_FEATURES % matrix.span, LANES), stored.dtype)
+    return stored, values(np.concatenate([stored, nothing]), matrix.precision, offset)
 
 
 def ways_of_spmm(isa, precision, layout):
@@ -140,7 +141,7 @@ def ways_of_spmm(isa, precision, layout):
 
 
 def run_spmm(
-    kernels, matrix, index, x, offset, tile_columns=0, lanes=LANES, by_strips=False
+    kernels, matrix, index, x, is_signed, tile_columns=0, lanes=LANES, by_strips=False
 ):
     # Where four bytes are multiplied at once, a block's samples lie interleaved.
     packed = matrix.layout == "block_columns" and kernels.weight_group == 4
@@ -151,7 +152,7 @@ def run_spmm(
         matrix.indices(index),
         matrix.weights(kernels),
         matrix.panel(x, index, packed),
-        offset,
+        is_signed,
         out,
         tile_columns,
         lanes,
@@ -165,18 +166,20 @@ def run_spmm(
 @each_layout
 @each_index
 @pytest.mark.parametrize("tile_columns", [N_FEATURES, 100])
-def test_spmm(isa, precision, offset, layout, index, tile_columns):
+def test_spmm(isa, precision, is_signed, layout, index, tile_columns):
     rng = np.random.default_rng(len(layout))
     matrix = Matrix.random(layout, precision, rng)
-    stored, x = samples_of(matrix, precision, offset, rng)
+    if layout == "block_columns" and not is_signed:
+        pytest.skip("block columns multiply deltas only")
     kernels = Kernels(isa, precision)
+    stored, x = samples_of(matrix, kernels, is_signed, rng)
     w = matrix.dense()
     expected = reference.spmm(w, x)
     n_sums = matrix.fan_in + 5  # five tiles' sums are added, too
     bound = (n_sums + 2) * UNIT_ROUNDOFF * reference.spmm(abs(w), abs(x))
     for by_strips in ways_of_spmm(isa, precision, layout):
         out = run_spmm(
-            kernels, matrix, index, stored, offset, tile_columns, by_strips=by_strips
+            kernels, matrix, index, stored, is_signed, tile_columns, by_strips=by_strips
         )
         if precision == "int8":
             np.testing.assert_array_equal(out, expected.astype(np.float32))
@@ -190,18 +193,18 @@ def test_spmm(isa, precision, offset, layout, index, tile_columns):
 def test_spmm_treats_all_lanes_alike(isa, precision, layout):
     rng = np.random.default_rng(0)
     matrix = Matrix.random(layout, precision, rng)
-    stored = random_stored((N_FEATURES, LANES), precision, rng)
     kernels = Kernels(isa, precision)
-    out = run_spmm(kernels, matrix, np.uint16, stored, 0)
+    stored, _ = samples_of(matrix, kernels, True, rng)
+    out = run_spmm(kernels, matrix, np.uint16, stored, True)
     place = rng.permutation(LANES)
-    moved = run_spmm(kernels, matrix, np.uint16, stored[:, place], 0)
+    moved = run_spmm(kernels, matrix, np.uint16, stored[:, place], True)
     np.testing.assert_array_equal(bits_of(moved), bits_of(out[:, place]))
     # And whatever the other 63 lanes hold, infinities too.
     if precision != "int8":
         stored[:, 1:] = reference.to_bits(np.float32(np.inf), precision)
     else:
-        stored[:, 1:] = 255
-    alone = run_spmm(kernels, matrix, np.uint16, stored, 0)
+        stored[:, 1:] = 127
+    alone = run_spmm(kernels, matrix, np.uint16, stored, True)
     np.testing.assert_array_equal(bits_of(alone[:, 0]), bits_of(out[:, 0]))
 
 
@@ -209,17 +212,26 @@ def test_spmm_treats_all_lanes_alike(isa, precision, layout):
 @each_format
 @each_layout
 @pytest.mark.parametrize("tile_columns", [N_FEATURES, 100])
-def test_spmm_of_few_lanes_is_that_of_all(isa, precision, offset, layout, tile_columns):
+def test_spmm_of_few_lanes_is_that_of_all(
+    isa, precision, is_signed, layout, tile_columns
+):
     rng = np.random.default_rng(0)
     matrix = Matrix.random(layout, precision, rng)
     kernels = Kernels(isa, precision)
     ways = ways_of_spmm(isa, precision, layout)
     for lanes, by_strips in itertools.product((1, 16, 31, 32, 33, 63), ways):
-        stored = random_stored((N_FEATURES, LANES), precision, rng, offset)
-        stored[:, lanes:] = offset  # idle lanes hold zeros
+        stored, _ = samples_of(matrix, kernels, is_signed, rng)
+        stored[:, lanes:] = offset_of(kernels, is_signed)  # idle lanes hold zeros
         whole, part = (
             run_spmm(
-                kernels, matrix, np.uint16, stored, offset, tile_columns, n, by_strips
+                kernels,
+                matrix,
+                np.uint16,
+                stored,
+                is_signed,
+                tile_columns,
+                n,
+                by_strips,
             )
             for n in (LANES, lanes)
         )
@@ -265,7 +277,7 @@ def test_spmm_of_many_columns(isa, precision, layout, n_columns):
             np.concatenate(columns).astype(np.uint16),
             matrix.weights(kernels),
             blocks,
-            0,
+            False,
             out,
             by_strips=by_strips,
         )
@@ -274,9 +286,11 @@ def test_spmm_of_many_columns(isa, precision, layout, n_columns):
 
 @each_isa
 @each_layout
-@pytest.mark.parametrize(("offset", "byte"), [(0, 127), (128, 0), (128, 255)])
+@pytest.mark.parametrize(
+    ("is_signed", "sample"), [(False, 127), (True, -127), (True, 127)]
+)
 @pytest.mark.parametrize("weight", [-127, 127])
-def test_spmm_int8_holds_65536_extreme_products(isa, layout, offset, byte, weight):
+def test_spmm_int8_holds_65536_extreme_products(isa, layout, is_signed, sample, weight):
     n, height = 2**16, 4 if layout in ("blocks", "dense") else 1
     kernels = Kernels(isa, "int8")
     out = np.empty((height, LANES), np.float32)
@@ -287,11 +301,11 @@ def test_spmm_int8_holds_65536_extreme_products(isa, layout, offset, byte, weigh
         np.array([0, n_indices]),
         None if layout == "dense" else np.arange(n_indices, dtype=np.uint16),
         np.full(n * n_rows + 64, weight, np.int8),
-        np.full((n, LANES), byte, np.uint8),
-        offset,
+        np.full((n, LANES), sample + offset_of(kernels, is_signed)).astype(np.uint8),
+        is_signed,
         out,
     )
-    np.testing.assert_array_equal(out, np.float32(n * weight * (byte - offset)))
+    np.testing.assert_array_equal(out, np.float32(n * weight * sample))
 
 
 def random_operand(shape, kernels, precision, rng):
@@ -320,6 +334,7 @@ def weight_gradients(
     if kernels.weight_tile:
         gradients.append(np.full_like(by_blocks, np.nan))
         layout = matrix.layout
+        more.pop("is_signed", None)  # strips tell by the correction
         kernels.sddmm_strips(layout, *at_columns, *operands, gradients[-1], **more)
     for gradient in gradients:
         assert np.isnan(gradient[-1]).all()  # nothing written behind the last column
@@ -339,7 +354,7 @@ def test_turn(isa, precision):
     if together > 1:
         turned = turned.view(stored.dtype)
     elif precision == "int8":
-        turned = turned.view(np.int32)
+        turned, expected = turned.view(np.int32), values(stored, precision)
     else:
         turned, expected = turned.view(np.float32), values(stored, precision)
     turned = turned.reshape(-1, n_groups, 64, together).transpose(0, 2, 1, 3)
@@ -355,14 +370,13 @@ def test_turn(isa, precision):
 @pytest.mark.parametrize("layout", ["rows", "blocks", "dense"])
 @each_index
 @pytest.mark.parametrize("n_panels", [1, 2, 3])
-def test_sddmm(isa, precision, offset, layout, index, n_panels):
+def test_sddmm(isa, precision, is_signed, layout, index, n_panels):
     rng = np.random.default_rng(n_panels)
     kernels = Kernels(isa, precision)
     matrix = Matrix.random(layout, precision, rng)
     n_blocks, height = len(FAN_INS), matrix.height
-    panels = [
-        random_stored((N_FEATURES, LANES), precision, rng) for _ in range(n_panels)
-    ]
+    offset = offset_of(kernels, is_signed)
+    panels = [samples_of(matrix, kernels, is_signed, rng)[0] for _ in range(n_panels)]
     operand, deltas = random_operand(
         (n_blocks * height, n_panels, LANES), kernels, precision, rng
     )
@@ -378,6 +392,7 @@ def test_sddmm(isa, precision, offset, layout, index, n_panels):
         [matrix.panel(panel, index) for panel in panels],
         factor,
         correction,
+        is_signed=is_signed,
     )
     xs = [values(panel, precision, offset) for panel in panels]
     by_panel = deltas.transpose(1, 0, 2)
@@ -407,9 +422,7 @@ def test_sddmm_of_some_samples_is_that_of_full_panels(
     kernels = Kernels(isa, precision)
     matrix = Matrix.random(layout, precision, rng)
     n_panels, height = -(-n_samples // LANES), matrix.height
-    panels = [
-        random_stored((N_FEATURES, LANES), precision, rng) for _ in range(n_panels)
-    ]
+    panels = [samples_of(matrix, kernels, True, rng)[0] for _ in range(n_panels)]
     shape = len(FAN_INS) * height, n_panels, LANES
     kept = random_stored(shape, precision, rng)
     kept.reshape(len(kept), -1)[:, n_samples:] = 0
@@ -436,13 +449,17 @@ def test_sddmm_of_some_samples_is_that_of_full_panels(
 
 @each_isa
 @each_height
-@pytest.mark.parametrize("offset", [0, 128])
-@pytest.mark.parametrize(("byte", "delta"), [(255, 127), (0, 127), (0, -127)])
-def test_sddmm_int8_holds_65536_extreme_samples(isa, height, offset, byte, delta):
+@pytest.mark.parametrize("is_signed", [False, True])
+@pytest.mark.parametrize(("sample", "delta"), [(127, 127), (-127, 127), (127, -127)])
+def test_sddmm_int8_holds_65536_extreme_samples(isa, height, is_signed, sample, delta):
     n_panels, n = 1024, 5
-    panel = np.full((n, LANES), byte, np.uint8)
+    kernels = Kernels(isa, "int8")
+    if not is_signed:
+        sample = abs(sample)
+    offset = offset_of(kernels, is_signed)
+    panel = np.full((n, LANES), sample + offset).astype(np.uint8)
     gradients = weight_gradients(
-        Kernels(isa, "int8"),
+        kernels,
         SimpleNamespace(
             layout="rows" if height == 1 else "blocks",
             height=height,
@@ -454,6 +471,7 @@ def test_sddmm_int8_holds_65536_extreme_samples(isa, height, offset, byte, delta
         [panel] * n_panels,
         np.ones(height, np.float32),
         np.full(height, offset * delta * LANES * n_panels, np.int32),
+        is_signed=is_signed,
     )
-    expected = np.float32(delta * (byte - offset) * LANES * n_panels)
+    expected = np.float32(delta * sample * LANES * n_panels)
     np.testing.assert_array_equal(gradients, np.full_like(gradients, expected))

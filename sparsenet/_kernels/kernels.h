@@ -91,20 +91,21 @@ typedef struct {
     int turned_size;     /* bytes of a column of a turned panel */
     int term_size;       /* bytes of a term of sum_rows */
     int row_size;        /* bytes of a value that encode_row writes */
+    int signed_offset;   /* what is added to a stored value that may be negative (int8) */
 
     /* out[row][64] = sum over a row's non-zeros of weight * x[column][64], for the rows of blocks begin..end.
      * The blocks of a dense matrix sum one tile of columns, and tiles
      * after the first add to `out`; x has the samples of that tile, made by tile_samples where the format has it. Where
-     * there are strips, `begin` is the first block of one, and all rows of the last one are written. `offset` is what was
-     * added to int8 operands. Only the first `lanes` lanes need be right; the others are finite. The operand of
+     * there are strips, `begin` is the first block of one, and all rows of the last one are written. `is_signed`:
+     * x may be negative, as in all that follows. Only the first `lanes` lanes need be right; the others are finite. The operand of
      * SN_BLOCK_COLUMNS is `packed` by encode_deltas. */
-    void (*spmm)(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int offset, int lanes,
+    void (*spmm)(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int is_signed, int lanes,
                  float *out);
     /* The samples of n columns as a tile of a dense layer, or a matrix `by_strips`, reads them: fp32, or for strips the
      * size that they are stored in, n rounded up to the columns of a register. NULL: as they are stored. */
-    void (*tile_samples)(const void *x, int64_t n, int offset, void *samples);
+    void (*tile_samples)(const void *x, int64_t n, int is_signed, void *samples);
     /* The first lane of n columns as spmm of one lane reads them, for a matrix with `lane_alone`: 4 bytes each. */
-    void (*first_lane)(const void *x, int64_t n, int offset, void *lane);
+    void (*first_lane)(const void *x, int64_t n, int is_signed, void *lane);
 
     /* Turn a panel of n columns, which has room for whole 64 of them: how the gradient of all columns reads it. */
     void (*turn)(const void *x, int64_t n, void *turned);
@@ -113,8 +114,8 @@ typedef struct {
      * [height][n_panels][64] as prepared by `prepare`: zero in lanes without a sample, which may be read.
      * `ahead`: three arrays like `gradient` that the optimizer reads next, fetched meanwhile; or NULL. */
     void (*sddmm)(const void *indices, int wide, int64_t n, int64_t height, const void *deltas, const void *const *x,
-                  int64_t n_samples, const float *factor, const int32_t *correction, const float *const *ahead,
-                  float *gradient);
+                  int64_t n_samples, int is_signed, const float *factor, const int32_t *correction,
+                  const float *const *ahead, float *gradient);
     /* The same of one strip or two: the blocks from number `block` on that have SN_STRIP_PAIR rows together, or those that
      * are left, with the deltas, factors and corrections of whole strips; `gradient` is that of one block after another.
      * `deltas` has room for two pairs, a panel for 31 more columns. NULL: the format has no strips; else dense layers are
@@ -126,13 +127,13 @@ typedef struct {
     int spmm_strip_percent[3]; /* the same for spmm, sn_matrix.by_strips (rows, blocks, block columns) */
 
     /* Store n_rows x 64 fp32 values as activations, or at least `lanes` of each row. int8 fills scale[64] (per sample),
-     * and its bytes are at most 127 + offset; others leave both alone. */
-    void (*encode)(const float *z, int64_t n_rows, int offset, int lanes, void *x, float *scale);
-    void (*decode)(const void *x, int64_t n_rows, int offset, const float *scale, float *z);
+     * and values are -127..127; others leave both alone. */
+    void (*encode)(const float *z, int64_t n_rows, int is_signed, int lanes, void *x, float *scale);
+    void (*decode)(const void *x, int64_t n_rows, int is_signed, const float *scale, float *z);
 
     /* Keep n_rows x 64 fp32 deltas for the weight gradient (in place, kept == z, where they stay fp32). They are
      * also the operand of the input gradient, except in int8, which makes `operand` (if not NULL) from them: times
-     * row_scale, rounded stochastically, offset by 128. The input gradient has to be multiplied by scale[64].
+     * row_scale, rounded stochastically. The input gradient has to be multiplied by scale[64].
      * `packed`: the operand is for a matrix of SN_BLOCK_COLUMNS, and has room for whole blocks. */
     void (*encode_deltas)(const float *z, int64_t n_rows, const float *row_scale, int packed, uint64_t seed, void *kept,
                           void *operand, float *scale);
@@ -140,7 +141,7 @@ typedef struct {
     /* One row's deltas over all panels, ready for sddmm; `kept` points to its row in each panel, and
      * delta_scale and x_scale to each panel's 64 scales. Returns the sum of the deltas (the bias gradient). */
     float (*prepare)(const void *const *kept, int64_t n_panels, const float *const *delta_scale,
-                     const float *const *x_scale, int offset, uint64_t seed, void *deltas, float *factor,
+                     const float *const *x_scale, int is_signed, uint64_t seed, void *deltas, float *factor,
                      int32_t *correction);
 
     /* Compute copies of one block's n columns from its fp32 weights [n][height]; `transpose` is NULL where the layer

@@ -102,16 +102,18 @@ cdef extern from "kernels.h" nogil:
         int turned_size
         int term_size
         int row_size
+        int signed_offset
         void (*spmm)(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end,
-                     const void *x, int offset, int lanes, float *out) noexcept nogil
-        void (*tile_samples)(const void *x, int64_t n, int offset,
+                     const void *x, bint is_signed, int lanes,
+                     float *out) noexcept nogil
+        void (*tile_samples)(const void *x, int64_t n, bint is_signed,
                              void *samples) noexcept nogil
-        void (*first_lane)(const void *x, int64_t n, int offset,
+        void (*first_lane)(const void *x, int64_t n, bint is_signed,
                            void *lane) noexcept nogil
         void (*turn)(const void *x, int64_t n, void *turned) noexcept nogil
         void (*sddmm)(const void *indices, int wide, int64_t n, int64_t height,
                       const void *deltas, const void *const *x,
-                      int64_t n_samples, const float *factor,
+                      int64_t n_samples, bint is_signed, const float *factor,
                       const int32_t *correction, const float *const *ahead,
                       float *gradient) noexcept nogil
         void (*sddmm_strips)(const sn_matrix *m, int64_t block, void *deltas,
@@ -120,16 +122,16 @@ cdef extern from "kernels.h" nogil:
                              float *gradient)noexcept nogil
         int *strip_percent
         int *spmm_strip_percent
-        void (*encode)(const float *z, int64_t n_rows, int offset, int lanes,
+        void (*encode)(const float *z, int64_t n_rows, bint is_signed, int lanes,
                        void *x, float *scale) noexcept nogil
-        void (*decode)(const void *x, int64_t n_rows, int offset,
+        void (*decode)(const void *x, int64_t n_rows, bint is_signed,
                        const float *scale, float *z) noexcept nogil
         void (*encode_deltas)(const float *z, int64_t n_rows,
                               const float *row_scale, int packed, uint64_t seed,
                               void *kept, void *operand, float *scale) noexcept nogil
         float (*prepare)(const void *const *kept, int64_t n_panels,
                          const float *const *delta_scale,
-                         const float *const *x_scale, int offset, uint64_t seed,
+                         const float *const *x_scale, bint is_signed, uint64_t seed,
                          void *deltas, float *factor,
                          int32_t *correction) noexcept nogil
         void (*encode_weights)(const float *master, int64_t n, int64_t height,

@@ -23,7 +23,7 @@ typedef struct {
  * derivative is a function of the activation, else derivative_<name>, which training keeps beside the activations. */
 typedef struct {
     const char *name;
-    int is_signed; /* may be negative: int8 stores it with an offset */
+    int is_signed; /* may be negative */
     int keeps_derivative;
 } sn_activation;
 #define SN_ACTIVATIONS_BY_OUTPUT(X)           \

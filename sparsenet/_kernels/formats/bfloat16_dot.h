@@ -16,20 +16,21 @@ INLINE const uint16_t *widen(const uint16_t *w, int64_t n, uint16_t *buffer)
     return w;
 }
 
-INLINE vf dot_product(vf acc, __m512i x, __m512i d)
+INLINE vf dot_product(vf acc, __m512i x, __m512i d, const int is_signed)
 {
+    (void)is_signed;
     return (vf)_mm512_dpbf16_ps((__m512)acc, (__m512bh)x, (__m512bh)d);
 }
 
-INLINE void shares(vf *share, const int first, const int joint, const void *w, int64_t n, int64_t height, int offset)
+INLINE void shares(vf *share, const int first, const int joint, const void *w, int64_t n, int64_t height, int is_signed)
 {
-    (void)share, (void)first, (void)joint, (void)w, (void)n, (void)height, (void)offset;
+    (void)share, (void)first, (void)joint, (void)w, (void)n, (void)height, (void)is_signed;
 }
 
 INLINE void step(vf *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
-                 const uint16_t *w, int offset)
+                 const uint16_t *w, int is_signed)
 {
-    (void)tiled, (void)packed, (void)offset;
+    (void)tiled, (void)packed;
     unrolled_for (int v = 0; v < tile; v += 2) {
         const __m512i a = _mm512_loadu_si512(rows[0] + v * WIDTH * 2);
         const __m512i b = _mm512_loadu_si512(rows[1] + v * WIDTH * 2);
@@ -38,8 +39,8 @@ INLINE void step(vf *acc, const int tiled, const int packed, const int joint, co
             int32_t pair;
             memcpy(&pair, w + j * GROUP, sizeof pair);
             const __m512i weights = _mm512_set1_epi32(pair);
-            acc[j * tile + v] = dot_product(acc[j * tile + v], low, weights);
-            acc[j * tile + v + 1] = dot_product(acc[j * tile + v + 1], high, weights);
+            acc[j * tile + v] = dot_product(acc[j * tile + v], low, weights, is_signed);
+            acc[j * tile + v + 1] = dot_product(acc[j * tile + v + 1], high, weights, is_signed);
         }
     }
 }
@@ -68,18 +69,18 @@ INLINE v4f lane_step(v4f acc, const int height, const uint32_t *x, const uint16_
 }
 INLINE float lane_sum(v4f acc, const int row) { return acc[row]; }
 INLINE v4f lane_resume(const float *out) { return (void)out, (v4f){0}; }
-INLINE uint32_t lane_value(const uint16_t *x, int offset) { return (void)offset, *x; }
+INLINE uint32_t lane_value(const uint16_t *x, int is_signed) { return (void)is_signed, *x; }
 
 INLINE __m512i load_piece(const uint16_t *d) { return _mm512_loadu_si512(d); }
 INLINE __m512i load_x(const uint16_t *x) { return _mm512_loadu_si512(x); }
 INLINE vf gradient_of(vf sums, vi correction) { return (void)correction, sums; }
 #define LANE_SAMPLES 2
 INLINE vf turned_lanes(const uint16_t *x, int v) { return load((const float *)x + v); }
-INLINE vf outer(vf acc, vf x, const uint16_t *delta)
+INLINE vf outer(vf acc, vf x, const uint16_t *delta, const int is_signed)
 {
     int32_t pair;
     memcpy(&pair, delta, sizeof pair);
-    return dot_product(acc, (__m512i)x, _mm512_set1_epi32(pair));
+    return dot_product(acc, (__m512i)x, _mm512_set1_epi32(pair), is_signed);
 }
 INLINE float row_value(uint16_t value)
 {

@@ -7,9 +7,9 @@ enum { sums_integers = 0 };
 enum { strip_percent_rows = 4, strip_percent_blocks = 8 };
 enum { spmm_percent_rows = 12, spmm_percent_blocks = 27, spmm_percent_columns = 9 };
 
-INLINE void interleave(const uint16_t *const *rows, int offset, char *words)
+INLINE void interleave(const uint16_t *const *rows, int is_signed, char *words)
 {
-    (void)offset;
+    (void)is_signed;
     for (int half = 0; half < 2; half++, words += 2 * VECTOR_BYTES) {
         const __m512i a = _mm512_loadu_si512(rows[0] + half * SN_LANES / 2),
                       b = _mm512_loadu_si512(rows[1] + half * SN_LANES / 2);

@@ -12,7 +12,8 @@
  *   STRIPS           1: AMX multiplies, with FORMAT_TILES
  *   DELTA_EXPONENT   deltas are scaled so that the largest is about 2 to this power; 0: not at all
  *   FORMAT_SUMS_INTEGERS  1: sums are int32
- *   SAMPLE_BIAS      what `load_x` and `outer` take off a stored sample, for `sddmm` to put back
+ *   SIGNED_OFFSET    what is added to a stored value that may be negative
+ *   SIGN_MATTERS     1: products of samples that may be negative (is_signed) have code of their own
  *   FORMAT_STORAGE   header of what is not a product: encode, decode, encode_deltas, prepare, encode_weights,
  *                    encode_terms, encode_row, as kernels.h says, and multiply, finish_sums for rows of a table
  *
@@ -32,16 +33,16 @@
  *   finish(acc, share, ...)  accumulators less that share -> fp32 in the order of the samples
  *
  * SpMV (products/spmv.h)
- *   lane_value(x, offset)    a stored value as it lies there
+ *   lane_value(x, is_signed) a stored value as it lies there
  *   lane_step, lane_sum, lane_resume   as `step`, `finish` and `resume`
  *
  * SDDMM (products/sddmm.h)
  *   load_x, load_piece       DOT_LANES inputs, or prepared deltas
- *   dot_product(acc, x, d)   acc += x * d over them, in any order that both share
+ *   dot_product(acc, x, d, is_signed)   acc += x * d over them, in any order that both share
  *   gradient_of(sums, c)     sums less a correction -> fp32
  *   load_part, load_delta, dot_part    the same of PART_LANES samples
  *   turned_lanes(x, v)       WIDTH groups of LANE_SAMPLES samples of a column, from group v on
- *   outer(acc, x, delta)     acc += delta * x over such a group
+ *   outer(acc, x, delta, is_signed)     acc += delta * x over such a group
  *
  * Sums of rows (products/row_sums.h)
  *   term_value, row_value    a term, or a value of an encoded row, as sum_t
@@ -52,8 +53,11 @@
 #ifndef FORMAT_SUMS_INTEGERS
 #define FORMAT_SUMS_INTEGERS 0
 #endif
-#ifndef SAMPLE_BIAS
-#define SAMPLE_BIAS 0
+#ifndef SIGNED_OFFSET
+#define SIGNED_OFFSET 0
+#endif
+#ifndef SIGN_MATTERS
+#define SIGN_MATTERS 0
 #endif
 _Static_assert(GROUP == 1 || GROUP == 2 || GROUP == 4, "weights are broadcast as 1, 2 or 4 columns");
 _Static_assert(sizeof(lane_t) == 4, "first_lane writes 4 bytes for each column");

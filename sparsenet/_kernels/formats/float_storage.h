@@ -9,16 +9,16 @@ INLINE void encode_lanes(const float *z, int64_t n_rows, const int lanes, STORE 
             store_pair(x + r * SN_LANES + i, load(z + r * SN_LANES + i), load(z + r * SN_LANES + i + WIDTH));
 }
 
-static void encode(const float *z, int64_t n_rows, int offset, int lanes, void *x, float *scale)
+static void encode(const float *z, int64_t n_rows, int is_signed, int lanes, void *x, float *scale)
 {
-    (void)offset, (void)scale;
+    (void)is_signed, (void)scale;
     if (lanes <= SN_LANES / 2) encode_lanes(z, n_rows, SN_LANES / 2, x);
     else encode_lanes(z, n_rows, SN_LANES, x);
 }
 
-static void decode(const void *x, int64_t n_rows, int offset, const float *scale, float *z)
+static void decode(const void *x, int64_t n_rows, int is_signed, const float *scale, float *z)
 {
-    (void)offset, (void)scale;
+    (void)is_signed, (void)scale;
     for (int64_t i = 0; i < n_rows * SN_LANES; i += PAIR) {
         vf a, b;
         load_pair((const STORE *)x + i, &a, &b);
@@ -29,7 +29,10 @@ static void decode(const void *x, int64_t n_rows, int offset, const float *scale
 
 #if TILED && !STORES_MASTER && !STRIPS
 /* kernels.h, `tile_samples`: dense layers read fp32. */
-static void tile_samples(const void *x, int64_t n, int offset, void *samples) { decode(x, n, offset, NULL, samples); }
+static void tile_samples(const void *x, int64_t n, int is_signed, void *samples)
+{
+    decode(x, n, is_signed, NULL, samples);
+}
 #endif
 
 #if DELTA_EXPONENT
@@ -64,10 +67,10 @@ static void encode_deltas(const float *z, int64_t n_rows, const float *row_scale
 }
 
 static float prepare(const void *const *kept, int64_t n_panels, const float *const *delta_scale,
-                     const float *const *x_scale, int offset, uint64_t seed, void *deltas, float *factor,
+                     const float *const *x_scale, int is_signed, uint64_t seed, void *deltas, float *factor,
                      int32_t *correction)
 {
-    (void)x_scale, (void)offset, (void)seed;
+    (void)x_scale, (void)is_signed, (void)seed;
     vf total = splat(0.0f);
     for (int64_t p = 0; p < n_panels; p++) {
         const float scale = delta_scale[p][0];

@@ -30,15 +30,15 @@ INLINE const float *widen(const STORE *w, int64_t n, float *buffer)
     return buffer;
 }
 
-INLINE void shares(vf *share, const int first, const int joint, const void *w, int64_t n, int64_t height, int offset)
+INLINE void shares(vf *share, const int first, const int joint, const void *w, int64_t n, int64_t height, int is_signed)
 {
-    (void)share, (void)first, (void)joint, (void)w, (void)n, (void)height, (void)offset;
+    (void)share, (void)first, (void)joint, (void)w, (void)n, (void)height, (void)is_signed;
 }
 
 INLINE void step(vf *acc, const int tiled, const int packed, const int joint, const int tile, const char *const *rows,
-                 const float *w, int offset)
+                 const float *w, int is_signed)
 {
-    (void)packed, (void)offset;
+    (void)packed, (void)is_signed;
     unrolled_for (int v = 0; v < tile; v += 2) {
         vf a, b;
         const int both = v + 1 < tile; /* odd tiles: only where order_pair does nothing */
@@ -83,7 +83,7 @@ INLINE v4f lane_step(v4f acc, const int height, const float *x, const float *w)
 }
 INLINE float lane_sum(v4f acc, const int row) { return acc[row]; }
 INLINE v4f lane_resume(const float *out) { return (v4f){out[0], out[SN_LANES], out[2 * SN_LANES], out[3 * SN_LANES]}; }
-INLINE float lane_value(const STORE *x, int offset) { return (void)offset, load_vector(x)[0]; }
+INLINE float lane_value(const STORE *x, int is_signed) { return (void)is_signed, load_vector(x)[0]; }
 
 INLINE piece_t load_piece(const float *d) { return (piece_t){load(d), load(d + WIDTH)}; }
 INLINE piece_t load_x(const STORE *x)
@@ -92,13 +92,16 @@ INLINE piece_t load_x(const STORE *x)
     load_pair(x, &p.a, &p.b);
     return p;
 }
-INLINE vf dot_product(vf acc, piece_t x, piece_t d) { return fma_(x.b, d.b, fma_(x.a, d.a, acc)); }
+INLINE vf dot_product(vf acc, piece_t x, piece_t d, const int is_signed)
+{
+    return (void)is_signed, fma_(x.b, d.b, fma_(x.a, d.a, acc));
+}
 /* A vector of samples, or the even or the odd ones of a vector of pairs. */
 #define PARTS (SPLIT_LANES > 1 ? 2 : 1)
 #define PART_LANES WIDTH
 typedef vf part_t;
 INLINE vf load_delta(const float *d) { return load(d); }
-INLINE vf dot_part(vf acc, vf x, vf d) { return fma_(x, d, acc); }
+INLINE vf dot_part(vf acc, vf x, vf d, const int is_signed) { return (void)is_signed, fma_(x, d, acc); }
 INLINE vf gradient_of(vf sums, vi correction) { return (void)correction, sums; }
 #define LANE_SAMPLES 1
 INLINE vf turned_lanes(const STORE *x, int v) /* in the order that load_pair leaves, as the deltas are */
@@ -107,7 +110,10 @@ INLINE vf turned_lanes(const STORE *x, int v) /* in the order that load_pair lea
     load_pair(x + v / (2 * WIDTH) * (2 * WIDTH), &a, &b);
     return v / WIDTH % 2 == 0 ? a : b;
 }
-INLINE vf outer(vf acc, vf x, const float *delta) { return fma_(x, splat(*delta), acc); }
+INLINE vf outer(vf acc, vf x, const float *delta, const int is_signed)
+{
+    return (void)is_signed, fma_(x, splat(*delta), acc);
+}
 INLINE float term_value(float term) { return term; }
 typedef float row_t; /* what encode_row writes: fp32 values that the format has, no conversion per sum */
 INLINE float row_value(float value) { return value; }

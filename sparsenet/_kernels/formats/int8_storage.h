@@ -1,6 +1,7 @@
 /* int8: everything but the products. Symmetric quantisation to -127..127 with scales that factor out of each
  * product exactly (per output row for weights, per sample for activations and deltas of the input gradient,
- * per output row for deltas of the weight gradient). Stored bytes are unsigned: value + offset. */
+ * per output row for deltas of the weight gradient). A stored byte is the value, plus
+ * SIGNED_OFFSET where it may be negative. */
 
 INLINE float inverse_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
 /* The largest value times its scale's inverse is 127 but for 3 roundings: to the nearest byte nothing need be clamped, and
@@ -9,9 +10,10 @@ INLINE float inverse_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
 
 /* Quantise n_rows x 64 values per lane; row_scale multiplies rows first (NULL: ones). `packed`: the bytes of a sample
  * in the four rows of a block lie side by side. */
-INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scale, int offset, const int stochastic,
+INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scale, int is_signed, const int stochastic,
                            const int packed, uint64_t seed, const int vectors, uint8_t *x, float *scale)
 {
+    const int32_t offset = is_signed ? SIGNED_OFFSET : 0;
     vf largest[VECTORS], inverse[VECTORS];
     unrolled_for (int v = 0; v < vectors; v++) largest[v] = splat(0.0f);
     for (int64_t r = 0; r < n_rows; r++) {
@@ -36,7 +38,7 @@ INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scal
                     offset
                     + (stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)r, v)) : round_to_int(y));
                 if (!packed) store_bytes(x + r * SN_LANES + v * WIDTH, q);
-                else four[v] = h == 0 ? q : four[v] | q << 8 * h;
+                else four[v] = h == 0 ? q & 255 : four[v] | (q & 255) << 8 * h;
             }
         }
         if (packed)
@@ -45,16 +47,16 @@ INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scal
     }
 }
 
-static void encode(const float *z, int64_t n_rows, int offset, int lanes, void *x, float *scale)
+static void encode(const float *z, int64_t n_rows, int is_signed, int lanes, void *x, float *scale)
 {
-    if (lanes <= SN_LANES / 2) quantize_lanes(z, n_rows, NULL, offset, 0, 0, 0, VECTORS / 2, x, scale);
-    else quantize_lanes(z, n_rows, NULL, offset, 0, 0, 0, VECTORS, x, scale);
+    if (lanes <= SN_LANES / 2) quantize_lanes(z, n_rows, NULL, is_signed, 0, 0, 0, VECTORS / 2, x, scale);
+    else quantize_lanes(z, n_rows, NULL, is_signed, 0, 0, 0, VECTORS, x, scale);
 }
 
-static void decode(const void *x, int64_t n_rows, int offset, const float *scale, float *z)
+static void decode(const void *x, int64_t n_rows, int is_signed, const float *scale, float *z)
 {
     for (int64_t i = 0; i < n_rows * SN_LANES; i += WIDTH) {
-        const vi q = widen_unsigned((const uint8_t *)x + i) - offset;
+        const vi q = values_of((const uint8_t *)x + i, is_signed);
         store(z + i, to_float(q) * load(scale + i % SN_LANES));
     }
 }
@@ -64,12 +66,12 @@ static void encode_deltas(const float *z, int64_t n_rows, const float *row_scale
 {
     if (kept != z) memcpy(kept, z, n_rows * SN_LANES * sizeof(float));
     if (operand && packed && GROUP == SN_BLOCK_HEIGHT)
-        quantize_lanes(z, n_rows, row_scale, 128, 1, 1, seed, VECTORS, operand, scale);
-    else if (operand) quantize_lanes(z, n_rows, row_scale, 128, 1, 0, seed, VECTORS, operand, scale);
+        quantize_lanes(z, n_rows, row_scale, 1, 1, 1, seed, VECTORS, operand, scale);
+    else if (operand) quantize_lanes(z, n_rows, row_scale, 1, 1, 0, seed, VECTORS, operand, scale);
 }
 
 static float prepare(const void *const *kept, int64_t n_panels, const float *const *delta_scale,
-                     const float *const *x_scale, int offset, uint64_t seed, void *deltas, float *factor,
+                     const float *const *x_scale, int is_signed, uint64_t seed, void *deltas, float *factor,
                      int32_t *correction)
 {
     (void)delta_scale;
@@ -91,7 +93,7 @@ static float prepare(const void *const *kept, int64_t n_panels, const float *con
             store_bytes((int8_t *)deltas + p * SN_LANES + v * WIDTH, q);
         }
     *factor = scale;
-    *correction = offset * sum_lanes_int(sum);
+    *correction = is_signed ? SIGNED_OFFSET * sum_lanes_int(sum) : 0;
     return sum_lanes(total);
 }
 
@@ -153,16 +155,16 @@ static float encode_terms(const float *x, int64_t n, int stochastic, uint64_t se
 
 static float encode_row(const float *values, int64_t n, int stochastic, uint64_t seed, void *row)
 {
-    return quantize_values(values, n, 128, stochastic, seed, row);
+    return quantize_values(values, n, SIGNED_OFFSET, stochastic, seed, row);
 }
 
 typedef int32_t sum_t;
 typedef uint8_t row_t;
 INLINE int32_t term_value(int32_t term) { return term; }
-INLINE int32_t row_value(uint8_t value) { return (int32_t)value - 128; }
+INLINE int32_t row_value(uint8_t value) { return value_of(value, 1); }
 INLINE void multiply(const uint8_t *weights, int32_t term, int32_t *products)
 {
-    const vi p = (widen_unsigned(weights) - 128) * term;
+    const vi p = values_of(weights, 1) * term;
     memcpy(products, &p, sizeof p);
 }
 INLINE void finish_sums(float *sums, int64_t n)

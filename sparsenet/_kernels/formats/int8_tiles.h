@@ -6,7 +6,7 @@ enum { sums_integers = 1 };
 enum { strip_percent_rows = 9, strip_percent_blocks = 18 };
 enum { spmm_percent_rows = 25, spmm_percent_blocks = 0, spmm_percent_columns = 0 };
 
-INLINE void interleave(const uint8_t *const *rows, int offset, char *words)
+INLINE void interleave(const uint8_t *const *rows, int is_signed, char *words)
 {
     const vi a = load_int(rows[0]), b = load_int(rows[1]), c = load_int(rows[2]), d = load_int(rows[3]);
     const vi ab_low = unpack_low_8(a, b), ab_high = unpack_high_8(a, b);
@@ -15,7 +15,7 @@ INLINE void interleave(const uint8_t *const *rows, int offset, char *words)
                    unpack_high_16(ab_high, cd_high)};
     order_quads(quads);
     const vi sign =
-        splat_int((int32_t)((uint32_t)offset * 0x01010101u)); /* value + 128 -> value, in place of a subtraction */
+        splat_int(is_signed ? (int32_t)0x80808080u : 0); /* value + 128 -> value, in place of a subtraction */
     unrolled_for (int q = 0; q < 4; q++) {
         quads[q] ^= sign;
         memcpy(words + q * VECTOR_BYTES, &quads[q], sizeof quads[q]);

@@ -36,7 +36,7 @@ INLINE int64_t dense_place(int64_t row, int64_t column, int64_t n_columns)
 
 /* The samples of n columns as spmm_strips reads them: those of 4 bytes of columns side by side, signed, with zeros for
  * the columns that complete a tile. */
-static void tile_samples(const void *x, int64_t n, int offset, void *samples)
+static void tile_samples(const void *x, int64_t n, int is_signed, void *samples)
 {
     enum { TOGETHER = 4 / sizeof(STORE) };
     const STORE *rows = x;
@@ -46,7 +46,7 @@ static void tile_samples(const void *x, int64_t n, int offset, void *samples)
     for (; column < n; column += TOGETHER, words += 4 * SN_LANES) {
         const STORE *together[TOGETHER];
         for (int i = 0; i < TOGETHER; i++) together[i] = column + i < n ? rows + (column + i) * SN_LANES : nothing;
-        interleave(together, offset, words);
+        interleave(together, is_signed, words);
     }
     memset(words, 0, (whole_tiles(n) - column) * sizeof(STORE) * SN_LANES);
 }

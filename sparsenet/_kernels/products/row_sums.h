@@ -10,7 +10,7 @@ INLINE void sum_tile(const uint32_t *indices, const wide_t *terms, int64_t n, co
     const int wide_row = TILED && encoded;
     acc_t acc[MAX_TILE], share[1];
     unrolled_for (int i = 0; i < tile; i++) acc[i] = (acc_t){0};
-    shares(share, 0, 1, terms, n, 1, 128);
+    shares(share, 0, 1, terms, n, 1, 1);
     for (int64_t k = 0; k < n; k += GROUP) {
         const char *rows[GROUP];
         if (k + GROUP <= n) {
@@ -22,14 +22,14 @@ INLINE void sum_tile(const uint32_t *indices, const wide_t *terms, int64_t n, co
                         __builtin_prefetch(ahead + line);
                 }
             }
-            step(acc, wide_row, 0, 1, tile, rows, terms + k, 128);
+            step(acc, wide_row, 0, 1, tile, rows, terms + k, 1);
         } else { /* the last, partly filled group: completed with zero terms */
             wide_t last[GROUP];
             unrolled_for (int g = 0; g < GROUP; g++) {
                 rows[g] = table + indices[k + g < n ? k + g : n - 1] * row_bytes;
                 last[g] = k + g < n ? terms[k + g] : 0;
             }
-            step(acc, wide_row, 0, 1, tile, rows, last, 128);
+            step(acc, wide_row, 0, 1, tile, rows, last, 1);
         }
     }
     finish(acc, share, wide_row, 0, tile, out);

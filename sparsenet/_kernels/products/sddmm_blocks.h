@@ -4,7 +4,7 @@
  * behind the last are the last one again. The loops stay loops, or else the compiler spills the accumulators (AVX2,
  * float32: 71 GFLOP/s instead of 91, Zen 4). */
 INLINE void sddmm_columns(const void *index, const int wide, int64_t n, const operand_t *deltas, int64_t row_deltas,
-                          const void *const *x, int64_t n_samples, dot_acc_t *sums)
+                          const void *const *x, int64_t n_samples, const int is_signed, dot_acc_t *sums)
 {
     dot_acc_t acc[COLUMNS_AT_ONCE * SN_BLOCK_HEIGHT];
     unrolled_for (int i = 0; i < COLUMNS_AT_ONCE * SN_BLOCK_HEIGHT; i++) acc[i] = (dot_acc_t){0};
@@ -21,7 +21,7 @@ INLINE void sddmm_columns(const void *index, const int wide, int64_t n, const op
             unrolled_for (int h = 0; h < SN_BLOCK_HEIGHT; h++) {
                 const part_t delta = load_delta(deltas + h * row_deltas + first + lane + part * PART_LANES);
                 unrolled_for (int c = 0; c < COLUMNS_AT_ONCE; c++)
-                    acc[c * SN_BLOCK_HEIGHT + h] = dot_part(acc[c * SN_BLOCK_HEIGHT + h], samples[c], delta);
+                    acc[c * SN_BLOCK_HEIGHT + h] = dot_part(acc[c * SN_BLOCK_HEIGHT + h], samples[c], delta, is_signed);
             }
             if (PARTS > 1) __asm__("" : : : "memory"); /* no register is left to keep the samples for the next part */
         }
@@ -30,8 +30,8 @@ INLINE void sddmm_columns(const void *index, const int wide, int64_t n, const op
 }
 
 INLINE void sddmm_blocks(const void *index, const int wide, int64_t n, const operand_t *deltas, const void *const *x,
-                         int64_t n_samples, const float *factor, const int32_t *correction, const float *const *ahead,
-                         float *gradient)
+                         int64_t n_samples, const int is_signed, const float *factor, const int32_t *correction,
+                         const float *const *ahead, float *gradient)
 {
     enum { RUN = 2 * COLUMNS_AT_ONCE, VALUES = RUN * SN_BLOCK_HEIGHT }; /* whole vectors of gradients */
     const int64_t row_deltas = (n_samples + SN_LANES - 1) / SN_LANES * SN_LANES;
@@ -42,7 +42,7 @@ INLINE void sddmm_blocks(const void *index, const int wide, int64_t n, const ope
         dot_acc_t sums[RUN];
         if (ahead) fetch_ahead(ahead, k * SN_BLOCK_HEIGHT, VALUES);
         _Pragma("GCC unroll 1") for (int c = 0; c < RUN; c += COLUMNS_AT_ONCE) sddmm_columns(
-            columns_from(index, wide, k + c), wide, n - k - c, deltas, row_deltas, x, n_samples, sums + c);
+            columns_from(index, wide, k + c), wide, n - k - c, deltas, row_deltas, x, n_samples, is_signed, sums + c);
         unrolled_for (int i = 0; i < VALUES; i += WIDTH) {
             const vf values = load(factors) * gradient_of(SUM_ALL((sums + i / SN_BLOCK_HEIGHT)), load_int(corrections));
             if (n - k >= RUN) store(gradient + i, values);
@@ -51,13 +51,15 @@ INLINE void sddmm_blocks(const void *index, const int wide, int64_t n, const ope
     }
 }
 
-#define DEFINE_SDDMM_BLOCKS(name, wide)                                                                 \
-    static __attribute__((noinline)) void sddmm_##name(                                                 \
-        const void *index, int64_t n, const operand_t *deltas, const void *const *x, int64_t n_samples, \
-        const float *factor, const int32_t *correction, const float *const *ahead, float *gradient)     \
-    {                                                                                                   \
-        sddmm_blocks(index, wide, n, deltas, x, n_samples, factor, correction, ahead, gradient);        \
+#define DEFINE_SDDMM_BLOCKS(name, wide, is_signed)                                                          \
+    static __attribute__((noinline)) void sddmm_##name(                                                     \
+        const void *index, int64_t n, const operand_t *deltas, const void *const *x, int64_t n_samples,     \
+        const float *factor, const int32_t *correction, const float *const *ahead, float *gradient)         \
+    {                                                                                                       \
+        sddmm_blocks(index, wide, n, deltas, x, n_samples, is_signed, factor, correction, ahead, gradient); \
     }
-DEFINE_SDDMM_BLOCKS(blocks_16, 0)
-DEFINE_SDDMM_BLOCKS(blocks_32, 1)
+DEFINE_SDDMM_BLOCKS(blocks_16, 0, 1)
+DEFINE_SDDMM_BLOCKS(blocks_32, 1, 1)
+DEFINE_SDDMM_BLOCKS(blocks_16_unsigned, 0, 0)
+DEFINE_SDDMM_BLOCKS(blocks_32_unsigned, 1, 0)
 #undef DEFINE_SDDMM_BLOCKS

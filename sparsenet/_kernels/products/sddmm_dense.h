@@ -23,9 +23,9 @@ static void turn(const void *x, int64_t n, void *turned)
         }
 }
 
-static __attribute__((noinline)) void sddmm_dense(int64_t n, const operand_t *deltas, const void *const *x,
-                                                  int64_t n_samples, const float *factor, const int32_t *correction,
-                                                  const float *const *ahead, float *gradient)
+INLINE void sddmm_turned(int64_t n, const operand_t *deltas, const void *const *x, int64_t n_samples,
+                         const int is_signed, const float *factor, const int32_t *correction, const float *const *ahead,
+                         float *gradient)
 {
     enum { VECTORS_AT_ONCE = VECTOR_REGISTERS == 32 ? 4 : 2, PART = VECTORS_AT_ONCE * WIDTH };
     const int64_t row_deltas = (n_samples + SN_LANES - 1) / SN_LANES * SN_LANES;
@@ -42,7 +42,8 @@ static __attribute__((noinline)) void sddmm_dense(int64_t n, const operand_t *de
             for (int64_t i = 0; i < end; i += LANE_SAMPLES, samples += TURNED)
                 unrolled_for (int h = 0; h < SN_BLOCK_HEIGHT; h++)
                     unrolled_for (int v = 0; v < VECTORS_AT_ONCE; v++)
-                        acc[h][v] = outer(acc[h][v], load(samples + v * WIDTH), deltas + h * row_deltas + sample + i);
+                        acc[h][v] = outer(acc[h][v], load(samples + v * WIDTH), deltas + h * row_deltas + sample + i,
+                                          is_signed);
         }
         unrolled_for (int v = 0; v < VECTORS_AT_ONCE; v++) {
             vf rows[SN_BLOCK_HEIGHT];
@@ -56,6 +57,18 @@ static __attribute__((noinline)) void sddmm_dense(int64_t n, const operand_t *de
         }
     }
 }
+
+#define DEFINE_SDDMM_DENSE(name, is_signed)                                                             \
+    static __attribute__((noinline)) void sddmm_##name(                                                 \
+        const void *index, int64_t n, const operand_t *deltas, const void *const *x, int64_t n_samples, \
+        const float *factor, const int32_t *correction, const float *const *ahead, float *gradient)     \
+    {                                                                                                   \
+        (void)index;                                                                                    \
+        sddmm_turned(n, deltas, x, n_samples, is_signed, factor, correction, ahead, gradient);          \
+    }
+DEFINE_SDDMM_DENSE(dense, 1)
+DEFINE_SDDMM_DENSE(dense_unsigned, 0)
+#undef DEFINE_SDDMM_DENSE
 enum { TURNED_SIZE = GROUPS * sizeof(float) };
 #undef GROUPS
 #undef TURNED

@@ -7,7 +7,7 @@
  * row's are too few. layout, joint, tile and sets are compile-time constants at every call. */
 INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const int wide, const int first,
                       const int joint, const int tile, const int sets, int64_t column_tile, const void *x, int lane,
-                      int offset, float *out)
+                      const int is_signed, float *out)
 {
     const int64_t height = HEIGHT(layout);
     const int span = layout == SN_BLOCK_COLUMNS ? SN_BLOCK_HEIGHT : 1; /* columns that an index names */
@@ -26,7 +26,7 @@ INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const
     }
     unrolled_for (int i = 0; i < sets * stride; i++) acc[i] = (acc_t){0};
     acc_t share[MAX_JOINT];
-    shares(share, first, joint, weights + begin * height, end - begin, height, offset);
+    shares(share, first, joint, weights + begin * height, end - begin, height, is_signed);
     if (tiled && column_tile > 0)
         unrolled_for (int j = 0; j < joint; j++) resume(acc + j * tile, tile, out + j * SN_LANES);
     const int64_t chunk = WIDE_CHUNK / height;
@@ -45,7 +45,8 @@ INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const
             unrolled_for (int i = 0; i < unit; i += GROUP) {
                 const char *rows[GROUP];
                 unrolled_for (int g = 0; g < GROUP; g++) rows[g] = COLUMN(k, i + g);
-                step(acc + i / GROUP % sets * stride, tiled, packed, joint, tile, rows, w + (k + i) * height, offset);
+                step(acc + i / GROUP % sets * stride, tiled, packed, joint, tile, rows, w + (k + i) * height,
+                     is_signed);
             }
         }
         for (; k < n; k += GROUP) {
@@ -54,13 +55,13 @@ INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const
             wide_t last[MAX_JOINT * GROUP];
             unrolled_for (int g = 0; g < GROUP; g++) rows[g] = COLUMN(k, k + g < n ? g : 0);
             if (GROUP == 1 || k + GROUP <= n) {
-                step(acc, tiled, packed, joint, tile, rows, w + k * height, offset);
+                step(acc, tiled, packed, joint, tile, rows, w + k * height, is_signed);
                 continue;
             }
             const wide_t *tail = w - first * GROUP + k * height + first;
             unrolled_for (int g = 0; g < GROUP; g++)
                 unrolled_for (int j = 0; j < joint; j++) last[j * GROUP + g] = k + g < n ? tail[g * height + j] : 0;
-            step(acc, tiled, packed, joint, tile, rows, last, offset);
+            step(acc, tiled, packed, joint, tile, rows, last, is_signed);
         }
 #undef COLUMN
     }
@@ -71,7 +72,7 @@ INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const
 
 /* All rows of one block. At most `width` lanes; the others become zero, as their inputs are. */
 INLINE void spmm_block(const sn_matrix *m, int64_t block, const int layout, const int wide, const int width,
-                       int64_t column_tile, const void *x, int offset, float *out)
+                       int64_t column_tile, const void *x, const int is_signed, float *out)
 {
     const int height = HEIGHT(layout), joint = height == 1 ? 1 : JOINT, most = height == 1 ? TILE_ONE : TILE_BLOCK;
     const int tile = most * WIDTH > width ? width / WIDTH : most;
@@ -85,35 +86,42 @@ INLINE void spmm_block(const sn_matrix *m, int64_t block, const int layout, cons
     for (int first = 0; first < height; first += joint)
         for (int lane = 0; lane < width; lane += tile * WIDTH)
             spmm_tile(m, block, layout, wide, first, joint, tile, height == 1 ? SETS_ONE : 1, column_tile, x, lane,
-                      offset, out + first * SN_LANES + lane);
+                      is_signed, out + first * SN_LANES + lane);
     for (int h = 0; width < SN_LANES && h < height; h++)
         memset(out + h * SN_LANES + width, 0, (SN_LANES - width) * sizeof(float));
 }
 
-/* A function each, or else the compiler runs short of registers. */
-#define DEFINE_SPMM(name, layout, wide)                                                                              \
-    static __attribute__((noinline)) void spmm_##name(const sn_matrix *m, int64_t column_tile, int64_t begin,        \
-                                                      int64_t end, const void *x, int offset, int lanes, float *out) \
-    {                                                                                                                \
-        const int half = lanes <= HALF_PANEL;                                                                        \
-        for (int64_t block = begin; block < end; block++, out += HEIGHT(layout) * SN_LANES) {                        \
-            if (half) spmm_block(m, block, layout, wide, HALF_PANEL, column_tile, x, offset, out);                   \
-            else spmm_block(m, block, layout, wide, SN_LANES, column_tile, x, offset, out);                          \
-        }                                                                                                            \
+/* A function each, or else the compiler runs short of registers; and two, with `signs` 0 and 1, where SIGN_MATTERS. */
+#define DEFINE_SPMM(name, layout, wide, signs)                                                                \
+    static __attribute__((noinline)) void spmm_##name(const sn_matrix *m, int64_t column_tile, int64_t begin, \
+                                                      int64_t end, const void *x, int is_signed, int lanes,   \
+                                                      float *out)                                             \
+    {                                                                                                         \
+        const int half = lanes <= HALF_PANEL;                                                                 \
+        if (SIGN_MATTERS) is_signed = signs;                                                                  \
+        for (int64_t block = begin; block < end; block++, out += HEIGHT(layout) * SN_LANES) {                 \
+            if (half) spmm_block(m, block, layout, wide, HALF_PANEL, column_tile, x, is_signed, out);         \
+            else spmm_block(m, block, layout, wide, SN_LANES, column_tile, x, is_signed, out);                \
+        }                                                                                                     \
     }
-DEFINE_SPMM(rows_16, SN_ROWS, 0)
-DEFINE_SPMM(rows_32, SN_ROWS, 1)
-DEFINE_SPMM(blocks_16, SN_BLOCKS, 0)
-DEFINE_SPMM(blocks_32, SN_BLOCKS, 1)
-DEFINE_SPMM(block_columns_16, SN_BLOCK_COLUMNS, 0)
-DEFINE_SPMM(block_columns_32, SN_BLOCK_COLUMNS, 1)
+DEFINE_SPMM(rows_16, SN_ROWS, 0, 1)
+DEFINE_SPMM(rows_32, SN_ROWS, 1, 1)
+DEFINE_SPMM(blocks_16, SN_BLOCKS, 0, 1)
+DEFINE_SPMM(blocks_32, SN_BLOCKS, 1, 1)
+DEFINE_SPMM(block_columns_16, SN_BLOCK_COLUMNS, 0, 1)
+DEFINE_SPMM(block_columns_32, SN_BLOCK_COLUMNS, 1, 1)
+DEFINE_SPMM(rows_16_unsigned, SN_ROWS, 0, 0)
+DEFINE_SPMM(rows_32_unsigned, SN_ROWS, 1, 0)
+DEFINE_SPMM(blocks_16_unsigned, SN_BLOCKS, 0, 0)
+DEFINE_SPMM(blocks_32_unsigned, SN_BLOCKS, 1, 0)
 #if !STRIPS
-DEFINE_SPMM(dense, SN_DENSE, 0)
+DEFINE_SPMM(dense, SN_DENSE, 0, 1)
+DEFINE_SPMM(dense_unsigned, SN_DENSE, 0, 0)
 #endif
 #undef DEFINE_SPMM
 
 /* kernels.h, `spmm`. */
-static void spmm(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x, int offset,
+static void spmm(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x, int is_signed,
                  int lanes, float *out)
 {
     if (lanes == 1 && m->lane_alone) {
@@ -126,7 +134,8 @@ static void spmm(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t
         return;
     }
 #endif
-#define SPMM(name) spmm_##name(m, column_tile, begin, end, x, offset, lanes, out)
+#define SPMM_SIGNED(name) spmm_##name(m, column_tile, begin, end, x, is_signed, lanes, out)
+#define SPMM(name) (SIGN_MATTERS && !is_signed ? SPMM_SIGNED(name##_unsigned) : SPMM_SIGNED(name))
     switch (m->layout) {
 #if STRIPS
     case SN_DENSE: spmm_strips(m, column_tile, begin, end, x, lanes, out); break;
@@ -142,9 +151,10 @@ static void spmm(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t
         else SPMM(blocks_16);
         break;
     case SN_BLOCK_COLUMNS:
-        if (m->wide) SPMM(block_columns_32);
-        else SPMM(block_columns_16);
+        if (m->wide) SPMM_SIGNED(block_columns_32);
+        else SPMM_SIGNED(block_columns_16);
         break;
     }
 #undef SPMM
+#undef SPMM_SIGNED
 }

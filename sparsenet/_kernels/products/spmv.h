@@ -8,9 +8,9 @@
  */
 
 /* The values of one sample side by side, as spmv.h reads them. */
-static void first_lane(const void *x, int64_t n, int offset, void *lane)
+static void first_lane(const void *x, int64_t n, int is_signed, void *lane)
 {
-    for (int64_t k = 0; k < n; k++) ((lane_t *)lane)[k] = lane_value((const STORE *)x + k * SN_LANES, offset);
+    for (int64_t k = 0; k < n; k++) ((lane_t *)lane)[k] = lane_value((const STORE *)x + k * SN_LANES, is_signed);
 }
 
 INLINE void lane_steps(lane_acc_t *acc, const int layout, const int wide, const lane_t *x, const void *indices, int k,

@@ -68,7 +68,11 @@ cdef class Kernels:
     def row_size(self):
         return self.ops.row_size
 
-    def spmm(self, layout, indptr, indices, weights, x, int offset, out,
+    @property
+    def signed_offset(self):
+        return self.ops.signed_offset
+
+    def spmm(self, layout, indptr, indices, weights, x, bint is_signed, out,
              int64_t tile_columns=0, int lanes=SN_LANES, int repeat=1,
              bint by_strips=False):
         """`x` [n_columns][64] as the layout reads it; stored if "dense" or by strips.
@@ -84,13 +88,13 @@ cdef class Kernels:
         m.by_strips = by_strips
         m.lane_alone = m.lane_alone and lanes == 1 and not by_strips
         make = self.first_lane if m.lane_alone else self.tile_samples
-        samples = [make(x, offset) if by_strips or m.lane_alone else x]
+        samples = [make(x, is_signed) if by_strips or m.lane_alone else x]
         if tiled:
             m.tile_columns = tile_columns or self.ops.tile_columns
             if self.weight_tile:
                 m.tile_columns = (m.tile_columns + 63) // 64 * 64
             m.n_tiles = (m.n_columns + m.tile_columns - 1) // m.tile_columns
-            samples = [make(x[tile * m.tile_columns:][:m.tile_columns], offset)
+            samples = [make(x[tile * m.tile_columns:][:m.tile_columns], is_signed)
                        for tile in range(m.n_tiles)]
         pointers = np.array([part.ctypes.data for part in samples], np.uintp)
         cdef const void *const *px = <const void *const *>address(pointers)
@@ -100,11 +104,11 @@ cdef class Kernels:
         with nogil:
             for _i in range(repeat):
                 for tile in range(m.n_tiles):
-                    self.ops.spmm(&m, tile, 0, m.n_blocks, px[tile], offset, lanes,
+                    self.ops.spmm(&m, tile, 0, m.n_blocks, px[tile], is_signed, lanes,
                                   pout)
         out[...] = whole[:len(out)]
 
-    def tile_samples(self, x, int offset, int repeat=1):
+    def tile_samples(self, x, bint is_signed, int repeat=1):
         """Samples of some columns as a tile of a dense layer reads them."""
         if self.ops.tile_samples == NULL:
             return x
@@ -113,21 +117,22 @@ cdef class Kernels:
         cdef void *psamples = <void*>address(samples)
         cdef int64_t n = len(x)
         for _ in range(repeat):
-            self.ops.tile_samples(px, n, offset, psamples)
+            self.ops.tile_samples(px, n, is_signed, psamples)
         return samples
 
-    def first_lane(self, x, int offset, int repeat=1):
+    def first_lane(self, x, bint is_signed, int repeat=1):
         """The first sample of some columns as a product of one lane reads it."""
         lane = aligned(len(x), np.uint32)
         cdef const void *px = address(x)
         cdef void *plane = <void*>address(lane)
         cdef int64_t n = len(x)
         for _ in range(repeat):
-            self.ops.first_lane(px, n, offset, plane)
+            self.ops.first_lane(px, n, is_signed, plane)
         return lane
 
     def sddmm(self, indptr, indices, int64_t height, deltas, panels, factor,
-              correction, gradient, int repeat=1, int64_t n_samples=-1):
+              correction, gradient, int repeat=1, int64_t n_samples=-1,
+              bint is_signed=True):
         """`deltas` [n_blocks][height][n_panels][64], prepared; gradient [n][height].
 
         `indices` None: the blocks of a dense layer. `n_samples` -1: panels are full.
@@ -154,8 +159,8 @@ cdef class Kernels:
                     self.ops.sddmm(
                         NULL if index == NULL else index + ptr[b] * size,
                         wide, ptr[b + 1] - ptr[b], height,
-                        d + b * stride, x, n_samples, f + b * height, c + b * height,
-                        NULL, g + ptr[b] * height)
+                        d + b * stride, x, n_samples, is_signed, f + b * height,
+                        c + b * height, NULL, g + ptr[b] * height)
 
     def turn(self, x, int repeat=1):
         """A panel as the gradient of a dense layer's weights reads it."""
@@ -208,21 +213,21 @@ cdef class Kernels:
                         &m, block, d + strip * stride, x, n_samples, f + row, c + row,
                         g + m.indptr[block] * m.height)
 
-    def encode(self, z, int offset, x, scale, int lanes=SN_LANES, int repeat=1):
+    def encode(self, z, bint is_signed, x, scale, int lanes=SN_LANES, int repeat=1):
         cdef const float *pz = <const float*>address(z)
         cdef void *px = <void*>address(x)
         cdef float *s = <float*>address(scale)
         cdef int64_t n = len(z)
         for _ in range(repeat):
-            self.ops.encode(pz, n, offset, lanes, px, s)
+            self.ops.encode(pz, n, is_signed, lanes, px, s)
 
-    def decode(self, x, int offset, scale, z, int repeat=1):
+    def decode(self, x, bint is_signed, scale, z, int repeat=1):
         cdef const void *px = address(x)
         cdef const float *s = <const float*>address(scale)
         cdef float *pz = <float*>address(z)
         cdef int64_t n = len(x)
         for _ in range(repeat):
-            self.ops.decode(px, n, offset, s, pz)
+            self.ops.decode(px, n, is_signed, s, pz)
 
     def encode_deltas(self, z, row_scale, uint64_t seed, kept, operand, scale,
                       bint packed=False, int repeat=1):
@@ -235,7 +240,7 @@ cdef class Kernels:
         for _ in range(repeat):
             self.ops.encode_deltas(pz, n, of_rows, packed, seed, pkept, poperand, s)
 
-    def prepare(self, kept, delta_scale, x_scale, int offset, uint64_t seed, deltas,
+    def prepare(self, kept, delta_scale, x_scale, bint is_signed, uint64_t seed, deltas,
                 int repeat=1):
         """One row of each panel -> (factor, correction, bias gradient)."""
         cdef float factor = 0
@@ -250,7 +255,7 @@ cdef class Kernels:
         cdef void *d = <void*>address(deltas)
         cdef int64_t n = len(kept)
         for _ in range(repeat):
-            total = self.ops.prepare(r, n, ds, xs, offset, seed, d, &factor,
+            total = self.ops.prepare(r, n, ds, xs, is_signed, seed, d, &factor,
                                      &correction)
         return factor, correction, total
 

@@ -155,10 +155,9 @@ cdef class Engine:
                 point_to_layer(c, layer, self.net.ops)
             c.activation = ACTIVATIONS[activations[l]]
             c.density = layer.density
-            # int8: values that may be negative are stored with an offset, unsigned.
-            c.input_offset = 0
-            if l == 0 or sn_activations[self.net.layers[l - 1].activation].is_signed:
-                c.input_offset = 128
+            c.has_signed_inputs = (
+                l == 0
+                or sn_activations[self.net.layers[l - 1].activation].is_signed)
         self.cut_into_tasks()
         self.threads = AdaptiveThreads()
 

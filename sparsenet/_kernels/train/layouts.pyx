@@ -34,8 +34,8 @@ import numpy as np
 
 from sparsenet._kernels._dispatch import FORMATS
 
-# What is added to the bytes of an int8 table, which the sums read as unsigned.
-TABLE_OFFSET = 128
+# What is added to the bytes of a table (int8).
+TABLE_OFFSET = kernels_in_use().format[<int>FORMATS["int8"]].signed_offset
 
 
 def padded(shape, dtype):
@@ -147,7 +147,7 @@ def round_table(layer):
 def write_rows(layer, stored):
     """Fill the table of a layer with weights that are rounded already."""
     if layer.precision == "int8":
-        stored = stored.astype(np.int16) + TABLE_OFFSET
+        stored = (stored.astype(np.int16) + TABLE_OFFSET).astype(np.uint8)
     if layer.precision != "float32":
         layer.table[:, :layer.fan_out] = stored
 

@@ -29,7 +29,7 @@ cdef struct CLayer:
     sn_matrix forward
     sn_matrix transpose
     int activation      # of its outputs
-    int input_offset    # int8: what is added to its stored inputs
+    bint has_signed_inputs  # they may be negative
     bint in_strips      # its weight gradient takes a pair of strips at a time
     int blocks_at_once  # those of a pair of strips, or one
     float *weights

@@ -52,7 +52,7 @@ cdef inline float *scale_of(const Net *net, float *scale) noexcept nogil:
 
 
 cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile,
-                                const void *stored, int offset, int lanes,
+                                const void *stored, bint is_signed, int lanes,
                                 Scratch *s) noexcept nogil:
     """What spmm reads: stored samples, or what it wants of a tile of columns."""
     cdef int64_t first = tile * m.tile_columns
@@ -60,11 +60,11 @@ cdef inline const void *operand(const Net *net, const sn_matrix *m, int64_t tile
     cdef const char *samples = <const char*>stored
     samples += first * SN_LANES * net.ops.activation_size
     if lanes == 1 and m.lane_alone:
-        net.ops.first_lane(samples, n, offset, s.tile)
+        net.ops.first_lane(samples, n, is_signed, s.tile)
     elif net.ops.tile_samples == NULL or not (m.layout == SN_DENSE or m.by_strips):
         return samples
     else:
-        net.ops.tile_samples(samples, n, offset, s.tile)
+        net.ops.tile_samples(samples, n, is_signed, s.tile)
     return s.tile
 
 
@@ -83,7 +83,7 @@ cdef void finish_rows(const Net *net, Panel *panel, int l, float *sums, int64_t 
         kernels.drop(sums, n_rows, row, panel.dropout[l], dropout_seed(panel.seed, l))
     if l < net.n_layers - 1 and net.format.stores_rows_at_once:
         net.ops.encode(
-            sums, n_rows, 0, lanes,
+            sums, n_rows, False, lanes,
             <char*>panel.activations[l + 1] + row * SN_LANES * net.ops.activation_size,
             NULL)
 
@@ -105,15 +105,15 @@ cdef void multiply(const Net *net, Panel *panel, int l, int lanes, float *z,
     cdef float *sums
     for tile in range(n_tiles):
         x = operand(net, &layer.forward, tile, panel.activations[l],
-                    layer.input_offset, lanes, s)
+                    layer.has_signed_inputs, lanes, s)
         for part in range((layer.forward.n_blocks + step - 1) // step):
             block = part * step
             end = min(block + step, layer.forward.n_blocks)
             row = block * layer.forward.height
             rows = min(end * layer.forward.height, layer.n_out) - row
             sums = z + row * SN_LANES if kept else z
-            ops.spmm(&layer.forward, tile, block, end, x, layer.input_offset, lanes,
-                     sums)
+            ops.spmm(&layer.forward, tile, block, end, x, layer.has_signed_inputs,
+                     lanes, sums)
             if tile == n_tiles - 1:
                 finish_rows(net, panel, l, sums, row, rows,
                             scale_of(net, layer.row_scale),
@@ -131,7 +131,7 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
         pack(x, rows, n, <float*>panel.activations[0])
     elif not net.by_feature:
         pack(x, rows, n, s.z)
-        ops.encode(s.z, net.layers[0].n_in, net.layers[0].input_offset, n,
+        ops.encode(s.z, net.layers[0].n_in, net.layers[0].has_signed_inputs, n,
                    panel.activations[0], panel.input_scale)
     for l in range(net.n_layers):
         layer = &net.layers[l]
@@ -146,7 +146,7 @@ cdef void forward(const Net *net, const Input *x, const int64_t *rows, int n,
         else:
             multiply(net, panel, l, n, z, s)
         if net.format.has_scales and l < net.n_layers - 1:
-            ops.encode(z, layer.n_out, net.layers[l + 1].input_offset, n,
+            ops.encode(z, layer.n_out, net.layers[l + 1].has_signed_inputs, n,
                        panel.activations[l + 1],
                        panel.input_scale + (l + 1) * SN_LANES)
 
@@ -168,7 +168,7 @@ cdef void finish_deltas(const Net *net, Panel *panel, int l, float *sums, int64_
     elif net.format.is_own_storage:
         decoded = <const float*>outputs
     else:
-        ops.decode(outputs, n_rows, net.layers[l + 1].input_offset,
+        ops.decode(outputs, n_rows, net.layers[l + 1].has_signed_inputs,
                    panel.input_scale + (l + 1) * SN_LANES, s.decoded)
     if panel.dropout != NULL and panel.dropout[l] > 0:
         kernels.drop(sums, n_rows, row, panel.dropout[l], dropout_seed(panel.seed, l))
@@ -204,7 +204,6 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
     cdef bint at_once = net.format.stores_deltas_at_once, kept
     cdef const void *x
     cdef bint quantized = net.format.has_scales
-    cdef int offset = 128 if quantized else 0
     for l in range(net.n_layers - 1, -1, -1):
         layer = &net.layers[l]
         scale = panel.delta_scale + l * SN_LANES
@@ -225,7 +224,7 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
         for tile in range(n_tiles):
             x = operand(net, &layer.transpose, tile,
                         <void*>s.operand if quantized else panel.deltas[l],
-                        offset, lanes, s)
+                        True, lanes, s)
             for part in range((layer.transpose.n_blocks + step - 1) // step):
                 block = part * step
                 end = min(block + step, layer.transpose.n_blocks)
@@ -233,7 +232,7 @@ cdef float *backward(const Net *net, Panel *panel, int lanes, Scratch *s,
                 rows = min(end * layer.transpose.height, layer.n_in) - row
                 sums = z_next + row * SN_LANES if kept else z_next
                 ops.spmm(
-                    &layer.transpose, tile, block, end, x, offset, lanes, sums)
+                    &layer.transpose, tile, block, end, x, True, lanes, sums)
                 if tile < n_tiles - 1:
                     continue
                 finish_deltas(net, panel, l - 1, sums, row, rows, s)

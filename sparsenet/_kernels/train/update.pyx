@@ -72,7 +72,7 @@ cdef void prepare_rows(const Net *net, int l, int64_t first_row, int64_t n_rows,
             kept[p] = <char*>panels[p].deltas[l] + row * SN_LANES * ops.delta_size
         bias_gradient[h] = ops.prepare(
             kept, n_panels, <const float**>(s.pointers + 3 * n_panels),
-            <const float**>(s.pointers + 2 * n_panels), layer.input_offset,
+            <const float**>(s.pointers + 2 * n_panels), layer.has_signed_inputs,
             row_seed(seed, row), <char*>s.prepared + h * operand_row, &factor[h],
             &correction[h])
 
@@ -92,7 +92,8 @@ cdef void block_gradient(const Net *net, int l, int64_t first_row, int64_t heigh
     prepare_rows(net, l, first_row, height, panels, panels_of(batch), seed, s, factor,
                  correction, bias_gradient)
     net.ops.sddmm(columns, net.layers[l].forward.wide, n, height, s.prepared,
-                  s.pointers, batch, factor, correction, ahead, gradient)
+                  s.pointers, batch, net.layers[l].has_signed_inputs, factor,
+                  correction, ahead, gradient)
 
 
 cdef int64_t size_of(const Net *net, const Task *task, int64_t *n_rows) noexcept nogil:

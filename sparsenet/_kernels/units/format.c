@@ -42,6 +42,7 @@ const sn_format_kernels PASTE(sn_, SN_ISA, PASTE(_, SN_FORMAT, )) = {
     .turned_size = TURNED_SIZE,
     .term_size = sizeof(wide_t),
     .row_size = sizeof(row_t),
+    .signed_offset = SIGNED_OFFSET,
     .spmm = spmm,
 #if STRIPS || (TILED && !STORES_MASTER)
     .tile_samples = tile_samples,

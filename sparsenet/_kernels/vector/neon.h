@@ -56,9 +56,11 @@ INLINE vf load_half(const uint16_t *x) { return (vf)vcvt_f32_f16((float16x4_t)vl
 INLINE void store_half(uint16_t *x, vf v) { vst1_u16(x, (uint16x4_t)vcvt_f16_f32((float32x4_t)v)); }
 
 #define BYTE_DOT 1
-#define BYTE_DOT_SIGNED 1
-INLINE vi byte_dot(vi acc, vi x, vi s)
+#define BYTE_DOT_OFFSET 0
+#define BYTE_DOT_BY_SIGN 0
+INLINE vi byte_dot(vi acc, vi x, vi s, const int is_signed)
 {
+    (void)is_signed;
     const int8x16_t a = (int8x16_t)x, b = (int8x16_t)s;
 #if ISA_DOT
     return (vi)vdotq_s32((int32x4_t)acc, a, b);

@@ -58,3 +58,5 @@ INLINE void store_half(uint16_t *x, vf v)
 }
 
 #define BYTE_DOT 0
+#define BYTE_DOT_OFFSET 0
+#define BYTE_DOT_BY_SIGN 0

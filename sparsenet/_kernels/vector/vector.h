@@ -13,8 +13,10 @@
  *   widen_words                  16 bits -> uint32 lanes
  *   load_half, store_half        half precision <-> fp32, to nearest even, of values that half precision holds, or NaN
  *   BYTE_DOT                     1: there are byte_dot and unpack_*, for formats/int8.h
- *   byte_dot(acc, x, s)          acc + the products of four neighbouring bytes in each lane; s is signed, x is
- *                                signed where BYTE_DOT_SIGNED, else unsigned
+ *   byte_dot(acc, x, s, is_signed)   acc + the products of four neighbouring bytes in each lane, which are -127..127;
+ *                                x is 0..127 unless is_signed
+ *   BYTE_DOT_OFFSET              what has been added to signed x, because the instruction takes them unsigned
+ *   BYTE_DOT_BY_SIGN             1: signed x take more instructions than others
  *   unpack_low_8, unpack_high_8, unpack_low_16, unpack_high_16
  *                                a and b interleaved by 8 or 16 bits, within quarters of 128 bits
  */

@@ -2,12 +2,17 @@
 INLINE v4f fma_four(v4f a, v4f b, v4f c) { return (v4f)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c); }
 
 #define BYTE_DOT 1
-#define BYTE_DOT_SIGNED 0
-#if !ISA_DOT
-/* vpmaddubsw would saturate at u > 127: widen even and odd bytes to 16 bits and use vpmaddwd. */
-INLINE vi byte_dot(vi acc, vi u, vi s)
+#if ISA_DOT
+#define BYTE_DOT_OFFSET 128
+#define BYTE_DOT_BY_SIGN 0
+INLINE vi byte_dot(vi acc, vi x, vi s, const int is_signed) { return (void)is_signed, byte_dot_unsigned(acc, x, s); }
+#else
+#define BYTE_DOT_OFFSET 0
+#define BYTE_DOT_BY_SIGN 1
+/* vpmaddubsw multiplies unsigned bytes by signed ones and adds two products, which fit its 16 bits where all are at most
+ * 127. Samples that may be negative give their sign, times that of s, to the signed side. */
+INLINE vi byte_dot(vi acc, vi x, vi s, const int is_signed)
 {
-    const vi even = u & 0x00ff00ff, odd = (vi)((vu)u >> 8) & 0x00ff00ff;
-    return acc + (pair_dot(even, low_bytes(s)) + pair_dot(odd, high_bytes(s)));
+    return acc + add_pairs(is_signed ? byte_pairs(abs_bytes(s), sign_bytes(x, s)) : byte_pairs(x, s));
 }
 #endif

@@ -33,11 +33,15 @@ INLINE void store_half(uint16_t *x, vf v)
 }
 
 #if ISA_DOT
-INLINE vi byte_dot(vi acc, vi u, vi s) { return (vi)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)u, (__m256i)s); }
+INLINE vi byte_dot_unsigned(vi acc, vi u, vi s)
+{
+    return (vi)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)u, (__m256i)s);
+}
 #else
-INLINE vi pair_dot(vi a, vi b) { return (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b); }
-INLINE vi high_bytes(vi s) { return (vi)_mm256_srai_epi16((__m256i)s, 8); }
-INLINE vi low_bytes(vi s) { return (vi)_mm256_srai_epi16(_mm256_slli_epi16((__m256i)s, 8), 8); }
+INLINE vi byte_pairs(vi u, vi s) { return (vi)_mm256_maddubs_epi16((__m256i)u, (__m256i)s); }
+INLINE vi add_pairs(vi a) { return (vi)_mm256_madd_epi16((__m256i)a, _mm256_set1_epi16(1)); }
+INLINE vi abs_bytes(vi a) { return (vi)_mm256_abs_epi8((__m256i)a); }
+INLINE vi sign_bytes(vi a, vi s) { return (vi)_mm256_sign_epi8((__m256i)a, (__m256i)s); }
 #endif
 INLINE vi unpack_low_8(vi a, vi b) { return (vi)_mm256_unpacklo_epi8((__m256i)a, (__m256i)b); }
 INLINE vi unpack_high_8(vi a, vi b) { return (vi)_mm256_unpackhi_epi8((__m256i)a, (__m256i)b); }

@@ -48,11 +48,18 @@ INLINE void store_half(uint16_t *x, vf v)
 }
 
 #if ISA_DOT
-INLINE vi byte_dot(vi acc, vi u, vi s) { return (vi)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)u, (__m512i)s); }
+INLINE vi byte_dot_unsigned(vi acc, vi u, vi s)
+{
+    return (vi)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)u, (__m512i)s);
+}
 #else
-INLINE vi pair_dot(vi a, vi b) { return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b); }
-INLINE vi high_bytes(vi s) { return (vi)_mm512_srai_epi16((__m512i)s, 8); }
-INLINE vi low_bytes(vi s) { return (vi)_mm512_srai_epi16(_mm512_slli_epi16((__m512i)s, 8), 8); }
+INLINE vi byte_pairs(vi u, vi s) { return (vi)_mm512_maddubs_epi16((__m512i)u, (__m512i)s); }
+INLINE vi add_pairs(vi a) { return (vi)_mm512_madd_epi16((__m512i)a, _mm512_set1_epi16(1)); }
+INLINE vi abs_bytes(vi a) { return (vi)_mm512_abs_epi8((__m512i)a); }
+INLINE vi sign_bytes(vi a, vi s) /* but for a zero of s, which multiplies by zero anyhow */
+{
+    return (vi)_mm512_mask_sub_epi8((__m512i)a, _mm512_movepi8_mask((__m512i)s), _mm512_setzero_si512(), (__m512i)a);
+}
 #endif
 INLINE vi unpack_low_8(vi a, vi b) { return (vi)_mm512_unpacklo_epi8((__m512i)a, (__m512i)b); }
 INLINE vi unpack_high_8(vi a, vi b) { return (vi)_mm512_unpackhi_epi8((__m512i)a, (__m512i)b); }
