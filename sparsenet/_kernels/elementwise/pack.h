@@ -3,12 +3,11 @@
 /* The first n of WIDTH values of fp32 or fp64, as fp32. */
 INLINE vf load_real(const void *x, const int double_precision, int64_t i, int64_t n)
 {
-    typedef double vd __attribute__((vector_size(2 * VECTOR_BYTES)));
     if (!double_precision) return load_partial((const float *)x + i, n);
-    vd v = {0};
-    if (n >= WIDTH) memcpy(&v, (const double *)x + i, sizeof v);
-    else memcpy(&v, (const double *)x + i, n * sizeof(double));
-    return __builtin_convertvector(v, vf);
+    if (n >= WIDTH) return load_double((const double *)x + i);
+    double last[WIDTH] = {0};
+    memcpy(last, (const double *)x + i, n * sizeof(double));
+    return load_double(last);
 }
 
 INLINE void pack_real(const void *x, const int double_precision, int64_t n_features, const int64_t *rows, int n,
