@@ -60,9 +60,9 @@ INLINE void drift(const sn_optimizer *o, const int adam, const int more, vf rate
     else p->w -= step * inverse;
 }
 
-/* Whether nothing is left that would move the parameters further. */
-INLINE int has_settled(const sn_optimizer *o, const int adam, const int cohorts, const sn_steps *steps,
-                       const drift_constants *c, int64_t step, const parameters *p)
+/* The lanes in which nothing is left that would move the parameters further. */
+INLINE vi settled_lanes(const sn_optimizer *o, const int adam, const int cohorts, const sn_steps *steps,
+                        const drift_constants *c, int64_t step, const parameters *p)
 {
     const float decay = adam ? o->beta_1 : o->momentum;
     const float *rates = steps->rates + step * o->n_cohorts;
@@ -71,13 +71,15 @@ INLINE int has_settled(const sn_optimizer *o, const int adam, const int cohorts,
     largest *= steps->growth[step];
     /* What L2 moves a weight by in one step, at most, relative to the weight. */
     const float pull = o->alpha * steps->inv_weight[step] * largest / (adam ? o->epsilon : 1.0f);
-    if (!(pull < 1.0f)) return 0;
+    if (!(pull < 1.0f)) return splat_int(0);
     /* At most so much is left in the moments, whatever v becomes; and in L2 and weight decay, the weight itself. */
     const float left = adam ? decay * largest / c->unit / o->epsilon : decay / (1.0f - decay);
     vi settled = vabs(p->m * left) < SETTLED; /* NaN is not */
     if (o->alpha > 0.0f || steps->kept) settled &= vabs(p->w) < SETTLED;
-    return max_lanes(select_float(settled, splat(0.0f), splat(1.0f))) == 0.0f;
+    return settled;
 }
+
+INLINE int any_lane(vi mask) { return max_lanes(select_float(mask, splat(1.0f), splat(0.0f))) != 0.0f; }
 
 INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohorts, const int more,
                           const sn_steps *steps, const place *at, parameters *p)
@@ -100,7 +102,8 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
         if (step % 32 == 31 && !averages) { /* what is left of those that have settled, at once */
             longest = 0;
             unrolled_for (int j = 0; j < ABREAST; j++) {
-                if (step < n_steps[j] && has_settled(o, adam, cohorts, steps, &c, at[j].begin + step, p + j)) {
+                if (step < n_steps[j]
+                    && !any_lane(~settled_lanes(o, adam, cohorts, steps, &c, at[j].begin + step, p + j))) {
                     p[j].m *= __builtin_powf(decay, (float)(n_steps[j] - step));
                     if (adam) p[j].v *= __builtin_powf(o->beta_2, (float)(n_steps[j] - step));
                     n_steps[j] = step;
@@ -129,19 +132,19 @@ INLINE void drift_abreast(const sn_optimizer *o, const int adam, const int cohor
         if (adam && at[j].n_steps > 0) p[j].m *= 1.0f / c.of_m, p[j].v *= 1.0f / c.of_v;
 }
 
-/* All steps of ABREAST vectors, of which n are stored. `whole`: what is behind the last parameter is zero, and stays so. */
+/* All steps of ABREAST vectors, of which n are stored. What is behind the last parameter is zero, and stays so. */
 INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int cohorts, const int more, const int learn,
-                            const int whole, int64_t stride, const sn_steps *steps, const place *at, int64_t n)
+                            int64_t stride, const sn_steps *steps, const place *at, int64_t n)
 {
     const int averages = more && steps->averaged;
     const int64_t plane = (adam ? 3 : 2) * stride; /* of averages */
     parameters p[ABREAST];
     unrolled_for (int j = 0; j < ABREAST; j++) {
-        const int64_t lanes = whole ? WIDTH : at[j].lanes, number = at[j].begin - 1;
-        p[j].w = load_partial(at[j].w, lanes);
-        p[j].m = load_partial(at[j].w + stride, lanes);
-        p[j].v = adam ? load_partial(at[j].w + 2 * stride, lanes) : splat(0.0f);
-        if (averages) p[j].average = load_partial(at[j].w + plane, lanes);
+        const int64_t number = at[j].begin - 1;
+        p[j].w = load(at[j].w);
+        p[j].m = load(at[j].w + stride);
+        p[j].v = adam ? load(at[j].w + 2 * stride) : splat(0.0f);
+        if (averages) p[j].average = load(at[j].w + plane);
         if (learn)
             step_vector(o, adam, more, rates_at(o, steps, number, cohorts ? at[j].cohort : 0),
                         steps->inv_weight[number], kept_at(steps, number, more),
@@ -150,17 +153,16 @@ INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int coh
     }
     drift_abreast(o, adam, cohorts, more, steps, at, p);
     unrolled_for (int j = 0; j < ABREAST; j++) {
-        const int64_t lanes = whole ? WIDTH : at[j].lanes;
         if (j >= n) break;
-        store_partial(at[j].w, p[j].w, lanes);
-        store_partial(at[j].w + stride, p[j].m, lanes);
-        if (adam) store_partial(at[j].w + 2 * stride, p[j].v, lanes);
-        if (averages) store_partial(at[j].w + plane, p[j].average, lanes);
+        store(at[j].w, p[j].w);
+        store(at[j].w + stride, p[j].m);
+        if (adam) store(at[j].w + 2 * stride, p[j].v);
+        if (averages) store(at[j].w + plane, p[j].average);
     }
 }
 
 /* `more`: weights may decay, or have running averages. */
-INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts, const int whole, const int more,
+INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts, const int more,
                        const sn_feature_state *f, const sn_steps *steps, int64_t n, const uint32_t *features,
                        const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
@@ -180,14 +182,15 @@ INLINE void advance_by(const sn_optimizer *o, const int adam, const int cohorts,
         }
         for (int64_t k = n_places; k % ABREAST; k++) at[k] = at[0], at[k].n_steps = 0;
         for (int64_t k = 0; k < n_places; k += ABREAST) {
-            if (gradient) advance_abreast(o, adam, cohorts, more, 1, whole, f->stride, steps, at + k, n_places - k);
-            else advance_abreast(o, adam, cohorts, more, 0, whole, f->stride, steps, at + k, n_places - k);
+            if (gradient) advance_abreast(o, adam, cohorts, more, 1, f->stride, steps, at + k, n_places - k);
+            else advance_abreast(o, adam, cohorts, more, 0, f->stride, steps, at + k, n_places - k);
         }
     }
 }
 
-#define ADVANCE(adam, cohorts, whole, more) \
-    advance_by(o, adam, cohorts, whole, more, f, steps, n, features, begin, end, gradient)
+#include "elementwise/narrow_features.h"
+
+#define ADVANCE(adam, cohorts, more) advance_by(o, adam, cohorts, more, f, steps, n, features, begin, end, gradient)
 
 /* A function of its own: in one of twice the size, GCC leaves parameters on the stack, which takes 1.4 times as long. */
 static __attribute__((noinline)) void advance_more(const sn_optimizer *o, const int adam, const int cohorts,
@@ -195,22 +198,21 @@ static __attribute__((noinline)) void advance_more(const sn_optimizer *o, const 
                                                    const uint32_t *features, const uint32_t *begin, const uint32_t *end,
                                                    const float *gradient)
 {
-    if (adam && cohorts) ADVANCE(1, 1, 0, 1);
-    else if (adam) ADVANCE(1, 0, 0, 1);
-    else ADVANCE(0, 0, 0, 1);
+    if (adam && cohorts) ADVANCE(1, 1, 1);
+    else if (adam) ADVANCE(1, 0, 1);
+    else ADVANCE(0, 0, 1);
 }
 
 /* kernels.h, `advance`. */
 static void advance(const sn_optimizer *o, const sn_feature_state *f, const sn_steps *steps, int64_t n,
                     const uint32_t *features, const uint32_t *begin, const uint32_t *end, const float *gradient)
 {
-    const int adam = sn_solvers[o->solver].is_adam;
-    const int whole = f->stride % WIDTH == 0, cohorts = f->cohort && o->n_cohorts > 1;
-    if (steps->averaged || steps->kept) advance_more(o, adam, cohorts, f, steps, n, features, begin, end, gradient);
-    else if (!adam) ADVANCE(0, 0, 0, 0);
-    else if (cohorts && whole) ADVANCE(1, 1, 1, 0);
-    else if (cohorts) ADVANCE(1, 1, 0, 0);
-    else if (whole) ADVANCE(1, 0, 1, 0);
-    else ADVANCE(1, 0, 0, 0);
+    const int adam = sn_solvers[o->solver].is_adam, cohorts = f->cohort && o->n_cohorts > 1;
+    if (f->stride < WIDTH) advance_narrow(o, adam, cohorts, f, steps, n, features, begin, end, gradient);
+    else if (steps->averaged || steps->kept)
+        advance_more(o, adam, cohorts, f, steps, n, features, begin, end, gradient);
+    else if (!adam) ADVANCE(0, 0, 0);
+    else if (cohorts) ADVANCE(1, 1, 0);
+    else ADVANCE(1, 0, 0);
 }
 #undef ADVANCE
