@@ -35,10 +35,37 @@ INLINE void sum_tile(const uint32_t *indices, const wide_t *terms, int64_t n, co
     finish(acc, share, wide_row, 0, tile, out);
 }
 
+/* Rows of a few units, value by value: vectors would read the cache line behind a row's own, too. */
+INLINE void sum_few(const int count, const uint32_t *indices, const wide_t *terms, int64_t n, const char *table,
+                    int64_t row_bytes, const int encoded, float *out)
+{
+    sum_t *sums = (sum_t *)out, sum[8] = {0};
+    for (int64_t k = 0; k < n; k++) {
+        const row_t *row = (const row_t *)(table + indices[k] * row_bytes);
+        const sum_t term = term_value(terms[k]);
+        if (!encoded && k + ROWS_AHEAD < n) __builtin_prefetch(table + indices[k + ROWS_AHEAD] * row_bytes);
+        unrolled_for (int j = 0; j < count; j++) sum[j] += term * row_value(row[j]);
+    }
+    unrolled_for (int j = 0; j < count; j++) sums[j] = sum[j];
+    finish_sums(out, count);
+}
+
 static void sum_rows(const uint32_t *indices, const void *terms, int64_t n, const void *table, int64_t row_bytes,
                      int encoded, int64_t n_units, float *out)
 {
     const int64_t size = encoded ? sizeof(row_t) : sizeof(STORE);
+#define SUM_FEW(count)                                                                   \
+    (encoded ? sum_few(count, indices, terms, n, (const char *)table, row_bytes, 1, out) \
+             : sum_few(count, indices, terms, n, (const char *)table, row_bytes, 0, out))
+    /* Rows are as long as the next power of two. */
+    if (n_units <= 8 && (encoded || __builtin_types_compatible_p(STORE, row_t))) {
+        if (n_units > 4) SUM_FEW(8);
+        else if (n_units > 2) SUM_FEW(4);
+        else if (n_units == 2) SUM_FEW(2);
+        else SUM_FEW(1);
+        return;
+    }
+#undef SUM_FEW
     for (int64_t unit = 0; unit < n_units;) {
         const char *rows = (const char *)table + unit * size;
         const int64_t vectors = (n_units - unit + WIDTH - 1) / WIDTH;
@@ -50,7 +77,8 @@ static void sum_rows(const uint32_t *indices, const void *terms, int64_t n, cons
             SUM_TILE(7);
         else if (vectors > 4 && ROW_TILE > 4) SUM_TILE(ROW_TILE);
         else if (vectors > 2 || GROUP == 4) SUM_TILE(4);
-        else SUM_TILE(2);
+        else if (vectors > 1 || GROUP > 1 || SPLIT_LANES > 1) SUM_TILE(2);
+        else SUM_TILE(1);
 #undef SUM_TILE
     }
 }

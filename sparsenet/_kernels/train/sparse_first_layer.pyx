@@ -391,7 +391,9 @@ cdef void learn(FeatureRun *run, const sn_format_kernels *ops,
     cdef uint32_t number
     for i in range(batch.n_touched):
         if batch.until[i] == 0:
-            batch.until[i] = run.progress[batch.touched[i]].done = <uint32_t>end
+            batch.until[i] = <uint32_t>end
+            if end > step + 1:
+                run.progress[batch.touched[i]].done = <uint32_t>end
         s.n_steps[i] = batch.until[i] - <uint32_t>step
     sort_by_steps(batch.n_touched, s)
     for i in range(min(ahead, batch.n_touched)):
