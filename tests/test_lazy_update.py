@@ -25,8 +25,18 @@ OPTIMIZERS = {
 each_optimizer = pytest.mark.parametrize(
     "optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS
 )
-#: Parameters of a feature and the room for them: less than a vector, and a few.
-SIZES = [(1, 1), (7, 8), (10, 16), (16, 16), (17, 32), (100, 112), (200, 208)]
+#: Parameters of a feature and the room for them: those that share a vector, and a few.
+SIZES = [
+    (1, 1),
+    (2, 2),
+    (3, 4),
+    (7, 8),
+    (10, 16),
+    (16, 16),
+    (17, 32),
+    (100, 112),
+    (200, 208),
+]
 N = 24  # features, more than vectors go side by side
 N_STEPS = 45
 
@@ -159,9 +169,10 @@ def test_advance_at_the_rates_of_cohorts(isa, alpha, with_gradient, n_cohorts):
 @each_isa
 @each_optimizer
 @pytest.mark.parametrize("alpha", [0, 0.01])
-def test_advance_stops_where_parameters_have_settled(isa, optimizer, alpha):
+@pytest.mark.parametrize("fan_out", [1, 2 * LANES])
+def test_advance_stops_where_parameters_have_settled(isa, optimizer, alpha, fan_out):
     rng = np.random.default_rng(1)
-    n_steps, fan_out = 6000, 2 * LANES
+    n_steps = 6000
     state = random_state(fan_out, fan_out, rng, n=3) * np.float32(1e-3)
     begin = np.array([0, 200, 450], np.uint32)
     end = np.full(3, n_steps, np.uint32)
@@ -220,18 +231,21 @@ def test_advance_goes_on_where_rates_will_rise(isa):
 @each_optimizer
 @pytest.mark.parametrize("alpha", [0, 0.01])
 @pytest.mark.parametrize("with_gradient", [False, True])
+@pytest.mark.parametrize(("fan_out", "stride"), [(1, 1), (3, 4), (20, 32)])
 def test_what_becomes_of_a_feature_depends_on_no_other(
-    isa, optimizer, alpha, with_gradient
+    isa, optimizer, alpha, with_gradient, fan_out, stride
 ):
     # Threads share the features, so those beside one go with their number.
     rng = np.random.default_rng(2)
-    n, n_steps, fan_out = 11, 700, 20
-    state = random_state(fan_out, 32, rng, n) * np.float32(1e-3)
+    n, n_steps = 11, 700
+    state = random_state(fan_out, stride, rng, n) * np.float32(1e-3)
     begin = rng.integers(0, 3, n).astype(np.uint32)
     # Some have settled long before the end, each at a time of its own.
     end = begin + rng.choice([1, 2, 40, 500, n_steps - 3], n).astype(np.uint32)
     state[::3, 1] *= np.float32(1e-6)
-    gradient = rng.normal(size=(n, 32)).astype(np.float32) if with_gradient else None
+    gradient = None
+    if with_gradient:
+        gradient = rng.normal(size=(n, stride)).astype(np.float32)
     steps = random_steps(optimizer, n_steps, rng)
     kernels = Kernels(isa, "float32")
     together = run(
