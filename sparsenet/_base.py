@@ -28,6 +28,7 @@ from sparsenet._kernels._dispatch import (
     LOSS_PARAMETERS,
     OUT_ACTIVATIONS,
 )
+from sparsenet._kernels.train.input import is_finite
 from sparsenet._lbfgs import train_full_batch
 from sparsenet._network import Network
 from sparsenet._pickled import PickledMixin
@@ -544,7 +545,7 @@ class BaseSparseMLP(PickledMixin, CallbackSupportMixin, BaseEstimator):
 
     def _finite(self, output):
         """Return what the network puts out, if all of it is numbers."""
-        if not np.isfinite(output).all():
+        if not is_finite(output):
             limit = LARGEST[self._network.precision]
             raise ValueError(
                 f"{type(self).__name__}: X has values too large for this network, "

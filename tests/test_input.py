@@ -11,6 +11,7 @@ from sklearn.linear_model import SGDClassifier
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor, TopologyDisplay
 from sparsenet._formats import PRECISIONS
 from sparsenet._input import read_X, read_X_y
+from sparsenet._kernels.train.input import are_rows
 from sparsenet._kernels.train.layouts import round_table, round_weights
 
 each_precision = pytest.mark.parametrize("precision", PRECISIONS)
@@ -24,6 +25,67 @@ def fitted_columns(X):
     estimator = SGDClassifier()
     estimator.n_features_in_ = X.shape[1]
     return estimator
+
+
+# --- rows that are taken as they are --------------------------------------------------
+
+ROWS = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 3, 300])  # 300 rows: without the GIL
+def test_rows_as_kernels_read_them_are_not_converted(dtype, n):
+    X = np.ones((n, 200), dtype)
+    X.flags.writeable = False
+    assert are_rows(X, 200)
+    assert read_X(fitted_columns(X), X, "float32") is X
+    for row, column in ((0, 0), (n - 1, 199)):
+        for value in (np.nan, -np.nan, np.inf, -np.inf):
+            damaged = X.copy()
+            damaged[row, column] = value
+            assert not are_rows(damaged, 200)
+            with pytest.raises(ValueError, match="Input X contains"):
+                read_X(fitted_columns(X), damaged, "float32")
+        largest = X * np.finfo(dtype).max
+        largest[row, column] = np.finfo(dtype).smallest_subnormal
+        assert are_rows(largest, 200)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        ROWS.astype(">f4"),
+        *map(ROWS.astype, (np.float16, np.int32, complex, np.longdouble, object, "S")),
+        ROWS.astype("M8[s]"),  # which has no buffer
+        np.asfortranarray(ROWS),
+        np.repeat(ROWS, 2, axis=1)[:, ::2],
+        ROWS[:, :3],
+        ROWS[:0],
+        ROWS[0],
+        ROWS[np.newaxis],
+        np.float32(3),
+        ROWS.astype([("x", "f4")]),
+        np.frombuffer(b"_" + ROWS.tobytes(), np.float32, offset=1).reshape(3, 4),
+        np.matrix(ROWS),
+        np.ma.masked_array(ROWS),
+        ROWS.tolist(),
+        memoryview(ROWS),
+        sparse.csr_array(ROWS),
+        None,
+    ],
+    ids=lambda X: f"{type(X).__name__} {getattr(X, 'dtype', '')}",
+)
+def test_rows_to_be_converted_or_refused(X):
+    """Left to scikit-learn, as are those of the wrong width."""
+    assert not are_rows(X, 4)
+
+
+def test_names_of_features_are_missed():
+    X = ROWS.copy()
+    estimator = fitted_columns(X)
+    estimator.feature_names_in_ = np.array(list("abcd"), object)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        read_X(estimator, X, "float32")
 
 
 # --- types -------------------------------------------------------------------------

@@ -1,6 +1,13 @@
 """From rows of X, dense or CSR, to panels of 64 samples stored feature by feature."""
 
-from libc.stdint cimport int32_t, int64_t
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS,
+    PyBUF_FORMAT,
+    PyBUF_STRIDED_RO,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
@@ -9,6 +16,10 @@ from sparsenet._kernels.kernels cimport SN_LANES, sn_kernels
 import numpy as np
 
 cdef const sn_kernels *kernels = kernels_in_use()
+
+# Bytes of X from which on the GIL is given up for a look at all numbers: some 10
+# microseconds.
+cdef Py_ssize_t LONG_CHECK = 1 << 17
 
 ctypedef fused real:
     float
@@ -20,10 +31,16 @@ ctypedef fused index:
 
 
 cdef const void *address(array) except? NULL:
-    """First byte of an array, which may be read-only or empty; NULL for None."""
+    """First byte of an array, which may be read-only or empty; NULL for None.
+
+    By the buffer protocol: `array.ctypes` takes a microsecond.
+    """
+    cdef Py_buffer view
     if array is None:
         return NULL
-    return <const void*><size_t>array.ctypes.data
+    PyObject_GetBuffer(array, &view, PyBUF_STRIDED_RO)
+    PyBuffer_Release(&view)
+    return view.buf
 
 
 cdef const void *checked(array, name, dtypes) except? NULL:
@@ -37,6 +54,64 @@ cdef const void *checked(array, name, dtypes) except? NULL:
         raise TypeError(f"{name} is {array.dtype} with strides {array.strides}; "
                         f"allowed: {names}, C-contiguous")
     return address(array)
+
+
+cdef bint finite(const Py_buffer *view) noexcept nogil:
+    """Whether no number, float32 or float64, has an exponent of ones only.
+
+    No early end: the loop becomes one over vectors.
+    """
+    cdef const uint32_t *singles = <const uint32_t*>view.buf
+    cdef const uint64_t *doubles = <const uint64_t*>view.buf
+    cdef uint32_t infinity = 0x7f800000, found = 0
+    cdef uint64_t large_infinity = 0x7ff0000000000000, found_double = 0
+    cdef Py_ssize_t i, n = view.len // view.itemsize
+    if view.itemsize == sizeof(float):
+        for i in range(n):
+            found |= (singles[i] & infinity) == infinity
+    else:
+        for i in range(n):
+            found_double |= (doubles[i] & large_infinity) == large_infinity
+    return not (found | found_double)
+
+
+cdef bint released_finite(const Py_buffer *view):
+    """`finite`, without the GIL where that takes long."""
+    if view.len < LONG_CHECK:
+        return finite(view)
+    with nogil:
+        return finite(view)
+
+
+def is_finite(array):
+    """Whether a C-contiguous float32 or float64 array has finite numbers only."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS)
+    try:
+        return released_finite(&view)
+    finally:
+        PyBuffer_Release(&view)
+
+
+def are_rows(X, Py_ssize_t n_features):
+    """Whether X is rows as kernels read them: nothing has to be converted or refused.
+
+    A plain array of shape (n, n_features), n > 0, C-contiguous, float32 or float64,
+    and all numbers finite.
+    """
+    cdef Py_buffer view
+    if type(X) is not np.ndarray or not X.flags.c_contiguous:
+        return False
+    try:
+        PyObject_GetBuffer(X, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    except (BufferError, ValueError):  # of types that buffers do not have
+        return False
+    try:
+        return (view.ndim == 2 and view.shape[0] > 0 and view.shape[1] == n_features
+                and view.format[0] in b"fd" and view.format[1] == 0
+                and released_finite(&view))
+    finally:
+        PyBuffer_Release(&view)
 
 
 cdef Input input_of(X):
