@@ -8,14 +8,13 @@ from functools import partial
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_regressor
-from sklearn.utils import column_or_1d, gen_batches
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from sparsenet import _parameters, _topology, _validation
 from sparsenet._callbacks import CallbackSupportMixin, callbacks_told
 from sparsenet._connectivity import LayerTopology, Topology
 from sparsenet._constraints import check, integer, shown
-from sparsenet._formats import LARGEST
 from sparsenet._input import (
     check_dense_row_lengths,
     in_rows,
@@ -28,17 +27,15 @@ from sparsenet._kernels._dispatch import (
     LOSS_PARAMETERS,
     OUT_ACTIVATIONS,
 )
-from sparsenet._kernels.train.input import is_finite
 from sparsenet._lbfgs import train_full_batch
 from sparsenet._network import Network
+from sparsenet._outputs import Outputs
 from sparsenet._pickled import PickledMixin
 from sparsenet._scoring import scorer_of
 from sparsenet._threads import effective_n_threads
 from sparsenet._training import optimizer_of, train
-from sparsenet._training_set import CHUNK, Samples, TrainingSet
+from sparsenet._training_set import Samples, TrainingSet
 
-# So many values of the output layer are kept while classes are predicted: 64 MB.
-OUTPUTS_AT_ONCE = 2**24
 NO_SAMPLES = _validation.ValidationSamples()
 
 # What ends with a choice of weights, from which a next part would not go on.
@@ -71,17 +68,16 @@ def learns_in_parts(estimator):
     return True
 
 
-class BaseSparseMLP(PickledMixin, CallbackSupportMixin, BaseEstimator):
+class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: all but the targets.
 
     A subclass defines ``_encode_target(y, resume, incremental, classes)``, which
     checks y and returns it as `Network.train_epoch` takes it, the loss, the number of
-    outputs and the classes to stratify by, ``_decide(output)``, which turns what the
-    network puts out, or its logits where ``_decides_by_logits``, into what is predicted
-    of such y, and ``_score_decided(y, decided, sample_weight)``.
+    outputs and the classes to stratify by, ``_score_decided(y, decided,
+    sample_weight)``, and by `Outputs` ``_decide(output)``, which turns what the network
+    puts out, or its logits where ``_decides_by_logits``, into what is predicted of such
+    y.
     """
-
-    _decides_by_logits = False
 
     # By these names scikit-learn routes metadata.
     def fit(
@@ -153,7 +149,7 @@ class BaseSparseMLP(PickledMixin, CallbackSupportMixin, BaseEstimator):
         model = self._aside()  # a fit in another thread may end meanwhile
         layer = model._hidden_layer(layer)
         X = model._check_rows(X)
-        n_threads = effective_n_threads(model.n_threads)
+        n_threads = model._call_threads()
         activations = model._network.hidden_activations(X, layer, n_threads)
         return model._finite(activations).astype(X.dtype, copy=False)
 
@@ -514,22 +510,6 @@ class BaseSparseMLP(PickledMixin, CallbackSupportMixin, BaseEstimator):
                     "was built with it"
                 )
 
-    def _output(self, X, logits=False):
-        """Return outputs for X, or logits, of shape (n_samples, n_outputs)."""
-        X = self._check_rows(X)
-        return self._network_output(X, logits).astype(X.dtype, copy=False)
-
-    def _decisions(self, X):
-        """Return what is predicted for X, without keeping the output of all rows."""
-        X = self._check_rows(X)
-        n_outputs = self._network.layer_sizes[-1]
-        at_once = max(CHUNK, OUTPUTS_AT_ONCE // n_outputs)
-        output = partial(self._network_output, logits=self._decides_by_logits)
-        if X.shape[0] <= at_once:
-            return self._decide(output(X))
-        chunks = gen_batches(X.shape[0], at_once)
-        return np.concatenate([self._decide(output(X[rows])) for rows in chunks])
-
     def _check_rows(self, X):
         check_is_fitted(self)
         if self.n_threads is not None:
@@ -539,18 +519,5 @@ class BaseSparseMLP(PickledMixin, CallbackSupportMixin, BaseEstimator):
             check_dense_row_lengths(self, X, self._network.precision)
         return X
 
-    def _network_output(self, X, logits):
-        n_threads = effective_n_threads(self.n_threads)
-        return self._finite(self._network.predict(X, n_threads, logits))
-
-    def _finite(self, output):
-        """Return what the network puts out, if all of it is numbers."""
-        if not is_finite(output):
-            limit = LARGEST[self._network.precision]
-            raise ValueError(
-                f"{type(self).__name__}: X has values too large for this network, "
-                f"whose precision={self._network.precision!r} holds numbers up to "
-                f"{limit:.6g}; its output is not finite. Scale the features, as for "
-                "training"
-            )
-        return output
+    def _call_threads(self):
+        return effective_n_threads(self.n_threads)

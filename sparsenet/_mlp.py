@@ -11,11 +11,8 @@ from sparsenet._class_weight import weigh_classes
 from sparsenet._constraints import shown
 from sparsenet._docstrings import with_shared_sections
 from sparsenet._kernels._dispatch import CLASSIFIER_LOSSES
+from sparsenet._outputs import ClassifierOutputs, RegressorOutputs
 from sparsenet._state import DAMAGED
-
-# In float32 a sigmoid reaches 0 and 1. No probability is certain, and its logarithm is
-# wanted, so the numbers next to 0 (of full precision) and 1 take their place.
-PROBABILITY_BOUNDS = np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg
 
 #: Losses of targets with a bound: whether a target is allowed, and which ones are.
 RANGES = {
@@ -25,7 +22,7 @@ RANGES = {
 
 
 @with_shared_sections
-class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
+class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
     """Multi-layer perceptron classifier with sparse weights.
 
     Minimizes `loss`, by default the log-loss. It takes the parameters of scikit-learn's
@@ -167,10 +164,7 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
             multi-label classification, where a label is more probable than not; else
             one for each class, largest for the most probable one.
         """
-        model = self._aside()
-        logits = model._output(X, logits=True)
-        is_binary = model.out_activation_ == "logistic" and logits.shape[1] == 1
-        return logits[:, 0] if is_binary else logits
+        return self._aside()._logits(X)
 
     def predict(self, X):
         """Predict class labels.
@@ -186,12 +180,7 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
             The most probable class; in multi-label classification, 1 for each label
             that is more probable than not.
         """
-        model = self._aside()  # a fit in another thread may end meanwhile
-        decided = model._decisions(X)
-        if model.out_activation_ == "softmax":
-            return model.classes_[decided]
-        positive = decided.astype(np.int64)
-        return positive if model.n_outputs_ > 1 else model.classes_[positive[:, 0]]
+        return self._aside()._labels(X)  # a fit in another thread may end meanwhile
 
     def predict_proba(self, X):
         """Predict probabilities.
@@ -206,14 +195,7 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
         probabilities : ndarray of shape (n_samples, n_classes)
             Probability of each class, in the order of `classes_`, never 0.
         """
-        model = self._aside()
-        probabilities = np.clip(model._output(X), *PROBABILITY_BOUNDS)
-        if model.out_activation_ == "softmax":
-            # Their sum is 1 to the precision of float32; float64 can do better.
-            return probabilities / probabilities.sum(axis=1, keepdims=True)
-        if model.n_outputs_ == 1:
-            return np.hstack([1 - probabilities, probabilities])
-        return probabilities
+        return self._aside()._probabilities(X)
 
     def predict_log_proba(self, X):
         """Predict logarithms of probabilities.
@@ -316,16 +298,6 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
             )
         return weigh_classes(class_weight, self.classes_, y, sample_weight, name)
 
-    def _is_multilabel(self):
-        return self.out_activation_ == "logistic" and self.n_outputs_ > 1
-
-    _decides_by_logits = True
-
-    def _decide(self, output):
-        if self.out_activation_ == "softmax":
-            return output.argmax(axis=1)
-        return output > 0
-
     def _score_decided(self, y, decided, sample_weight):
         correct = decided == y
         if correct.ndim == 2:
@@ -334,7 +306,7 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
 
 
 @with_shared_sections
-class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
+class SparseMLPRegressor(RegressorMixin, RegressorOutputs, BaseSparseMLP):
     """Multi-layer perceptron regressor with sparse weights.
 
     Minimizes `loss`, by default the squared error. It takes the parameters of
@@ -467,10 +439,7 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
             The predicted values; those of each level of `quantile`, if it is a
             sequence.
         """
-        model = self._aside()
-        output = model._decide(model._output(X))
-        is_matrix = output.shape[1] > 1 or model._levels() is not None
-        return output if is_matrix else output[:, 0]
+        return self._aside()._numbers(X)
 
     def score(self, X, y, sample_weight=None):
         """Rate predictions by R^2, or those of several quantiles by the D^2 of each.
@@ -522,15 +491,6 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
                 )
             y = np.repeat(y, len(levels), axis=1)
         return y, self.loss, y.shape[1], None
-
-    def _levels(self):
-        """The levels of the quantiles, if the network has an output for each."""
-        levels = self._structure.get("quantile")
-        return levels if isinstance(levels, tuple) else None
-
-    def _decide(self, output):
-        # Sorting makes no quantile worse (Chernozhukov, Fernandez-Val & Galichon 2010).
-        return output if self._levels() is None else np.sort(output, axis=1)
 
     def _score_decided(self, y, decided, sample_weight):
         levels = self._levels()

@@ -137,8 +137,8 @@ def test_classes_of_many_rows_are_predicted_some_at_a_time(
         y = np.array(list("abcde"))[rng.integers(0, n_classes, 300)]
     model = SparseMLPClassifier((16,), max_iter=3, random_state=0).fit(X, y)
     expected, seen = model.predict(X), []
-    monkeypatch.setattr("sparsenet._base.OUTPUTS_AT_ONCE", 1)
-    monkeypatch.setattr("sparsenet._base.CHUNK", 70)
+    monkeypatch.setattr("sparsenet._outputs.OUTPUTS_AT_ONCE", 1)
+    monkeypatch.setattr("sparsenet._outputs.CHUNK", 70)
     decide = model._decide
     monkeypatch.setattr(
         model, "_decide", lambda output: (seen.append(len(output)), decide(output))[1]
