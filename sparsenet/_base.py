@@ -124,6 +124,28 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
         samples = _validation.ValidationSamples(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, samples)
 
+    def predictor(self, n_threads=1):
+        """Return what this estimator needs to predict, and nothing else.
+
+        It is immutable: later training of the estimator does not change it. Threads may
+        share it. A pickle of it needs no estimator, and `pickle.loads` checks it.
+
+        Parameters
+        ----------
+        n_threads : int or None, default=1
+            Threads of a call on many rows; None: as None means for this estimator.
+
+        Returns
+        -------
+        predictor : ClassifierPredictor or RegressorPredictor
+            Has `predict`, and for a classifier `predict_proba`, `predict_log_proba` and
+            `decision_function`, with the results of this estimator.
+        """
+        check_is_fitted(self)
+        allowed = _parameters.parameters_of(type(self))["n_threads"].constraint
+        check(self, "n_threads", n_threads, allowed)
+        return self._predictor_class._of(self._aside(), n_threads)
+
     def hidden_activations(self, X, layer=-1):
         """Compute the activations of a hidden layer.
 

@@ -101,6 +101,10 @@ class BaseLayer(ABC):
     def without_optimizer(self):
         """The same layer without the optimizer's state and running averages."""
 
+    def for_prediction(self):
+        """The same layer without what only training reads; it shares what it can."""
+        return self.without_optimizer()
+
     @abstractmethod
     def with_average(self):
         """The same layer, whose running averages start; it shares what it can."""

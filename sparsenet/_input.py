@@ -5,7 +5,7 @@ from scipy.sparse import csr_array, issparse
 from sklearn.utils.validation import validate_data
 
 from sparsenet._formats import INT8_MAX_TERMS, LARGEST
-from sparsenet._kernels.train.input import are_rows
+from sparsenet._kernels.train.input import are_rows, is_finite
 
 # What scikit-learn's `validate_data` is to make of X.
 INPUT = {"accept_sparse": "csr", "dtype": (np.float64, np.float32), "order": "C"}
@@ -45,6 +45,72 @@ def read_X(estimator, X, precision):
     X = _check_sparse(estimator, X)
     X = validate_data(estimator, X, reset=False, **INPUT)
     return _as_kernels_read_it(estimator, X, precision)
+
+
+def read_rows(predictor, X, network):
+    """Check X of a predictor, which converts no numbers.
+
+    Parameters
+    ----------
+    predictor : object
+        Named by messages.
+    X : object
+        What the user passed.
+    network : Network
+        That is to read X.
+
+    Returns
+    -------
+    ndarray or csr_array of shape (n_samples, n_features)
+        As from `read_X`.
+
+    Raises
+    ------
+    TypeError
+        X is no array or sparse matrix of float32 or float64.
+    ValueError
+        As `read_X`.
+    """
+    n_features = network.layer_sizes[0]
+    if not are_rows(X, n_features):
+        X = _checked_rows(predictor, X, n_features, network.precision)
+    if network.sparse_rows:
+        check_dense_row_lengths(predictor, X, network.precision)
+    return X
+
+
+def _checked_rows(predictor, X, n_features, precision):
+    name = type(predictor).__name__
+    allowed = "an array or sparse matrix of float32 or float64"
+    if not (isinstance(X, np.ndarray) or issparse(X)):
+        raise TypeError(
+            f"{name}: X is of type {type(X).__name__}; allowed: {allowed}, such as "
+            "numpy.asarray(X, dtype=numpy.float32)"
+        )
+    if X.dtype not in FLOATS:
+        raise TypeError(
+            f"{name}: X has the dtype {X.dtype}; allowed: {allowed}, such as "
+            "X.astype(numpy.float32)"
+        )
+    if X.ndim != 2:
+        raise ValueError(
+            f"{name}: X has shape {X.shape}; allowed: (n_samples, {n_features}). A "
+            "single row x is X = x.reshape(1, -1)"
+        )
+    if X.shape[1] != n_features or X.shape[0] == 0:
+        raise ValueError(
+            f"{name}: X has shape {X.shape}; allowed: at least 1 row, and {n_features} "
+            "columns, as in training"
+        )
+    if issparse(X):
+        X = _as_kernels_read_it(
+            predictor, _check_sparse(predictor, X).tocsr(), precision
+        )
+    else:
+        X = np.require(np.asarray(X), requirements=["C", "ALIGNED"])
+    if not is_finite(X.data if issparse(X) else X):
+        raise ValueError(f"{name}: X contains NaN or infinity; allowed: finite numbers")
+    return X
 
 
 def read_X_y(estimator, X, y, precision, *, reset, **options):

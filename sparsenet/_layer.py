@@ -215,6 +215,15 @@ class Layer(BaseLayer):
         layer.moments = layer.cohort = layer.average = layer.average_bias = None
         return layer
 
+    def for_prediction(self):
+        layer = self.without_optimizer()
+        layer.first = True  # nobody asks for the gradient of its inputs
+        layer.transpose = None
+        if not self.first:
+            layer.transpose_indptr = layer.transpose_indices = None
+            layer.transpose_position = None
+        return layer
+
     def with_average(self):
         layer = copy.copy(self)
         layer.average = padded(self.weights.shape, np.float32)

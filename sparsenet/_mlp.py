@@ -12,6 +12,7 @@ from sparsenet._constraints import shown
 from sparsenet._docstrings import with_shared_sections
 from sparsenet._kernels._dispatch import CLASSIFIER_LOSSES
 from sparsenet._outputs import ClassifierOutputs, RegressorOutputs
+from sparsenet._predictor import ClassifierPredictor, RegressorPredictor
 from sparsenet._state import DAMAGED
 
 #: Losses of targets with a bound: whether a target is allowed, and which ones are.
@@ -69,6 +70,8 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
     >>> classifier.predict_proba(X_test).shape
     (450, 10)
     """
+
+    _predictor_class = ClassifierPredictor
 
     # scikit-learn wants each parameter by name.
     def __init__(  # noqa: PLR0913
@@ -350,6 +353,8 @@ class SparseMLPRegressor(RegressorMixin, RegressorOutputs, BaseSparseMLP):
     >>> regressor.fit(X_train, y_train).score(X_test, y_test) > 0.9
     True
     """
+
+    _predictor_class = RegressorPredictor
 
     # scikit-learn wants each parameter by name.
     def __init__(  # noqa: PLR0913

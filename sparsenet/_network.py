@@ -15,7 +15,12 @@ from scipy.sparse import csr_array
 
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._formats import are_finite
-from sparsenet._kernels._dispatch import ADAM_SOLVERS, CODE_LOSSES, N_MOMENTS
+from sparsenet._kernels._dispatch import (
+    ADAM_SOLVERS,
+    CODE_LOSSES,
+    N_MOMENTS,
+    OUT_ACTIVATIONS,
+)
 from sparsenet._kernels.train.engine import Engine
 from sparsenet._layer import Layer
 from sparsenet._rewiring import Rewiring
@@ -180,6 +185,13 @@ class Network:
         vars(network).update(vars(self), pickles_training=training)
         return network
 
+    def for_prediction(self):
+        """A copy without what only training reads."""
+        network = self.with_pickles(False)
+        network.layers = [layer.for_prediction().copy() for layer in self.layers]
+        network._engine = network._feature_work = None
+        return network
+
     def converted(self, fan_ins, precision):
         """A copy in a number format, pruned like `prune`, with a new optimizer."""
         layers = [layer.in_format(precision) for layer in self._pruned(fan_ins)]
@@ -200,6 +212,11 @@ class Network:
         if isinstance(self.activation, str):
             return (self.activation,) * (len(self.layer_sizes) - 1)
         return (*self.activation, self.activation[-1])
+
+    @property
+    def out_activation(self):
+        """Of the output layer."""
+        return OUT_ACTIVATIONS[self.loss]
 
     @property
     def sparse_rows(self):

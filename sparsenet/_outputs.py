@@ -12,6 +12,8 @@ from sparsenet._training_set import CHUNK
 
 # So many values of the output layer are kept while classes are predicted: 64 MB.
 OUTPUTS_AT_ONCE = 2**24
+# A comparison with Python's 0 takes twice as long, half a microsecond.
+ZERO = np.zeros((), np.float32)
 
 
 class Outputs:
@@ -65,7 +67,7 @@ class ClassifierOutputs(Outputs):
     def _decide(self, output):
         if self.out_activation_ == "softmax":
             return output.argmax(axis=1)
-        return output > 0
+        return output > ZERO
 
     def _is_multilabel(self):
         return self.out_activation_ == "logistic" and self.n_outputs_ > 1

@@ -78,6 +78,9 @@ cdef int64_t TASK_CONNECTIONS = 4096
 cdef double SERIAL_WORK = 2e6
 # Multiply-adds between two looks at Python's signals: 20 to 200 ms of one core.
 cdef double SIGNAL_WORK = 2e9
+# Multiply-adds of a prediction, some 20 microseconds of a core, from which on it gives
+# up the GIL. Where another thread takes it, it is back after up to 5 milliseconds.
+cdef double SHORT_WORK = 5e4
 # Ranges of features for each thread, and at least, but as many for any number of
 # threads where sums of squares are theirs; rows of X that tell how often each
 # feature is met; and what the update of a feature costs, in non-zeros.
@@ -572,16 +575,16 @@ cdef class Engine:
                 break
         return 0
 
-    def predict(self, X, float[:, ::1] out, int n_threads, bint logits=False,
-                rated=None):
-        """Output activations of all rows of X, or the logits, into `out`.
+    def predict(self, X, out, int n_threads, bint logits=False, rated=None):
+        """Output activations of all rows of X, or the logits, into float32 `out`.
 
         `rated` has targets, and weights or None: the sum of weight * loss is returned
         then, which is added up panel by panel, whoever computes them. 0 without it.
         """
         cdef Arena arena = Arena(True)
         cdef Input x = self.rows_of(X)
-        cdef int64_t n_rows = out.shape[0], p
+        cdef int64_t n_rows = len(out), p
+        cdef float *outputs = <float*>checked(out, "out", ("<f4",))
         cdef Panel *panels
         cdef Scratch *scratch
         cdef Rating rating
@@ -601,9 +604,13 @@ cdef class Engine:
             longest = int(np.diff(X.indptr).max())
             for t in range(n_threads):
                 take_scratch(arena, &self.features, &scratch[t].features, longest, 0, 0)
-        with nogil:
+        if not self.net.by_feature and <double>n_rows * self.connections < SHORT_WORK:
             predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads, logits,
-                           &out[0, 0], wanted)
+                           outputs, wanted)
+        else:
+            with nogil:
+                predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads,
+                               logits, outputs, wanted)
         if wanted != NULL:
             for p in range(panels_of(n_rows)):
                 loss += rating.losses[p]

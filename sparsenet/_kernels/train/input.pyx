@@ -119,7 +119,7 @@ cdef Input input_of(X):
     x.n_features = X.shape[1]
     values = X if isinstance(X, np.ndarray) else X.data
     x.data = checked(values, "X", ("<f4", "<f8"))
-    x.double_precision = values.dtype == np.float64
+    x.double_precision = values.itemsize == sizeof(double)
     x.indptr = x.indices = NULL
     x.wide = 0
     if values is not X:
