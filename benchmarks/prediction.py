@@ -1,8 +1,8 @@
 """Prediction: many rows at once and one row at a time, against dense peers.
 
-784-1024-1024-10, hidden layers of density 0.1, one thread. scikit-learn's dense network
-of the same size is also given to onnxruntime, as it is and with dynamic int8
-quantization.
+784-1024-1024-10, hidden layers of density 0.1, one thread; and one row of a small
+network, 20-100-1. scikit-learn's dense network of the same size is also given to
+onnxruntime, as it is and with dynamic int8 quantization.
 
     python benchmarks/prediction.py
 """
@@ -86,6 +86,29 @@ def compare(title, predictors, X, n_calls, n_rounds, scale):
     print()
 
 
+def prediction_functions(X, y, hidden, args):
+    """What predicts probabilities: estimators, their predictors, and the peers."""
+    # An epoch over a few rows makes networks; how good they are costs no time.
+    parameters = {"hidden_layer_sizes": hidden, "max_iter": 1, "random_state": 0}
+    X, y = X[:512], y[:512]
+    dense = MLPClassifier(**parameters).fit(X, y)
+    functions = {}
+    for precision in PRECISIONS:
+        model = SparseMLPClassifier(
+            **parameters,
+            density=args.density,
+            block_size=args.block_size,
+            sparse_training="static",
+            precision=precision,
+            n_threads=args.threads,
+        ).fit(X, y)
+        predictor = model.predictor(n_threads=args.threads)
+        functions[f"sparsenet {precision}"] = model.predict_proba
+        functions[f"sparsenet {precision}, predictor"] = predictor.predict_proba
+    functions["scikit-learn"] = dense.predict_proba
+    return functions | onnxruntime_peers(dense, X, args.threads)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -101,26 +124,9 @@ def main():
     describe_machine(args.threads, packages=("onnxruntime", "skl2onnx"))
 
     X, y = synthetic_images(args.rows)
-    # An epoch over a few rows makes networks; how good they are costs no time.
-    parameters = {
-        "hidden_layer_sizes": args.hidden,
-        "max_iter": 1,
-        "random_state": 0,
-    }
-    fit_on = slice(0, 512)
-    dense = MLPClassifier(**parameters).fit(X[fit_on], y[fit_on])
-    predictors = {}
-    for precision in PRECISIONS:
-        model = SparseMLPClassifier(
-            **parameters,
-            density=args.density,
-            block_size=args.block_size,
-            precision=precision,
-            n_threads=args.threads,
-        ).fit(X[fit_on], y[fit_on])
-        predictors[f"sparsenet {precision}"] = model.predict_proba
-    predictors["scikit-learn"] = dense.predict_proba
-    predictors |= onnxruntime_peers(dense, X, args.threads)
+    functions = prediction_functions(X, y, args.hidden, args)
+    few, two = synthetic_images(512, n_features=20, n_classes=2)
+    small = prediction_functions(few, two, [100], args)
     limit_threads(args.threads)
 
     layers = format_layers(X.shape[1], args.hidden)
@@ -128,8 +134,10 @@ def main():
         f"{layers}, density {args.density}, block_size {args.block_size}, "
         "probabilities of float32 rows; vs: times faster\n"
     )
-    compare(f"{args.rows} rows, ms", predictors, X, 1, args.rounds, 1e3)
-    compare("1 row, microseconds", predictors, X[:1], args.calls, args.rounds, 1e6)
+    compare(f"{args.rows} rows, ms", functions, X, 1, args.rounds, 1e3)
+    compare("1 row, microseconds", functions, X[:1], args.calls, args.rounds, 1e6)
+    title = "1 row of 20-100-1, microseconds"
+    compare(title, small, few[:1], args.calls, args.rounds, 1e6)
 
 
 if __name__ == "__main__":
