@@ -31,6 +31,13 @@ INLINE vu splat_uint(uint32_t x) { return x - (vu){0}; }
 INLINE vf load(const float *p) { return *(const vf_unaligned *)p; }
 INLINE v4f load_four(const float *p) { return *(const v4f_unaligned *)p; }
 INLINE void store(float *p, vf v) { *(vf_unaligned *)p = v; }
+#if VECTOR_BYTES == 16 /* longer ones GCC takes through the stack */
+INLINE vf load_double(const double *p)
+{
+    typedef double vd __attribute__((vector_size(2 * VECTOR_BYTES), aligned(1), may_alias));
+    return __builtin_convertvector(*(const vd *)p, vf);
+}
+#endif
 INLINE vi load_int(const void *p) { return *(const vi_unaligned *)p; }
 /* n values of three arrays from place i on, to L2: they come from beyond while sums are under way. */
 INLINE void fetch_ahead(const float *const *arrays, int64_t i, const int n)

@@ -21,11 +21,6 @@ INLINE void store_partial(float *p, vf v, int64_t n)
             if (i < n) p[i] = v[i];
 }
 /* fmax would return NaN where either is, fmaxnm the other. */
-INLINE vf load_double(const double *p)
-{
-    typedef double vd __attribute__((vector_size(2 * VECTOR_BYTES), aligned(1), may_alias));
-    return __builtin_convertvector(*(const vd *)p, vf);
-}
 INLINE vf vmax(vf a, vf b) { return select_float(a > b, a, b); }
 INLINE vf vmin(vf a, vf b) { return select_float(a < b, a, b); }
 INLINE vf fma_(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }

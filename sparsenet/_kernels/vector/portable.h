@@ -4,11 +4,6 @@
 #include "vector/base.h"
 #include "vector/by_lane.h"
 
-INLINE vf load_double(const double *p)
-{
-    typedef double vd __attribute__((vector_size(2 * VECTOR_BYTES), aligned(1), may_alias));
-    return __builtin_convertvector(*(const vd *)p, vf);
-}
 INLINE vf vmax(vf a, vf b) { return select_float(a > b, a, b); }
 INLINE vf vmin(vf a, vf b) { return select_float(a < b, a, b); }
 INLINE vf fma_(vf a, vf b, vf c) { return a * b + c; }

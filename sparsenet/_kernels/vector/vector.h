@@ -4,7 +4,7 @@
  *
  *   VECTOR_BYTES, VECTOR_REGISTERS
  *   load_partial, store_partial  the first n of WIDTH values; zeros beyond them
- *   load_double                  WIDTH values of fp64, rounded to fp32
+ *   load_double                  WIDTH values of fp64, rounded to fp32 (vectors of 16 bytes: base.h)
  *   vmax, vmin                   a > b ? a : b and a < b ? a : b, so b where either is NaN: what x86's instructions do
  *   fma_, fma_four               a * b + c, and of four lanes
  *   vsqrt, reciprocal
