@@ -144,7 +144,7 @@ INLINE void advance_abreast(const sn_optimizer *o, const int adam, const int coh
         p[j].w = load(at[j].w);
         p[j].m = load(at[j].w + stride);
         p[j].v = adam ? load(at[j].w + 2 * stride) : splat(0.0f);
-        if (averages) p[j].average = load(at[j].w + plane);
+        p[j].average = averages ? load(at[j].w + plane) : splat(0.0f);
         if (learn)
             step_vector(o, adam, more, rates_at(o, steps, number, cohorts ? at[j].cohort : 0),
                         steps->inv_weight[number], kept_at(steps, number, more),

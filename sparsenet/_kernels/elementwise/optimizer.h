@@ -1,4 +1,5 @@
-/* One step of WIDTH parameters. With `decays`, Adam is AdamW (Loshchilov & Hutter 2019, algorithm 2). */
+/* One step of WIDTH parameters. With `decays`, Adam is AdamW (Loshchilov & Hutter 2019, algorithm 2); a multiplication
+ * by 1 for all would take 3 % of a step, and 15 % of one of sparse rows. */
 INLINE void step_vector(const sn_optimizer *o, const int adam, const int decays, vf learning_rate, float inv_weight,
                         float kept, vf gradient, vf *w, vf *m, vf *v)
 {
