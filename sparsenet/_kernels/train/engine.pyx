@@ -579,19 +579,19 @@ cdef class Engine:
         """Output activations of all rows of X, or the logits, into float32 `out`.
 
         `rated` has targets, and weights or None: the sum of weight * loss is returned
-        then, which is added up panel by panel, whoever computes them. 0 without it.
+        then, 0 without it.
         """
         cdef Arena arena = Arena(True)
         cdef Input x = self.rows_of(X)
-        cdef int64_t n_rows = len(out), p
+        cdef int64_t n_rows = len(out)
         cdef float *outputs = <float*>checked(out, "out", ("<f4",))
         cdef Panel *panels
         cdef Scratch *scratch
         cdef Rating rating
         cdef Rating *wanted = NULL
-        cdef double loss = 0
+        cdef double loss
         if n_rows == 0:
-            return loss
+            return 0.0
         n_threads = sn_startable_threads(max(1, min(n_threads, panels_of(n_rows))))
         panels = self.panels(arena, n_threads, False)
         scratch = self.scratches(arena, n_threads, 0, rated is not None)
@@ -605,13 +605,9 @@ cdef class Engine:
             for t in range(n_threads):
                 take_scratch(arena, &self.features, &scratch[t].features, longest, 0, 0)
         if not self.net.by_feature and <double>n_rows * self.connections < SHORT_WORK:
-            predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads, logits,
-                           outputs, wanted)
-        else:
-            with nogil:
-                predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads,
-                               logits, outputs, wanted)
-        if wanted != NULL:
-            for p in range(panels_of(n_rows)):
-                loss += rating.losses[p]
+            return predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads,
+                                  logits, outputs, wanted)
+        with nogil:
+            loss = predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads,
+                                  logits, outputs, wanted)
         return loss

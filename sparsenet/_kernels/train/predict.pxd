@@ -8,6 +8,7 @@ cdef struct Rating:          # of all rows, beside their prediction
     const float *weights     # NULL: ones
     double *losses           # of each panel, the sum of weight * loss
 
-cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *panels,
-                         Scratch *scratch, int n_threads, bint logits, float *out,
-                         const Rating *rating) noexcept nogil
+cdef double predict_panels(const Net *net, const Input *x, int64_t n_rows,
+                           Panel *panels, Scratch *scratch, int n_threads,
+                           bint logits, float *out,
+                           const Rating *rating) noexcept nogil

@@ -13,19 +13,26 @@ from sparsenet._kernels.train.panel cimport forward, take_targets
 cdef const sn_kernels *kernels = kernels_in_use()
 
 
-cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, Panel *panels,
-                         Scratch *scratch, int n_threads, bint logits, float *out,
-                         const Rating *rating) noexcept nogil:
-    """Outputs of all rows of x, or the logits, and losses unless `rating` is NULL.
+cdef double predict_panels(const Net *net, const Input *x, int64_t n_rows,
+                           Panel *panels, Scratch *scratch, int n_threads,
+                           bint logits, float *out,
+                           const Rating *rating) noexcept nogil:
+    """Outputs of all rows of x, or the logits; returns their loss.
 
-    A thread has one panel's memory.
+    It is added up panel by panel, whoever computes them; 0 if `rating` is NULL. A
+    thread has one panel's memory.
     """
+    cdef double loss = 0
     cdef int64_t p
     cdef int64_t n_outputs = net.layers[net.n_layers - 1].n_out
     for p in prange(panels_of(n_rows), schedule="dynamic",
                     num_threads=n_threads):
         predict_panel(net, x, p, n_rows, n_outputs, &panels[threadid()],
                       &scratch[threadid()], logits, out, rating)
+    if rating != NULL:
+        for p in range(panels_of(n_rows)):
+            loss += rating.losses[p]
+    return loss
 
 
 cdef void predict_panel(const Net *net, const Input *x, int64_t p, int64_t n_rows,
