@@ -140,6 +140,13 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
         predictor : ClassifierPredictor or RegressorPredictor
             Has `predict`, and for a classifier `predict_proba`, `predict_log_proba` and
             `decision_function`, with the results of this estimator.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            The estimator is not fitted.
+        ValueError
+            `n_threads` is no number of threads.
         """
         check_is_fitted(self)
         allowed = _parameters.parameters_of(type(self))["n_threads"].constraint
