@@ -6,12 +6,14 @@ directory on the import path is then this one, not the source tree.
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import importlib
 import os
 import platform
 import statistics
 import struct
+import subprocess
 import sys
 import time
 import warnings
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import roofline
 from scipy.sparse import csr_array, issparse, load_npz
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.exceptions import ConvergenceWarning
@@ -221,23 +224,49 @@ def optional_import(name):
         return None
 
 
-def describe_machine(n_threads, packages=()):
-    """Print processor, cores, threads and the versions of what is compared."""
-    print(f"processor     {_processor()}, {n_cores()} physical cores to use")
-    print(f"threads       {n_threads}")
-    print(f"python        {platform.python_version()}, {platform.platform()}")
-    print(f"sparsenet     {sparsenet.__version__}, {current_isa()}")
+def machine(n_threads, packages=()):
+    """Day, processor, cores, threads and versions of what is compared, as a dict."""
+    facts = {
+        "date": datetime.date.today().isoformat(),
+        "commit": _commit(),
+        "processor": f"{_processor()}, {n_cores()} physical cores to use",
+        "threads": str(n_threads),
+        "python": f"{platform.python_version()}, {platform.platform()}",
+        "sparsenet": f"{sparsenet.__version__}, {current_isa()}",
+    }
     for package in ("scikit-learn", "numpy", *packages):
         try:
-            installed = version(package)
+            facts[package] = version(package)
         except PackageNotFoundError:
-            installed = "not installed"
-        print(f"{package:13} {installed}")
+            facts[package] = "not installed"
+    facts["BLAS"] = roofline.blas_libraries()
+    if setting := os.environ.get("OPENBLAS_CORETYPE"):
+        facts["BLAS"] += f" (OPENBLAS_CORETYPE={setting} may hold peers back)"
+    facts["a core can"] = str(roofline.limits())
+    return facts
+
+
+def describe_machine(n_threads, packages=()):
+    """Print what `machine` finds."""
+    for name, fact in machine(n_threads, packages).items():
+        print(f"{name:13} {fact}")
     print()
 
 
 def format_layers(n_features, hidden, n_outputs=10):
     return "-".join(map(str, (n_features, *hidden, n_outputs)))
+
+
+def _commit():
+    """That of the folder with the benchmarks, and whether files differ from it."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        described = subprocess.check_output(
+            [*git, "describe", "--always", "--dirty"], text=True, stderr=subprocess.PIPE
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return described.strip()
 
 
 def _processor():

@@ -15,9 +15,10 @@ A time is that of one call, the median over the rounds. Calls are repeated, in C
 they take 20 ms. A product counts two operations for each non-zero and sample; beside it
 is its share of torch's 1024 x 1024 x 1024 float32 product (spmv: 1024 x 1024 x 1),
 timed in the same rounds. Sums of rows count so, too; all else, the bytes that it reads
-and writes, once each. What spmm and spmv make of their samples before (tile_samples,
-first_lane), and sddmm of a dense layer (turn), is done once for all repeated calls, and
-is an op of its own.
+and writes, once each. Further shares are of what a core can do with that instruction
+set: of its float32 multiply-adds, or of the bytes that it loads from L2 (roofline.py).
+What spmm and spmv make of their samples before (tile_samples, first_lane), and sddmm of
+a dense layer (turn), is done once for all repeated calls, and is an op of its own.
 
 Samples of spmm and sddmm are at least 0, as relu's outputs are. Some instruction sets
 have another int8 kernel for others: spmm_signed and sddmm_signed.
@@ -36,6 +37,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
+import roofline
 from common import (
     describe_machine,
     interleave,
@@ -149,15 +151,41 @@ class Problem:
 # there is no such kernel.
 
 
-def spmm(p, lanes=LANES, by_strips=False, signed=False):
+def spmm(p, by_strips=False, signed=False):
     if by_strips and not p.kernels.weight_tile:
         return None
     if signed and p.precision != "int8":
         return None
     matrix = p.kind, *p.connections(), p.weights()
     x = p.panel(p.activation)
-    call = partial(p.kernels.spmm, *matrix, x, signed, p.panel(), 0, lanes)
-    return partial(call, by_strips=by_strips), 2 * lanes * p.size * p.fan_in
+    call = partial(p.kernels.spmm, *matrix, x, signed, p.panel())
+    return partial(call, by_strips=by_strips), 2 * LANES * p.size * p.fan_in
+
+
+def spmv(p):
+    if p.kind == "dense" and p.kernels.weight_tile:
+        return None
+    matrix = p.kind, *p.connections(), p.weights()
+    x, out = filled(p.size, p.activation), filled(p.size)
+    return partial(p.kernels.spmv, *matrix, x, False, out), 2 * p.size * p.fan_in
+
+
+def cut_windows(p):
+    if p.precision != "int8" or not p.kernels.window_rows:
+        return None
+    matrix = p.kind, *p.connections(), p.weights()
+    call = partial(p.kernels.cut_windows, *matrix, p.size, p.size)
+    return call, sum(array.nbytes for array in call()) + matrix[-1].nbytes
+
+
+def spmv_windows(p):
+    if p.precision != "int8" or not p.kernels.window_rows:
+        return None
+    matrix = p.kind, *p.connections(), p.weights()
+    windows = p.kernels.cut_windows(*matrix, p.size, p.size)
+    x, out = filled(p.size, p.activation), filled(p.size)
+    call = partial(p.kernels.spmv, "windows", *windows, x, False, out)
+    return call, 2 * p.size * p.fan_in
 
 
 def spmm_transposed(p, by_strips=False):
@@ -191,6 +219,23 @@ def sddmm(p, by_strips=False, signed=False):
     return call, 2 * PANEL_PAIR * LANES * p.size * p.fan_in
 
 
+def sddmm_panel(p):
+    ones = filled(LANES, value=1)
+    call = partial(
+        p.kernels.sddmm_panel,
+        *p.connections(),
+        p.panel(p.delta),
+        ones,
+        p.panel(p.activation),
+        ones,
+        False,
+        0,
+        filled(p.size * p.fan_in),
+        filled(p.size),
+    )
+    return call, 2 * LANES * p.size * p.fan_in
+
+
 def tile_samples(p):
     x = p.panel(p.activation)
     if p.kernels.tile_samples(x, 0) is x:
@@ -202,6 +247,11 @@ def tile_samples(p):
 def first_lane(p):
     x = p.panel(p.activation)
     return partial(p.kernels.first_lane, x, 0), len(x) * (x.itemsize + 4)
+
+
+def encode_sample(p):
+    z, x = filled(p.size, value=1), filled(p.size, p.activation)
+    return partial(p.kernels.encode_sample, z, 0, x), z.nbytes + x.nbytes
 
 
 def turn(p):
@@ -315,6 +365,12 @@ def activate(p):
     return partial(call, derivative=derivative), n_panels * z.nbytes
 
 
+def activate_sample(p):
+    z, ones = filled(p.size), filled(p.size, value=1)
+    call = partial(p.kernels.activate_sample, ACTIVATIONS[p.kind], z, ones, ones)
+    return partial(call, 1), 4 * z.nbytes
+
+
 def chain(p):
     z, a = p.panel(), p.panel(value=1)
     arrays = z, a, filled(LANES, value=1)
@@ -417,7 +473,9 @@ CASES = (
     product("spmm", spmm, LAYOUTS),
     product("spmm_signed", partial(spmm, signed=True), LAYOUTS, "spmm"),
     product("spmm_transposed", spmm_transposed, ("blocks",), "spmm"),
-    product("spmv", partial(spmm, lanes=1), LAYOUTS, "spmm", peer="torch, 1 column"),
+    product("spmv", spmv, LAYOUTS, peer="torch, 1 column"),
+    product("spmv_windows", spmv_windows, LAYOUTS, "spmv", peer="torch, 1 column"),
+    Case("cut_windows", cut_windows, LAYOUTS),
     product("sddmm", sddmm, LAYOUTS),
     product("spmm_strips", partial(spmm, by_strips=True), SPARSE, "spmm"),
     product(
@@ -428,10 +486,12 @@ CASES = (
     ),
     product("sddmm_signed", partial(sddmm, signed=True), LAYOUTS, "sddmm"),
     product("sddmm_strips", partial(sddmm, by_strips=True), LAYOUTS),
+    product("sddmm_panel", sddmm_panel, ("rows",)),
     Case("tile_samples", tile_samples),
     Case("first_lane", first_lane),
     Case("turn", turn),
     Case("encode", encode),
+    Case("encode_sample", encode_sample),
     Case("decode", decode),
     Case("encode_deltas", encode_deltas),
     Case("prepare", prepare),
@@ -446,6 +506,7 @@ CASES = (
     row_sum("sum_at_connections", sum_at_connections, SPARSE),
     of_float32("pack", pack, ("float32", "float64")),
     of_float32("activate", activate, tuple(ACTIVATIONS)),
+    of_float32("activate_sample", activate_sample, tuple(ACTIVATIONS)),
     of_float32("chain", chain, tuple(ACTIVATIONS)),
     of_float32("output", output, tuple(LOSSES)),
     of_float32("loss", loss, tuple(LOSSES)),
@@ -529,6 +590,17 @@ def repeats(call):
         n *= 2
 
 
+def work_of(name, case, counted):
+    """What `counted` operations or bytes are among the limits of a core."""
+    _, layout, precision, _ = name
+    if case.unit == "GB":
+        return roofline.Work(0, counted)
+    # Sums of rows read each weight once; peers' products, we do not know what.
+    itemsize = STORED_DTYPE[precision].itemsize if case.make else 0
+    shared_by = BLOCK_HEIGHT if case.peer and layout != "rows" else 1
+    return roofline.product_work(counted / 2, itemsize, shared_by)
+
+
 def measure(args, torch=None):
     """Rows of the table: op, layout, format, isa, time, rate and share of the peer."""
     work, cases = {}, {}
@@ -561,7 +633,9 @@ def measure(args, torch=None):
             share = f"{share:.2f}"
         microseconds = f"{timing.median / n_calls[name] * 1e6:.3f}"
         rate = f"{counted / timing.median / 1e9:.1f} {cases[name].unit}/s"
-        rows.append((*name, microseconds, rate, share))
+        done = work_of(name, cases[name], counted)
+        shares = roofline.limits(name[-1]).shares(done, timing.median)
+        rows.append((*name, microseconds, rate, *shares, share))
     return rows
 
 
@@ -573,8 +647,8 @@ def main(argv=None):
     rows = measure(args, torch)
     if not rows:
         raise SystemExit("no such kernel for these formats and instruction sets")
-    header = ("op", "layout", "format", "isa", "us", "rate", "share of torch")
-    print_table(header, rows)
+    header = ("op", "layout", "format", "isa", "us", "rate", *roofline.HEADER)
+    print_table((*header, "share of torch"), rows)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import argparse
 import pickle
 import time
 
+import roofline
 from common import (
     PRECISIONS,
     describe_machine,
@@ -92,15 +93,18 @@ def main():
                 name,
                 f"{100 * accuracy:.2f}",
                 f"{seconds:.2f}",
+                *roofline.limits().shares(
+                    roofline.training_work(model, X_train),
+                    seconds / epochs,
+                    args.threads,
+                ),
                 f"{reference_seconds / seconds:.1f}",
                 f"{n_bytes:,}",
                 f"{reference_bytes / n_bytes:.1f}",
             )
         )
-    print_table(
-        ("", "accuracy %", "fit s", "times faster", "pickle bytes", "times smaller"),
-        rows,
-    )
+    header = ("", "accuracy %", "fit s", *roofline.HEADER)
+    print_table((*header, "times faster", "pickle bytes", "times smaller"), rows)
     dense = models["scikit-learn MLPClassifier"]
     dense_bytes = 4 * sum(coef.size for coef in dense.coefs_)
     print(
@@ -108,7 +112,9 @@ def main():
         "accuracy.\nscikit-learn's weights are dense; a hidden unit of sparsenet keeps "
         "a tenth of its\ninputs, at least 32 of them (density='auto'). scikit-learn's "
         "pickle holds each weight\nfour times, with the optimizer's state; once, in "
-        f"float32, they are {dense_bytes:,} bytes."
+        f"float32, they are {dense_bytes:,} bytes.\n% of FMA and % of L2 are shares of "
+        "what a core can do: in multiply-adds, and in\nbytes from the second-level "
+        "cache."
     )
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from functools import partial
 from pathlib import Path
 
+import roofline
 from common import (
     PRECISIONS,
     describe_machine,
@@ -61,33 +63,33 @@ def onnxruntime_peers(model, X, n_threads):
     return peers
 
 
-def compare(title, predictors, X, n_calls, n_rounds, scale):
+def compare(title, predictors, X, args, n_calls, scale):
     """Time each predictor on X, `n_calls` times a round; `scale` is units a second."""
 
     def repeat(predict):
         for _ in range(n_calls):
             predict(X)
 
-    jobs = {n: lambda predict=p: repeat(predict) for n, p in predictors.items()}
-    timings = interleave(jobs, n_calls, n_rounds)
+    jobs = {name: partial(repeat, predict) for name, (predict, _) in predictors.items()}
+    timings = interleave(jobs, n_calls, args.rounds)
     peers = [name for name in predictors if not name.startswith("sparsenet")]
+    rows = []
+    for name, timing in timings.items():
+        work = roofline.prediction_work(predictors[name][1], X)
+        shares = roofline.limits().shares(work, timing.median, args.threads)
+        times = (f"{timing.times_faster_than(timings[peer]):.2f}" for peer in peers)
+        rows.append((name, *timing.format(scale), *shares, *times))
     print(title)
-    print_table(
-        ("", "median", "range", *(f"vs {peer}" for peer in peers)),
-        (
-            (
-                name,
-                *timing.format(scale),
-                *(f"{timing.times_faster_than(timings[peer]):.2f}" for peer in peers),
-            )
-            for name, timing in timings.items()
-        ),
-    )
+    versus = (f"vs {peer}" for peer in peers)
+    print_table(("", "median", "range", *roofline.HEADER, *versus), rows)
     print()
 
 
 def prediction_functions(X, y, hidden, args):
-    """What predicts probabilities: estimators, their predictors, and the peers."""
+    """What predicts probabilities: estimators, their predictors, and the peers.
+
+    Each comes with the estimator whose weights it has.
+    """
     # An epoch over a few rows makes networks; how good they are costs no time.
     parameters = {"hidden_layer_sizes": hidden, "max_iter": 1, "random_state": 0}
     X, y = X[:512], y[:512]
@@ -103,10 +105,13 @@ def prediction_functions(X, y, hidden, args):
             n_threads=args.threads,
         ).fit(X, y)
         predictor = model.predictor(n_threads=args.threads)
-        functions[f"sparsenet {precision}"] = model.predict_proba
-        functions[f"sparsenet {precision}, predictor"] = predictor.predict_proba
-    functions["scikit-learn"] = dense.predict_proba
-    return functions | onnxruntime_peers(dense, X, args.threads)
+        name = f"sparsenet {precision}"
+        functions[name] = model.predict_proba, model
+        functions[f"{name}, predictor"] = predictor.predict_proba, model
+    functions["scikit-learn"] = dense.predict_proba, dense
+    for name, predict in onnxruntime_peers(dense, X, args.threads).items():
+        functions[name] = predict, dense
+    return functions
 
 
 def main():
@@ -134,10 +139,10 @@ def main():
         f"{layers}, density {args.density}, block_size {args.block_size}, "
         "probabilities of float32 rows; vs: times faster\n"
     )
-    compare(f"{args.rows} rows, ms", functions, X, 1, args.rounds, 1e3)
-    compare("1 row, microseconds", functions, X[:1], args.calls, args.rounds, 1e6)
+    compare(f"{args.rows} rows, ms", functions, X, args, 1, 1e3)
+    compare("1 row, microseconds", functions, X[:1], args, args.calls, 1e6)
     title = "1 row of 20-100-1, microseconds"
-    compare(title, small, few[:1], args.calls, args.rounds, 1e6)
+    compare(title, small, few[:1], args, args.calls, 1e6)
 
 
 if __name__ == "__main__":

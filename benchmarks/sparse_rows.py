@@ -20,6 +20,7 @@ import argparse
 import resource
 
 import numpy as np
+import roofline
 from common import (
     describe_machine,
     interleave,
@@ -127,8 +128,13 @@ def main():
     rows = []
     for name, model in models.items():
         cells = [name]
-        for timings in (steps, predictions):
+        for timings, work, n_units in (
+            (steps, roofline.training_work, n_steps / args.epochs),
+            (predictions, roofline.prediction_work, 1),
+        ):
+            seconds = timings[name].median * n_units
             cells.append(timings[name].format(1e3)[0])
+            cells += roofline.limits().shares(work(model, X), seconds, args.threads)
             if peer:
                 cells.append(f"{timings[name].times_faster_than(timings[peer]):.1f}")
         if X_test is not None:
@@ -136,7 +142,8 @@ def main():
         rows.append(cells)
     versus = [f"vs {peer}"] if peer else []
     accuracy = ["accuracy %"] if X_test is not None else []
-    print_table(("", "step", *versus, "predict", *versus, *accuracy), rows)
+    header = (*roofline.HEADER, *versus)
+    print_table(("", "step", *header, "predict", *header, *accuracy), rows)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory of this process, all models and X: {peak:.2f} GiB")
 

@@ -23,6 +23,7 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import roofline
 from common import (
     PRECISIONS,
     describe_machine,
@@ -46,20 +47,17 @@ TORCH_ADAM = {
 }
 
 
-def estimator_job(estimator_class, X, y, epochs, **parameters):
-    """A fit of `epochs` epochs, from the start."""
-    model = estimator_class(
+def untrained(estimator_class, epochs, **parameters):
+    """An estimator whose fit trains for so many epochs, from the start."""
+    return estimator_class(
         max_iter=epochs, tol=0.0, n_iter_no_change=epochs, random_state=0, **parameters
     )
-    return lambda: model.fit(X, y)
 
 
-def sparsenet_jobs(X, y, epochs, **parameters):
+def sparsenet_models(epochs, **parameters):
     return {
-        precision: estimator_job(
+        precision: untrained(
             SparseMLPClassifier,
-            X,
-            y,
             epochs,
             precision=precision,
             sparse_training="static",  # sparse_training.py times the rest
@@ -67,6 +65,12 @@ def sparsenet_jobs(X, y, epochs, **parameters):
         )
         for precision in PRECISIONS
     }
+
+
+def shares(model, X, seconds, n_threads):
+    """Of what cores can do, by a fitted model that takes so long for an epoch."""
+    work = roofline.training_work(model, X)
+    return roofline.limits().shares(work, seconds, n_threads)
 
 
 def torch_jobs(args, X, y, dtype):
@@ -103,16 +107,15 @@ def torch_jobs(args, X, y, dtype):
 def step(args):
     X, y = synthetic_images(args.batch * args.steps)
     shared = {"hidden_layer_sizes": args.hidden, "batch_size": args.batch}
-    jobs = sparsenet_jobs(
-        X,
-        y,
+    models = sparsenet_models(
         args.epochs,
         density=args.density,
         block_size=args.block_size,
         n_threads=args.threads,
         **shared,
     )
-    jobs["scikit-learn"] = estimator_job(MLPClassifier, X, y, args.epochs, **shared)
+    models["scikit-learn"] = untrained(MLPClassifier, args.epochs, **shared)
+    jobs = {name: partial(model.fit, X, y) for name, model in models.items()}
     if args.torch:
         for dtype in ("float32", "bfloat16"):
             jobs |= torch_jobs(args, X, y, dtype)
@@ -131,41 +134,42 @@ def step(args):
         f"\n{layers}, batch {args.batch}, density {args.density}, block_size "
         f"{args.block_size}, ms per step; vs: times faster"
     )
-    rows = [
-        (
-            f"sparsenet {precision}",
-            *timings[precision].format(1e3),
-            *(
-                f"{timings[precision].times_faster_than(peer):.2f}"
-                for peer in peers.values()
-            ),
+    rows = []
+    for name, timing in timings.items():
+        ours = name in PRECISIONS
+        # torch's network is as scikit-learn's.
+        model = models[name if ours else "scikit-learn"]
+        rows.append(
+            (
+                f"sparsenet {name}" if ours else name,
+                *timing.format(1e3),
+                *shares(model, X, timing.median * args.steps, args.threads),
+                *(
+                    f"{timing.times_faster_than(peer):.2f}" if ours else ""
+                    for peer in peers.values()
+                ),
+            )
         )
-        for precision in PRECISIONS
-    ]
-    rows += [
-        (name, *timing.format(1e3), *("" for _ in peers))
-        for name, timing in timings.items()
-        if name not in PRECISIONS
-    ]
-    print_table(("", "median", "range", *(f"vs {peer}" for peer in peers)), rows)
+    versus = (f"vs {peer}" for peer in peers)
+    print_table(("", "median", "range", *roofline.HEADER, *versus), rows)
 
 
 def scaling(args):
     """Two threads against one: sparsenet alone."""
     X, y = synthetic_images(args.batch * args.steps)
-    jobs = {}
-    for n_threads in (1, args.threads):
-        for precision, job in sparsenet_jobs(
-            X,
-            y,
+    models = {
+        (precision, n_threads): model
+        for n_threads in (1, args.threads)
+        for precision, model in sparsenet_models(
             args.epochs,
             density=args.density,
             block_size=args.block_size,
             n_threads=n_threads,
             hidden_layer_sizes=args.hidden,
             batch_size=args.batch,
-        ).items():
-            jobs[precision, n_threads] = job
+        ).items()
+    }
+    jobs = {name: partial(model.fit, X, y) for name, model in models.items()}
     timings = interleave(jobs, args.epochs * args.steps, args.rounds)
     layers = format_layers(X.shape[1], args.hidden)
     print(
@@ -180,10 +184,17 @@ def scaling(args):
                 f"sparsenet {precision}",
                 one.format(1e3)[0],
                 many.format(1e3)[0],
+                *shares(
+                    models[precision, args.threads],
+                    X,
+                    many.median * args.steps,
+                    args.threads,
+                ),
                 f"{many.times_faster_than(one):.2f}",
             )
         )
-    print_table(("", "1 thread", f"{args.threads} threads", "times faster"), rows)
+    header = ("", "1 thread", f"{args.threads} threads", *roofline.HEADER)
+    print_table((*header, "times faster"), rows)
 
 
 def digits_epoch(args):
@@ -191,24 +202,24 @@ def digits_epoch(args):
     X, y = load_digits(return_X_y=True)
     X = X / 16
     X32 = X.astype(np.float32)
-    jobs = sparsenet_jobs(
-        X32, y, args.epochs, density=args.density, n_threads=args.threads
-    )
+    models = sparsenet_models(args.epochs, density=args.density, n_threads=args.threads)
+    jobs = {name: partial(model.fit, X32, y) for name, model in models.items()}
     for X_peer in (X32, X):
-        jobs[f"scikit-learn {X_peer.dtype}"] = estimator_job(
-            MLPClassifier, X_peer, y, args.epochs
-        )
+        name = f"scikit-learn {X_peer.dtype}"
+        models[name] = untrained(MLPClassifier, args.epochs)
+        jobs[name] = partial(models[name].fit, X_peer, y)
     timings = interleave(jobs, args.epochs, args.rounds)
     print(
         f"digits, {len(X)} rows, 64-100-10, batch 200, density {args.density}, ms per "
         "epoch; vs: times faster"
     )
     print_table(
-        ("", "median", "range", "vs scikit-learn float32"),
+        ("", "median", "range", *roofline.HEADER, "vs scikit-learn float32"),
         (
             (
                 f"sparsenet {name}" if name in PRECISIONS else name,
                 *timing.format(1e3, digits=3),
+                *shares(models[name], X, timing.median, args.threads),
                 f"{timing.times_faster_than(timings['scikit-learn float32']):.2f}",
             )
             for name, timing in timings.items()

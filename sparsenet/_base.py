@@ -1,20 +1,25 @@
 """What the two estimators share: checking, building a network, training, predicting."""
 
+from __future__ import annotations
+
 import copy
 import operator
 from collections import deque
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import is_regressor
 from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sparsenet import _parameters, _topology, _validation
-from sparsenet._callbacks import CallbackSupportMixin, callbacks_told
-from sparsenet._connectivity import LayerTopology, Topology
-from sparsenet._constraints import check, integer, shown
+from sparsenet._callbacks import callbacks_told
+from sparsenet._connectivity import LayerTopology, Topology, feature_importances
+from sparsenet._constraints import check, integer, plain, shown
+from sparsenet._export.mixin import ExportMixin
 from sparsenet._input import (
     check_dense_row_lengths,
     in_rows,
@@ -27,19 +32,34 @@ from sparsenet._kernels._dispatch import (
     LOSS_PARAMETERS,
     OUT_ACTIVATIONS,
 )
-from sparsenet._lbfgs import train_full_batch
+from sparsenet._lbfgs import ROWS_AT_ONCE, train_full_batch
 from sparsenet._network import Network
 from sparsenet._outputs import Outputs
-from sparsenet._pickled import PickledMixin
+from sparsenet._parameters.declared import DeclaredParameters
+from sparsenet._pickled import FITTED, PickledMixin
 from sparsenet._scoring import scorer_of
 from sparsenet._threads import effective_n_threads
-from sparsenet._training import optimizer_of, train
-from sparsenet._training_set import Samples, TrainingSet
+from sparsenet._training import batch_size_of, optimizer_of, train
+from sparsenet._training_set import Samples, TrainingError, TrainingSet
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike, NDArray
+    from sklearn.utils import Tags
+
+    from sparsenet._predictor import ClassifierPredictor, RegressorPredictor
+    from sparsenet._typing import Floats, MatrixLike, Method
+    from sparsenet._untyped import BaseEstimator, CallbackSupportMixin, csc_array
+else:
+    from sklearn.base import BaseEstimator
+
+    from sparsenet._callbacks import CallbackSupportMixin
 
 NO_SAMPLES = _validation.ValidationSamples()
 
 # What ends with a choice of weights, from which a next part would not go on.
-NOT_IN_PARTS = ("early_stopping", "restore_best", "ema_decay")
+NOT_IN_PARTS = ("early_stopping", "restore_best", "ema_decay", "time_limit")
 
 # Fitted attributes that a training on all rows at once does not have.
 OF_EPOCHS = (
@@ -52,14 +72,26 @@ OF_EPOCHS = (
 )
 
 
+#: What belongs together: a fit sets all of it, or takes it away.
+LEARNED = {
+    *(set(FITTED) - {"_pickled_training_state"}),
+    *("_network", "classes_", "feature_names_in_", "n_iter_", "t_", "loss_"),
+    *OF_EPOCHS,
+}
+
+
 def take_parameters(self, **parameters):
     """What a constructor does with its ``locals()``: set each parameter."""
     for name, value in parameters.items():
         setattr(self, name, value)
 
 
-def learns_in_parts(estimator):
-    """Whether there is a `partial_fit`, for `available_if`."""
+def if_learns_in_parts(method: Method) -> Method:
+    """`available_if`, which is the method itself to type checkers."""
+    return available_if(_learns_in_parts)(method)
+
+
+def _learns_in_parts(estimator):
     if estimator.solver == "lbfgs":
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers; "
@@ -68,7 +100,14 @@ def learns_in_parts(estimator):
     return True
 
 
-class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
+class BaseSparseMLP(
+    DeclaredParameters,
+    Outputs,
+    PickledMixin,
+    ExportMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
+):
     """What classifier and regressor share: all but the targets.
 
     A subclass defines ``_encode_target(y, resume, incremental, classes)``, which
@@ -79,17 +118,33 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
     y.
     """
 
+    # What a fit sets, beside the properties below.
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    validation_loss_curve_: list[float] | None
+    train_scores_: list[float] | None
+    t_: int
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
+    n_iter_: int
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
+
     # By these names scikit-learn routes metadata.
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-    ):
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Fit the model to data.
 
         Parameters
@@ -124,7 +179,9 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
         samples = _validation.ValidationSamples(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, samples)
 
-    def predictor(self, n_threads=1):
+    def predictor(
+        self, n_threads: int | None = 1
+    ) -> ClassifierPredictor | RegressorPredictor:
         """Return what this estimator needs to predict, and nothing else.
 
         It is immutable: later training of the estimator does not change it. Threads may
@@ -151,9 +208,9 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         allowed = _parameters.parameters_of(type(self))["n_threads"].constraint
         check(self, "n_threads", n_threads, allowed)
-        return self._predictor_class._of(self._aside(), n_threads)
+        return self._predictor_class._of(self._aside(), plain(n_threads))
 
-    def hidden_activations(self, X, layer=-1):
+    def hidden_activations(self, X: MatrixLike, layer: int = -1) -> Floats:
         """Compute the activations of a hidden layer.
 
         Parameters
@@ -195,8 +252,9 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
         return int(layer) % n_hidden
 
     @property
-    def coefs_(self):
+    def coefs_(self) -> list[csc_array | Any]:
         """Weight matrices, made anew at each access; sparse unless all are dense."""
+        # Any is an ndarray: a union of both would want a test at each use.
         check_is_fitted(self)
         coefs = self._network.coefs
         if any(layer.is_sparse for layer in self._network.layers):
@@ -204,17 +262,25 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
         return [coef.toarray(order="C").astype(self._dtype) for coef in coefs]
 
     @property
-    def intercepts_(self):
+    def intercepts_(self) -> list[Floats]:
         """Biases as arrays, made anew at each access."""
         check_is_fitted(self)
         return [bias.astype(self._dtype) for bias in self._network.intercepts]
 
     @property
-    def topology_(self):
+    def topology_(self) -> Topology:
         """Connections of each layer, and how training has changed them."""
         check_is_fitted(self)
         layers = [LayerTopology.of(weights) for weights in self._network.coefs]
-        return Topology(layers, list(self._history.rewiring.rounds))
+        # In a callback of a first fit there is no history yet.
+        rounds = [] if self._history is None else self._history.rewiring.rounds
+        return Topology(layers, list(rounds))
+
+    @property
+    def feature_importances_(self) -> NDArray[np.float64]:
+        """Share of each feature in the magnitudes of the first layer's weights."""
+        check_is_fitted(self)
+        return feature_importances(self)
 
     @property
     def _dtype(self):
@@ -226,16 +292,16 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
 
     @property
     def _optimizer(self):
-        return optimizer_of(self, self._history, 1)
+        return optimizer_of(self, self._history, 1, max_iter=self.max_iter)
 
     @property
     def _no_improvement_count(self):
         return self._history.no_improvement_count
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_network")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
@@ -281,46 +347,54 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
         data, network, fan_ins = result._prepare(
             X, y, sample_weight, validation, incremental, classes
         )
-        n_threads = effective_n_threads(self.n_threads)
-        # As they were checked, whatever a callback does to those of the estimator.
-        parameters = _parameters.snapshot(result)
         result._network, result._trained_in_parts = network, incremental
-        is_lbfgs = self.solver == "lbfgs"
-        n_epochs = 0 if is_lbfgs else 1 if incremental else int(self.max_iter)
-        with callbacks_told(result, data, n_epochs, result._with_network) as watchers:
+        try:
+            result._train(data, fan_ins, incremental)
+        except TrainingError as error:
+            raise ValueError(f"{type(self).__name__}: {error}") from error
+        self._take_over(result, before)
+        return self
+
+    def _train(self, data, fan_ins, incremental):
+        """Train the network, and keep what came of it."""
+        # As they were checked, whatever a callback does to those of the estimator.
+        parameters, network = _parameters.snapshot(self), self._network
+        n_threads = effective_n_threads(parameters.n_threads)
+        is_lbfgs = parameters.solver == "lbfgs"
+        n_epochs = 0 if is_lbfgs else 1 if incremental else parameters.max_iter
+        with callbacks_told(self, data, n_epochs, self._with_network) as watchers:
             if is_lbfgs:
                 history = train_full_batch(
-                    network, data, parameters, result._history, n_threads
+                    network, data, parameters, self._history, n_threads
                 )
             else:
                 history = train(
                     network,
                     data,
                     parameters,
-                    result._history,
-                    result._random_state,
+                    self._history,
+                    self._random_state,
                     fan_ins=fan_ins,
                     n_threads=n_threads,
                     incremental=incremental,
                     watchers=watchers,
                 )
-            result._set_history(history)
-        self._take_over(result, before)
-        return self
+            self._set_history(history)
 
     def _take_over(self, result, before):
         """Let all that a call has changed take effect at once.
 
-        What somebody else has set on this object in the meantime stays.
+        What somebody else has set on this object in the meantime stays, but for what
+        another fit has learned.
         """
-        lost = before.keys() - vars(result).keys()
+        lost = (before.keys() | LEARNED) - vars(result).keys()
         attributes = {n: value for n, value in vars(self).items() if n not in lost}
         result._pickled_training_state = attributes.get(
             "_pickled_training_state", "auto"
         )
         result._choose_pickle()
         for name, value in vars(result).items():
-            if name not in before or before[name] is not value:
+            if name in LEARNED or name not in before or before[name] is not value:
                 attributes[name] = value
         generator = result._random_state
         drawn = generator.get_state(legacy=False)
@@ -379,7 +453,7 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
         y, loss, n_outputs, strata = self._encode_target(
             labels, resume, incremental, classes
         )
-        sample_weight = _validation.check_sample_weight(sample_weight, X.shape[0])
+        sample_weight = _validation.check_sample_weight(self, sample_weight, X.shape[0])
         in_training = self._training_weight(labels, sample_weight, incremental)
         data = self._training_set(
             (given, labels), X, y, strata, in_training, sample_weight
@@ -431,7 +505,7 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
                     f"y has {n_outputs} outputs; allowed: {self.n_outputs_}"
                 )
             weight = _validation.check_sample_weight(
-                samples.sample_weight_val, X.shape[0]
+                self, samples.sample_weight_val, X.shape[0]
             )
             data = self._training_set((given, labels), X, y, strata, weight, weight)
             if len(data.rows) < 2:
@@ -441,8 +515,8 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
         except ValueError as error:
             name = f"{type(self).__name__}: "
             raise ValueError(
-                f"{name}X_val, y_val or sample_weight_val is refused, like such X, y "
-                f"or sample_weight: {str(error).removeprefix(name)}"
+                f"{name}X_val, y_val and sample_weight_val have to be like the "
+                f"training samples: {str(error).removeprefix(name)}"
             ) from error
         return Samples(data, data.rows)
 
@@ -471,9 +545,9 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
             "hidden_layer_sizes": _parameters.hidden_layer_sizes(self),
             "activation": _parameters.activation(self),
             "density": _parameters.density(self),
-            "density_distribution": self.density_distribution,
-            "block_size": self.block_size,
-            "precision": self.precision,
+            "density_distribution": plain(self.density_distribution),
+            "block_size": plain(self.block_size),
+            "precision": plain(self.precision),
             "loss": loss,
             "n_outputs": n_outputs,
         } | self._loss_parameter(loss)
@@ -495,6 +569,8 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
                 self,
                 layer_sizes,
                 fan_ins["final" if resume else "initial"],
+                batch_size=self._rows_of_a_step(X.shape[0]),
+                n_threads=effective_n_threads(self.n_threads),
                 sparse_rows=sparse_rows,
                 dealt=is_static,
             )
@@ -508,13 +584,19 @@ class BaseSparseMLP(Outputs, PickledMixin, CallbackSupportMixin, BaseEstimator):
             activation=structure["activation"],
             loss=loss,
             loss_parameter=structure.get(LOSS_PARAMETERS.get(loss), 0.0),
-            precision=self.precision,
+            precision=structure["precision"],
             fan_ins=fan_ins["initial"],
             block_size=self.block_size,
             sparse_rows=sparse_rows,
             random_state=self._random_state,
         )
         return network, fan_ins
+
+    def _rows_of_a_step(self, n_rows):
+        """Rows whose activations and deltas are in memory together, at most."""
+        if self.solver == "lbfgs":
+            return min(ROWS_AT_ONCE, n_rows)
+        return batch_size_of(self.batch_size, n_rows)
 
     def _fan_ins(self, layer_sizes):
         """Connections of a unit in each layer, at the start and the end of training."""

@@ -125,8 +125,11 @@ class BaseLayer(ABC):
         """Of the weights, for the L2 term of the loss."""
 
     @abstractmethod
-    def to_csc(self):
-        """The weights that products use, as a float32 csc_array (n_in, n_out)."""
+    def to_csc(self, stored=False):
+        """The weights that products use, as a float32 csc_array (n_in, n_out).
+
+        `stored`: as the number format stores them, int8 without their scales.
+        """
 
     @abstractmethod
     def to_state(self, training=False):

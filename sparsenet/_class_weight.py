@@ -18,27 +18,27 @@ def weigh_classes(class_weight, classes, y, sample_weight, name):
     classes : ndarray of shape (n_classes,)
         All labels; the column numbers of a multi-label y.
     y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-    sample_weight : ndarray of shape (n_samples,), float32, or None
+    sample_weight : ndarray of shape (n_samples,), float64, or None
         A sample of weight 0 counts as absent.
     name : str
         The estimator, for messages.
 
     Returns
     -------
-    sample_weight : ndarray of shape (n_samples,), float32
+    sample_weight : ndarray of shape (n_samples,), float64
 
     Raises
     ------
     ValueError
         There is no such label, there is not one dict for each label of a multi-label y,
-        or no sample is left with a weight that float32 holds.
+        or a weight is not finite, or none is left.
     """
     factors_of = class_weight
     if not isinstance(class_weight, str):
         factors_of = _by_code(class_weight, classes, y, name)
     # scikit-learn takes the label "1", and 1.5, for the 1 of a dict.
     codes = y if y.ndim == 2 else np.searchsorted(classes, y)
-    weights = np.ones(len(y), np.float32) if sample_weight is None else sample_weight
+    weights = np.ones(len(y)) if sample_weight is None else sample_weight
     rows = np.flatnonzero(weights)
     factors = compute_sample_weight(factors_of, codes[rows])
     weights = weights.copy()
@@ -47,8 +47,8 @@ def weigh_classes(class_weight, classes, y, sample_weight, name):
     if not np.isfinite(weights).all() or not weights.any():
         raise ValueError(
             f"{name}: class_weight={shown(class_weight)} makes weights of samples from "
-            f"{weights.min():.6g} to {weights.max():.6g}; allowed: those of float32, "
-            "not all 0"
+            f"{weights.min():.6g} to {weights.max():.6g}; allowed: finite ones, not "
+            "all 0"
         )
     return weights
 

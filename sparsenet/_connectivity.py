@@ -1,14 +1,22 @@
-"""Who is connected with whom: a summary, and a plot of it."""
+"""Who is connected with whom, and how much each feature counts."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
-from sklearn.utils.validation import check_is_fitted
 
 from sparsenet._input import read_X
-from sparsenet._plotting import import_pyplot
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+    from sparsenet._untyped import csc_array
 
 
 @dataclass(frozen=True)
@@ -30,18 +38,18 @@ class LayerTopology:
     n_inputs: int
     n_outputs: int
     n_connections: int
-    fan_in: np.ndarray
-    fan_out: np.ndarray
+    fan_in: NDArray[np.integer[Any]]
+    fan_out: NDArray[np.integer[Any]]
 
     @classmethod
-    def of(cls, coefficients):
+    def of(cls, coefficients: csc_array) -> Self:
         """Count the connections of a sparse matrix of shape (n_inputs, n_outputs)."""
         fan_out = np.bincount(coefficients.indices, minlength=coefficients.shape[0])
         fan_in = np.diff(coefficients.indptr)
         return cls(*coefficients.shape, coefficients.nnz, fan_in, fan_out)
 
     @property
-    def density(self):
+    def density(self) -> float:
         """Share of the possible connections that exist."""
         return self.n_connections / (self.n_inputs * self.n_outputs)
 
@@ -60,10 +68,10 @@ class Topology:
         how many it removed.
     """
 
-    layers: list
-    rounds: list
+    layers: list[LayerTopology]
+    rounds: list[tuple[int, tuple[int, ...]]]
 
-    def __str__(self):
+    def __str__(self) -> str:
         header = (
             "layer", "inputs", "outputs", "connections", "density",
             "fan-in min/mean/max", "fan-out min/mean/max", "rewired",
@@ -87,180 +95,35 @@ class Topology:
         return "\n".join([*lines, f"rounds of rewiring: {len(self.rounds)}"])
 
 
-class TopologyDisplay:
-    """Plot of a network's connections.
+def feature_importances(estimator, X=None):
+    """Share of each feature in the magnitudes of all weights of the first layer.
 
-    Make one with `from_estimator`.
+    With `X`, weights count times the standard deviation of their feature in it.
 
-    Parameters
-    ----------
-    topology : Topology
-        What to plot.
-
-    importance : ndarray of shape (n_features,)
-        Sum of the magnitudes of each feature's weights, times the standard deviation of
-        the feature where `from_estimator` was given samples.
-
-    image_shape : tuple of (int, int), default=None
-        Rows and columns of the images that the features are the pixels of; None if they
-        are no images.
-
-    Attributes
-    ----------
-    figure_ : matplotlib.figure.Figure
-        The figure.
-
-    axes_ : ndarray of matplotlib.axes.Axes
-        Importance of the features, fan-out by layer, and rewired connections by round.
-
-    See Also
-    --------
-    SparseMLPClassifier : Its attribute `topology_` has the numbers.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from sparsenet import SparseMLPClassifier, TopologyDisplay
-    >>> X, y = load_digits(return_X_y=True)
-    >>> classifier = SparseMLPClassifier((256, 256), density=0.2, max_iter=20)
-    >>> display = TopologyDisplay.from_estimator(
-    ...     classifier.fit(X, y), X, image_shape=(8, 8)
-    ... )  # doctest: +SKIP
+    Raises
+    ------
+    ValueError
+        The estimator does not take X, or no float64 holds the variances.
     """
+    weights = estimator._network.layers[0].to_csc().astype(np.float64)
+    magnitudes = np.asarray(abs(weights).sum(axis=1)).ravel()
+    if X is not None:
+        magnitudes *= _deviations(estimator, X)
+    total = magnitudes.sum()
+    return magnitudes / total if total > 0 else magnitudes
 
-    def __init__(self, topology, importance, image_shape=None):
-        self.topology = topology
-        self.importance = importance
-        self.image_shape = image_shape
 
-    @classmethod
-    def from_estimator(cls, estimator, X=None, *, image_shape=None):
-        """Plot the connections of a fitted estimator.
-
-        Parameters
-        ----------
-        estimator : SparseMLPClassifier or SparseMLPRegressor
-            A fitted estimator.
-
-        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            Samples that tell how much each feature varies: a feature that is nearly
-            always the same may have large weights without being important.
-
-        image_shape : tuple of (int, int), default=None
-            Rows and columns of the images that the features are the pixels of.
-
-        Returns
-        -------
-        display : TopologyDisplay
-            The plot.
-
-        Raises
-        ------
-        ImportError
-            matplotlib is not installed.
-        ValueError
-            `image_shape` has another number of pixels than there are features, or `X`
-            another number of columns.
-        """
-        check_is_fitted(estimator)
-        weights = estimator.coefs_[0]
-        if image_shape is not None and not (
-            np.shape(image_shape) == (2,)
-            and min(image_shape) > 0
-            and np.prod(image_shape) == weights.shape[0]
-        ):
-            raise ValueError(
-                f"image_shape={image_shape!r}; allowed: (rows, columns) with as many "
-                f"pixels as there are features, {weights.shape[0]}"
-            )
-        importance = np.asarray(abs(weights).sum(axis=1)).ravel()
-        if X is not None:
-            X = read_X(estimator, X, estimator._network.precision)
-            if issparse(X):
-                importance *= np.sqrt(mean_variance_axis(X, axis=0)[1])
-            else:
-                importance *= X.std(axis=0)
-        return cls(estimator.topology_, importance, image_shape).plot()
-
-    def plot(self):
-        """Draw the figure.
-
-        Returns
-        -------
-        display : TopologyDisplay
-            Itself.
-
-        Raises
-        ------
-        ImportError
-            matplotlib is not installed.
-        """
-        pyplot = import_pyplot(self)
-        self.figure_, self.axes_ = pyplot.subplots(
-            1, 3, figsize=(13, 3.6), layout="constrained"
+def _deviations(estimator, X):
+    """Standard deviation of each feature."""
+    X = read_X(estimator, X, estimator._network.precision)
+    if issparse(X):
+        deviations = np.sqrt(mean_variance_axis(X.astype(np.float64), axis=0)[1])
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            deviations = X.std(axis=0, dtype=np.float64)
+    if not np.isfinite(deviations).all():
+        raise ValueError(
+            f"{type(estimator).__name__}: X has values up to {abs(X).max():.6g}; "
+            "allowed: those whose variance float64 holds"
         )
-        importance, fan_out, rounds = self.axes_
-        self._plot_importance(importance)
-        self._plot_fan_out(fan_out)
-        self._plot_rounds(rounds)
-        return self
-
-    def _plot_importance(self, axes):
-        title = "Input importance"
-        if self.image_shape is not None:
-            image = axes.imshow(self.importance.reshape(self.image_shape), cmap="magma")
-            self.figure_.colorbar(image, ax=axes)
-            axes.set(title=title, xticks=[], yticks=[])
-            return
-        axes.plot(np.sort(self.importance)[::-1])
-        axes.set(
-            title=title,
-            xlabel="features, the most important first",
-            ylabel="importance",
-            ylim=(0, None),
-        )
-
-    def _plot_fan_out(self, axes):
-        sparse = [layer.density < 1 for layer in self.topology.layers]
-        for number, layer in enumerate(self.topology.layers):
-            if any(sparse) and not sparse[number]:
-                continue  # a line at 1, far above the others
-            share = np.sort(layer.fan_out)[::-1] / layer.n_outputs
-            axes.plot(
-                np.linspace(0, 1, len(share)),
-                share,
-                label=f"{layer.n_inputs} to {layer.n_outputs}",
-                drawstyle="steps-mid",
-                color=f"C{number}",
-            )
-        axes.set(
-            title="Connections of inputs, by sparse layer",
-            xlabel="inputs, those with most connections first",
-            ylabel="share of outputs connected",
-            xlim=(0, 1),
-            ylim=(0, None),
-        )
-        axes.set_xticks([])
-        axes.legend(frameon=False)
-
-    def _plot_rounds(self, axes):
-        if self.topology.rounds:
-            steps, counts = zip(*self.topology.rounds, strict=True)
-            for number, changed in enumerate(zip(*counts, strict=True)):
-                if any(changed):
-                    layer = self.topology.layers[number]
-                    axes.plot(
-                        steps,
-                        changed,
-                        ".-",
-                        label=f"{layer.n_inputs} to {layer.n_outputs}",
-                        color=f"C{number}",
-                    )
-            if axes.lines:
-                axes.legend(frameon=False)
-        axes.set(
-            title="Connections changed, by round",
-            xlabel="training step",
-            ylabel="connections",
-            ylim=(0, None),
-        )
+    return deviations

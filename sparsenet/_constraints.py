@@ -22,6 +22,11 @@ class Constraint(NamedTuple):
     description: str
 
 
+def plain(value):
+    """Python's own number or string of NumPy's, whose type may hold no product."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def listing(words):
     """Join words: a; a or b; a, b, or c."""
     *first, last = words
@@ -32,7 +37,8 @@ def listing(words):
 
 def is_number(value, kind):
     """Whether value is a finite number; True and False are not numbers here."""
-    if isinstance(value, bool) or not isinstance(value, kind):
+    # NumPy's durations are its integers.
+    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, kind):
         return False
     try:
         return math.isfinite(value)

@@ -1,8 +1,11 @@
 """What the docstrings of the two estimators share, written once."""
 
 import inspect
+from typing import TypeVar
 
 from sparsenet._parameters import documentation
+
+Class = TypeVar("Class", bound=type)
 
 SHARED = {
     "attributes": """\
@@ -49,6 +52,13 @@ topology_ : Topology
     `fan_out` of each unit) and of each round of rewiring (`rounds`); ``print`` shows a
     table. Made when asked for.
 
+feature_importances_ : ndarray of shape (n_features,)
+    Share of each feature in the magnitudes of the first layer's weights. Comparable
+    only if all features vary as much: after `sklearn.preprocessing.StandardScaler`, but
+    not between numbers and one-hot columns, for which
+    `sklearn.inspection.permutation_importance` is right. With it,
+    `sklearn.feature_selection.SelectFromModel` chooses features. Made when asked for.
+
 n_features_in_ : int
     Number of features.
 
@@ -69,13 +79,13 @@ out_activation_ : str
     "notes": """\
 X may be dense or sparse. float32 and float64 are taken as they are, other types as
 float64, and predictions have the type of X. A network that is first fitted on sparse X
-stores its first layer feature by feature: a training step then costs, there, what the
-non-zeros of its batch cost, with the result of steps that update all features. Each
-feature has the same number of connections, the whole number (of blocks; at least one)
-with which a unit has, on average, most nearly as many inputs as `density` says. CSR is
-taken as it is where its rows are sorted and free of duplicates, and copied once where
-not. Dense X is made sparse for such a network, and sparse X dense, 64 rows at a time,
-for one first fitted on dense X.
+stores its first layer feature by feature. The time of a training step then depends on
+the non-zeros of its batch, not on the number of features; the result is that of
+updating all features in each step. Each feature has the same number of connections,
+about `density` times the number of units and at least one. CSR is taken as it is where
+its rows are sorted and free of duplicates, and copied once where not. Dense X is made
+sparse for such a network, and sparse X dense, 64 rows at a time, for one first fitted
+on dense X.
 
 Loss, regularization and schedules are scikit-learn's. The initial weights are bounded
 by the number of connections that a unit has, not by the width of the layer before.
@@ -154,7 +164,7 @@ is handled, gives up the whole call.""",
 }
 
 
-def with_shared_sections(cls):
+def with_shared_sections(cls: Class) -> Class:
     """Fill the shared text into a class's docstring, where it says ``%(name)s``.
 
     ``%(parameters)s`` are those of the class's own signature.

@@ -51,6 +51,9 @@ class FeatureLayer(BaseLayer):
         int8 only: weight = scale * (byte - 128).
     moments : tuple of two float32 arrays, or None
         Those of the biases.
+    seen : uint8 array of shape (n_in,), or None
+        Whether a batch has held each feature since the last round of rewiring; where
+        there are connections to change, and the optimizer has started.
 
     Notes
     -----
@@ -69,7 +72,7 @@ class FeatureLayer(BaseLayer):
         self.stride = -(-self.fan_out // line) * line
         self.state = padded((n_in, 1, self.stride), np.float32)
         self.weights[...] = weights
-        self.moments = self.cohort = self.average_bias = None
+        self.moments = self.cohort = self.average_bias = self.seen = None
         self.scale, self.table = None, self.state
         if precision != "float32":
             dtype = np.uint8 if precision == "int8" else STORED_DTYPE[precision]
@@ -201,6 +204,7 @@ class FeatureLayer(BaseLayer):
         layer.state[:, 1:-1] = self.state[:, 1:]
         layer.state[:, -1] = self.state[:, 0]
         layer.moments, layer.cohort = self.moments, self.cohort
+        layer.seen = self.seen
         layer.average_bias = self.bias.copy()
         return layer
 
@@ -212,7 +216,9 @@ class FeatureLayer(BaseLayer):
     def _with_planes(self, n_planes):
         """The same layer with room for so many planes, and nothing in the others."""
         layer = copy.copy(self)
-        layer.moments = layer.cohort = layer.average_bias = None
+        layer.moments = layer.cohort = layer.average_bias = layer.seen = None
+        if n_planes > 1 and self.is_sparse:
+            layer.seen = np.zeros(self.n_in, np.uint8)
         if n_planes > 1 or self.state.shape[1] > 1:
             layer.state = padded((self.n_in, n_planes, self.stride), np.float32)
             layer.weights[...] = self.weights
@@ -227,8 +233,9 @@ class FeatureLayer(BaseLayer):
         squares = np.einsum("ij,ij->i", self.weights, self.weights)
         return float(squares.sum(dtype=np.float64))
 
-    def to_csc(self):
-        data = self._values(read_rows(self)).ravel()
+    def to_csc(self, stored=False):
+        values = read_rows(self)
+        data = (values if stored else self._values(values)).ravel()
         indptr = np.arange(self.n_in + 1, dtype=np.int64) * self.fan_out
         if self.connections is None:
             indices = np.tile(np.arange(self.n_out), self.n_in)
@@ -271,6 +278,7 @@ class FeatureLayer(BaseLayer):
                 "planes": planes[:, 1:],
                 "moments": self.moments,
                 "cohort": self.cohort,
+                "seen": self.seen,
             }
         return state
 
@@ -301,6 +309,9 @@ class FeatureLayer(BaseLayer):
                 layer.state[:, 1:, : layer.fan_out] = training["planes"]
                 moments = (np.array(m, order="C") for m in training["moments"])
                 layer.moments = tuple(moments)
+            # Older pickles do not have it: all features may have been seen.
+            if layer.seen is not None:
+                layer.seen[:] = training.get("seen", 1)
             if training["cohort"] is not None:
                 layer = layer.with_cohorts()
                 layer.cohort[...] = training["cohort"]

@@ -1,7 +1,8 @@
 """How far the training of a network has come, over all calls."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import ClassVar
 
 from sparsenet._rewiring import Rewiring
 
@@ -34,6 +35,24 @@ class History:
     scoring: object = None
     #: How many entries each of these lists had before the last call.
     n_rated_before: dict | None = None
+    #: Whether Ctrl-C ended the last call; not kept in pickles, nor by `resume`.
+    interrupted: ClassVar[bool] = False
+
+    def to_state(self):
+        """A dict of plain objects, but for `scoring`, which is the user's."""
+        kept = {field.name: getattr(self, field.name) for field in fields(self)}
+        return kept | {"rewiring": vars(self.rewiring)}
+
+    @classmethod
+    def from_state(cls, state):
+        """The history that `to_state` has described.
+
+        Raises
+        ------
+        TypeError, KeyError
+            It is of something else.
+        """
+        return cls(**state | {"rewiring": Rewiring(**state["rewiring"])})
 
     @property
     def n_epochs(self):

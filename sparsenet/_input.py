@@ -42,8 +42,9 @@ def read_X(estimator, X, precision):
         X, estimator.n_features_in_
     ):
         return X
+    _refuse_times(estimator, "X", X)
     X = _check_sparse(estimator, X)
-    X = validate_data(estimator, X, reset=False, **INPUT)
+    X = _validate(estimator, X, reset=False)
     return _as_kernels_read_it(estimator, X, precision)
 
 
@@ -140,8 +141,11 @@ def read_X_y(estimator, X, y, precision, *, reset, **options):
         As `read_X`; or X has a number that the number format does not hold, or y is
         not as the options want it.
     """
+    _refuse_times(estimator, "X", X)
+    if options.get("y_numeric"):
+        _refuse_times(estimator, "y", y)
     X = _check_sparse(estimator, X)
-    X, y = validate_data(estimator, X, y, reset=reset, **INPUT, **options)
+    X, y = _validate(estimator, X, y, reset=reset, **options)
     X = _as_kernels_read_it(estimator, X, precision)
     _check_range(estimator, X, precision)
     return X, y.toarray() if issparse(y) else y
@@ -186,6 +190,39 @@ def _as_kernels_read_it(estimator, X, precision):
     return X
 
 
+def _validate(estimator, *data, **options):
+    """scikit-learn's `validate_data`, which quotes whole texts where it finds one."""
+    try:
+        return validate_data(estimator, *data, **INPUT, **options)
+    except ValueError as error:
+        if "could not convert string" not in str(error):
+            raise
+        raise ValueError(
+            f"{type(estimator).__name__}: X has text; allowed: numbers. "
+            "TfidfVectorizer makes rows of texts, OneHotEncoder columns of categories"
+        ) from error
+
+
+def _refuse_times(estimator, name, values):
+    """Refuse dates and durations, which NumPy would convert to counts of their unit."""
+    first = values
+    while isinstance(first, (list, tuple)) and len(first) > 0:
+        first = first[0]
+    if hasattr(first, "dtype"):
+        types = [first.dtype]
+    else:
+        types = getattr(first, "dtypes", ())
+    for dtype in types:
+        # NumPy's and pandas' types have a kind, those of polars the method.
+        if getattr(dtype, "kind", "O") in "mM" or (
+            hasattr(dtype, "is_temporal") and dtype.is_temporal()
+        ):
+            raise ValueError(
+                f"{type(estimator).__name__}: {name} has values of the type {dtype}; "
+                "allowed: numbers, such as the seconds or days since some date"
+            )
+
+
 def _check_sparse(estimator, X):
     """Refuse sparse X whose indices or row pointers are out of bounds.
 
@@ -194,6 +231,11 @@ def _check_sparse(estimator, X):
     """
     if not issparse(X):
         return X
+    if X.ndim != 2:
+        raise ValueError(
+            f"{type(estimator).__name__}: X has shape {X.shape}; allowed: (n_samples, "
+            "n_features)"
+        )
     if X.format not in ("csr", "csc", "bsr", "coo"):
         X = X.tocsr()
     try:

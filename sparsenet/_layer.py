@@ -9,6 +9,7 @@ from sparsenet._base_layer import BaseLayer, glorot_bound
 from sparsenet._formats import STORED_DTYPE, from_stored
 from sparsenet._kernels._dispatch import BLOCK_HEIGHT
 from sparsenet._kernels.train.layouts import (
+    cut_windows,
     dense_size,
     padded,
     read_weights,
@@ -77,6 +78,8 @@ class Layer(BaseLayer):
         First and second moment of weights and of biases.
     average : float32 array like `weights`, or None
         Their running average, where there is one.
+    windows : tuple of arrays, or None
+        The weights as the product of one sample reads them, where that is another way.
     """
 
     by_feature = False
@@ -90,7 +93,7 @@ class Layer(BaseLayer):
         self.fan_in = len(weights) // self.n_blocks
         self.indptr = np.arange(self.n_blocks + 1, dtype=np.int64) * self.fan_in
         self.moments = self.cohort = self.transpose = None
-        self.average = self.average_bias = None
+        self.average = self.average_bias = self.windows = None
         self.row_scale = np.zeros(self.n_blocks * self.height, np.float32)
         self.forward = weights
         if precision != "float32":
@@ -222,6 +225,7 @@ class Layer(BaseLayer):
         if not self.first:
             layer.transpose_indptr = layer.transpose_indices = None
             layer.transpose_position = None
+        layer.windows = cut_windows(self)
         return layer
 
     def with_average(self):
@@ -244,7 +248,7 @@ class Layer(BaseLayer):
     def sum_of_squares(self):
         return float(np.vdot(self.weights, self.weights))
 
-    def to_csc(self):
+    def to_csc(self, stored=False):
         indptr = np.arange(self.n_out + 1, dtype=np.int64) * self.fan_in
         inputs = np.arange(self.n_in)
         if self.is_sparse:
@@ -253,7 +257,8 @@ class Layer(BaseLayer):
         indices = np.broadcast_to(inputs, shape).reshape(-1, self.fan_in)[: self.n_out]
         # int32 unless the size forbids: what other libraries expect of a csc_array.
         wide = np.int64 if max(indptr[-1], self.n_in) >= 2**31 else np.int32
-        data = self._by_output(self._values(read_weights(self)))
+        values = read_weights(self)
+        data = self._by_output(values if stored else self._values(values))
         return sp.csc_array(
             (data.flatten(), indices.ravel().astype(wide), indptr.astype(wide)),
             shape=(self.n_in, self.n_out),

@@ -20,7 +20,7 @@ class Objective:
 
     def __init__(self, network, data, alpha, n_threads):
         self.network, self.data = network, data
-        self.alpha, self.n_threads = float(alpha), n_threads
+        self.alpha, self.n_threads = float(alpha) / data.mean_weight, n_threads
         rows = data.rows
         self.chunks = np.split(rows, range(ROWS_AT_ONCE, len(rows), ROWS_AT_ONCE))
         #: Where the weights and biases of each layer are in a vector, and their shape.
@@ -135,12 +135,12 @@ def train_full_batch(network, data, parameters, history, n_threads):
                 f"(status={result.status}):\n{result.message}\n\nIncrease max_iter or "
                 "max_fun, or scale the features",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
     except KeyboardInterrupt:
         if np.isinf(best[0]):  # before the first evaluation: there is nothing to keep
             raise
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        warnings.warn("Training interrupted by user.", stacklevel=5)
     loss, vector = best
     objective.take(vector)
     if not np.isfinite(loss) or not network.is_finite():

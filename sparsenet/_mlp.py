@@ -1,12 +1,14 @@
 """Multi-layer perceptrons with sparse weights behind scikit-learn's interface."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 
-from sparsenet._base import BaseSparseMLP, learns_in_parts, take_parameters
+from sparsenet._base import BaseSparseMLP, if_learns_in_parts, take_parameters
 from sparsenet._class_weight import weigh_classes
 from sparsenet._constraints import shown
 from sparsenet._docstrings import with_shared_sections
@@ -14,6 +16,37 @@ from sparsenet._kernels._dispatch import CLASSIFIER_LOSSES
 from sparsenet._outputs import ClassifierOutputs, RegressorOutputs
 from sparsenet._predictor import ClassifierPredictor, RegressorPredictor
 from sparsenet._state import DAMAGED
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike, NDArray
+    from sklearn.utils import Tags
+
+    from sparsenet._typing import (
+        Activation,
+        ClassifierLoss,
+        ClassWeight,
+        Density,
+        DensityDistribution,
+        Each,
+        Floats,
+        LearningRate,
+        MatrixLike,
+        Precision,
+        RegressorLoss,
+        Scoring,
+        Solver,
+        SparseTraining,
+    )
+    from sparsenet._untyped import (
+        ClassifierMixin,
+        MLPClassifier,
+        MLPRegressor,
+        RegressorMixin,
+    )
+else:
+    from sklearn.base import ClassifierMixin, RegressorMixin
 
 #: Losses of targets with a bound: whether a target is allowed, and which ones are.
 RANGES = {
@@ -73,60 +106,83 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
 
     _predictor_class = ClassifierPredictor
 
+    loss: ClassifierLoss
+    label_smoothing: float
+    focal_gamma: float
+    class_weight: ClassWeight
+    classes_: NDArray[Any]
+
+    if TYPE_CHECKING:
+
+        def predictor(self, n_threads: int | None = 1) -> ClassifierPredictor: ...
+
+        def to_sklearn(self) -> MLPClassifier: ...
+
+        def score(
+            self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        ) -> float: ...
+
     # scikit-learn wants each parameter by name.
     def __init__(  # noqa: PLR0913
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: int | Each[int] = (100,),
+        activation: Activation | Each[Activation] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        density="auto",
-        density_distribution="erdos_renyi",
-        block_size=1,
-        sparse_training="set",
-        rewire_interval=100,
-        rewire_fraction=0.3,
-        rewire_until=0.75,
-        initial_density=1.0,
-        precision="float32",
-        n_threads=None,
-        weight_decay=0.01,
-        warmup=0.0,
-        max_grad_norm=None,
-        ema_decay=0.0,
-        dropout=0.0,
-        scoring=None,
-        restore_best=False,
-        train_scores=False,
-        loss="log_loss",
-        label_smoothing=0.0,
-        focal_gamma=2.0,
-        class_weight=None,
-    ):
+        solver: Solver = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: LearningRate = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        density: Density = "auto",
+        density_distribution: DensityDistribution = "erdos_renyi",
+        block_size: Literal[1, 4] = 1,
+        sparse_training: SparseTraining = "set",
+        rewire_interval: int = 100,
+        rewire_fraction: float = 0.3,
+        rewire_until: float = 0.75,
+        initial_density: float = 1.0,
+        precision: Precision = "float32",
+        n_threads: int | None = None,
+        weight_decay: float = 0.01,
+        warmup: float = 0.0,
+        max_grad_norm: float | None = None,
+        ema_decay: float = 0.0,
+        dropout: float | Each[float] = 0.0,
+        scoring: Scoring = None,
+        restore_best: bool = False,
+        train_scores: bool = False,
+        time_limit: float | None = None,
+        loss: ClassifierLoss = "log_loss",
+        label_smoothing: float = 0.0,
+        focal_gamma: float = 2.0,
+        class_weight: ClassWeight = None,
+    ) -> None:
         take_parameters(**locals())
 
-    @available_if(learns_in_parts)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    @if_learns_in_parts
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Self:
         """Update the model with one epoch over the given data.
 
         Parameters
@@ -152,7 +208,7 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> Floats:
         """Compute the logits: what the output layer puts out before its activation.
 
         Parameters
@@ -169,7 +225,7 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
         """
         return self._aside()._logits(X)
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray[Any]:
         """Predict class labels.
 
         Parameters
@@ -185,7 +241,7 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
         """
         return self._aside()._labels(X)  # a fit in another thread may end meanwhile
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> Floats:
         """Predict probabilities.
 
         Parameters
@@ -200,7 +256,7 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
         """
         return self._aside()._probabilities(X)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> Floats:
         """Predict logarithms of probabilities.
 
         Parameters
@@ -215,7 +271,7 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
         """
         return np.log(self.predict_proba(X))
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "_network" in state:
             n_classes = 2 if self.out_activation_ == "logistic" else 1
@@ -226,7 +282,7 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
                     f"network {n_classes}"
                 )
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
@@ -356,59 +412,72 @@ class SparseMLPRegressor(RegressorMixin, RegressorOutputs, BaseSparseMLP):
 
     _predictor_class = RegressorPredictor
 
+    loss: RegressorLoss
+    huber_delta: float
+    quantile: float | Each[float]
+
+    if TYPE_CHECKING:
+
+        def predictor(self, n_threads: int | None = 1) -> RegressorPredictor: ...
+
+        def to_sklearn(self) -> MLPRegressor: ...
+
     # scikit-learn wants each parameter by name.
     def __init__(  # noqa: PLR0913
         self,
-        loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        loss: RegressorLoss = "squared_error",
+        hidden_layer_sizes: int | Each[int] = (100,),
+        activation: Activation | Each[Activation] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        density="auto",
-        density_distribution="erdos_renyi",
-        block_size=1,
-        sparse_training="set",
-        rewire_interval=100,
-        rewire_fraction=0.3,
-        rewire_until=0.75,
-        initial_density=1.0,
-        precision="float32",
-        n_threads=None,
-        weight_decay=0.01,
-        warmup=0.0,
-        max_grad_norm=None,
-        ema_decay=0.0,
-        dropout=0.0,
-        scoring=None,
-        restore_best=False,
-        train_scores=False,
-        huber_delta=1.0,
-        quantile=0.5,
-    ):
+        solver: Solver = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: LearningRate = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        density: Density = "auto",
+        density_distribution: DensityDistribution = "erdos_renyi",
+        block_size: Literal[1, 4] = 1,
+        sparse_training: SparseTraining = "set",
+        rewire_interval: int = 100,
+        rewire_fraction: float = 0.3,
+        rewire_until: float = 0.75,
+        initial_density: float = 1.0,
+        precision: Precision = "float32",
+        n_threads: int | None = None,
+        weight_decay: float = 0.01,
+        warmup: float = 0.0,
+        max_grad_norm: float | None = None,
+        ema_decay: float = 0.0,
+        dropout: float | Each[float] = 0.0,
+        scoring: Scoring = None,
+        restore_best: bool = False,
+        train_scores: bool = False,
+        time_limit: float | None = None,
+        huber_delta: float = 1.0,
+        quantile: float | Each[float] = 0.5,
+    ) -> None:
         take_parameters(**locals())
 
-    @available_if(learns_in_parts)
-    def partial_fit(self, X, y, sample_weight=None):
+    @if_learns_in_parts
+    def partial_fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Update the model with one epoch over the given data.
 
         Parameters
@@ -430,7 +499,7 @@ class SparseMLPRegressor(RegressorMixin, RegressorOutputs, BaseSparseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Floats:
         """Predict target values.
 
         Parameters
@@ -446,7 +515,9 @@ class SparseMLPRegressor(RegressorMixin, RegressorOutputs, BaseSparseMLP):
         """
         return self._aside()._numbers(X)
 
-    def score(self, X, y, sample_weight=None):
+    def score(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Rate predictions by R^2, or those of several quantiles by the D^2 of each.
 
         Parameters
@@ -469,7 +540,7 @@ class SparseMLPRegressor(RegressorMixin, RegressorOutputs, BaseSparseMLP):
         model = self._aside()
         return model._score_decided(y, model.predict(X), sample_weight)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         tags.target_tags.positive_only = self.loss in RANGES

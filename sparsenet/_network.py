@@ -33,6 +33,9 @@ STATE_VERSION, READABLE_VERSIONS = 4, (3, 4)
 CHUNK = 1024
 # Cohorts that 16 bits can tell apart.
 MAX_COHORTS = 1 << 16
+# Rounds of rewiring in a pass of the engine, at whose end all features of sparse rows
+# are brought up to date. Steps that features lack know so many cohorts more.
+ROUNDS = 32
 
 
 class Data(NamedTuple):
@@ -300,13 +303,21 @@ class Network:
             self._replace([layer.with_average() for layer in self.layers])
         rewiring = rewiring or Rewiring()
         rewiring.is_complete = self.is_rewired(rewiring)
-        self._join_old_cohorts(optimizer)
         order = np.ascontiguousarray(order, np.int64)
         n_steps, begin, loss, weight = self.n_steps, 0, 0.0, 0.0
         while begin < len(order):
-            steps = rewiring.steps_to_round(self.n_steps)
-            end = len(order) if steps is None else begin + steps * batch_size
-            rows = order[begin:end]
+            self._join_old_cohorts(optimizer)
+            rows, n_rounds = order[begin:], 0
+            if (steps := rewiring.steps_to_round(self.n_steps)) is not None:
+                # Pruning makes layers anew, with which the engine could not go on.
+                prunes = rewiring.method == "gradual"
+                n_rounds = 1 if prunes else ROUNDS
+                rows = rows[: n_rounds * rewiring.interval * batch_size]
+                if not prunes and len(rows) > (steps - 1) * batch_size:
+                    self._number_cohorts(optimizer)
+            rounds = self._rounds(
+                data, rows, batch_size, optimizer, rewiring, n_threads, n_rounds
+            )
             engine = self._get_engine()
             sums = engine.train(
                 data,
@@ -317,19 +328,18 @@ class Network:
                 self.births,
                 self.steps,
                 n_threads,
+                rounds,
+                n_rounds,
             )
             self._feature_work = engine.feature_work
             loss, weight = loss + sums[0], weight + sums[1]
-            begin += len(rows)
-            if engine.n_batches == steps:
-                last = rows[-batch_size:]
-                n_changed = self._rewire(data, last, optimizer, rewiring, n_threads)
-                rewiring.rounds.append((self.n_steps, n_changed))
+            begin += engine.n_batches * batch_size
         if weight == 0:
             return 0.0
-        squares = sum(layer.sum_of_squares() for layer in self.layers)
-        penalty = 0.5 * optimizer.alpha * squares * (self.n_steps - n_steps)
-        return (loss + penalty) / weight
+        if optimizer.alpha > 0:
+            squares = sum(layer.sum_of_squares() for layer in self.layers)
+            loss += 0.5 * optimizer.alpha * squares * (self.n_steps - n_steps)
+        return loss / weight
 
     def add_gradients(self, data, chunks, sums, n_threads):
         """Add the gradient of the sum of weight * loss over rows to float64 arrays.
@@ -378,14 +388,34 @@ class Network:
             for layer, fan_in in zip(self.layers, rewiring.final, strict=True)
         )
 
+    def _rounds(self, data, rows, batch_size, optimizer, rewiring, n_threads, n_rounds):
+        """Yield how many batches come before each round, and the births by then.
+
+        A round takes place when the next item is asked for. After the last one of all,
+        there is an item for the other rows.
+        """
+        n_batches = 0
+        while (steps := rewiring.steps_to_round(self.n_steps)) is not None:
+            n_batches += steps
+            yield n_batches, self.births
+            last = rows[: n_batches * batch_size][-batch_size:]
+            n_changed = self._rewire(data, last, optimizer, rewiring, n_threads)
+            rewiring.rounds.append((self.n_steps, n_changed))
+            n_rounds -= 1
+            if n_rounds == 0:
+                return
+        yield len(rows), self.births
+
     def _rewire(self, data, batch, optimizer, rewiring, n_threads):
         """Change connections by a round; returns how many, for each layer."""
         if rewiring.method == "gradual":
             n_lost = self.prune(rewiring.fan_ins_at(self.n_steps))
             rewiring.is_complete = self.is_rewired(rewiring)
             return n_lost
-        is_adam = optimizer.solver in ADAM_SOLVERS
-        cohort = self._start_cohort(optimizer) if is_adam else 0
+        cohort = 0
+        if optimizer.solver in ADAM_SOLVERS:
+            cohort = len(self.births)
+            self.births = np.append(self.births, self.n_steps)
         n_changed = self._get_engine().rewire(
             data,
             batch,
@@ -398,29 +428,29 @@ class Network:
         )
         return tuple(n_changed.tolist())
 
-    def _start_cohort(self, optimizer):
-        """Number of the weights that come into being now."""
-        if any(layer.is_sparse and layer.cohort is None for layer in self.layers):
+    def _number_cohorts(self, optimizer):
+        """Let all weights that may come to have different ages have cohorts."""
+        if optimizer.solver in ADAM_SOLVERS and any(
+            layer.is_sparse and layer.cohort is None for layer in self.layers
+        ):
             self._replace(
                 [
                     layer.with_cohorts() if layer.is_sparse else layer
                     for layer in self.layers
                 ]
             )
-        self._join_old_cohorts(optimizer)
-        self.births = np.append(self.births, self.n_steps)
-        return len(self.births) - 1
 
     def _join_old_cohorts(self, optimizer):
         """Let cohorts whose moments have no bias that float32 could tell be the first.
 
-        There is room for one more then.
+        There is room for those of a pass then.
         """
         slowest = max(optimizer.beta_1, optimizer.beta_2)
         mature = 1 if slowest == 0 else math.log(2.0**-24) / math.log(slowest)
         joins = self.n_steps - self.births > mature
-        if len(self.births) == MAX_COHORTS:
-            joins[1] = True
+        excess = len(self.births) + ROUNDS - MAX_COHORTS
+        if excess > 0:
+            joins[1 : 1 + excess] = True
         joins[0] = False
         if joins.any():
             number = np.where(joins, 0, np.cumsum(~joins) - 1).astype(np.uint16)

@@ -1,9 +1,23 @@
-"""What pickles of an estimator hold, and the check of one that is loaded."""
+"""What pickles of an estimator hold, and the check of one that is loaded.
 
+Beside the estimator's class, and what users give as parameters, that is nothing but
+numbers, strings, arrays, lists, dicts and NumPy's generator: no class of this package
+has to stay where it is, nor to be trusted by those who load a file of skops.
+"""
+
+from __future__ import annotations
+
+import copy
 import inspect
+from typing import TYPE_CHECKING, Any, Literal
 
+from sparsenet._history import History
 from sparsenet._kernels._dispatch import LOSS_PARAMETERS, OUT_ACTIVATIONS
+from sparsenet._network import Network
 from sparsenet._state import DAMAGED, checksum
+
+if TYPE_CHECKING:
+    from typing import Self
 
 # What a fit sets and later calls read.
 FITTED = (
@@ -20,10 +34,29 @@ FITTED = (
 )
 
 
+def network_of(saved):
+    """The network of a pickle: its state, or, of older ones, an object."""
+    if isinstance(saved, Network):
+        return saved
+    network = Network.__new__(Network)
+    network.__setstate__(saved)
+    return network
+
+
+def _history_of(saved):
+    """Likewise."""
+    if saved is None or isinstance(saved, History):
+        return saved  # None: in a callback of a first fit
+    try:
+        return History.from_state(saved)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"{DAMAGED}: its history is {type(saved)}") from error
+
+
 class PickledMixin:
     """Of estimators that keep their network as ``_network``."""
 
-    def set_pickle(self, *, training_state="auto"):
+    def set_pickle(self, *, training_state: bool | Literal["auto"] = "auto") -> Self:
         """Choose what pickles of this estimator hold.
 
         Parameters
@@ -63,15 +96,31 @@ class PickledMixin:
             training = getattr(self, "_trained_in_parts", False)
         self._network = self._network.with_pickles(training)
 
-    def __getstate__(self):
+    def __copy__(self) -> Self:
+        return self._aside()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """With all that pickles leave out."""
+        other = memo[id(self)] = self._aside()
+        vars(other).update(copy.deepcopy(vars(self), memo))
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         if "_network" in state:
-            state = state | {"_checksum": checksum(self._fitted_part(state))}
+            state = state | {
+                "_network": self._network.__getstate__(),
+                "_history": self._history and self._history.to_state(),
+                "_checksum": checksum(self._fitted_part(state)),
+            }
         return state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = state.copy()
         expected = state.pop("_checksum", None)
+        if "_network" in state:
+            state["_network"] = network_of(state["_network"])
+            state["_history"] = _history_of(state.get("_history"))
         super().__setstate__(state)
         for name, parameter in inspect.signature(type(self)).parameters.items():
             if name not in state:  # of a version before the parameter

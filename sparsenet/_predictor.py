@@ -1,13 +1,24 @@
 """Predictors: what a fitted estimator needs to predict, and nothing else."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Never
+
 import numpy as np
 
 from sparsenet._input import read_rows
 from sparsenet._kernels._dispatch import LOSS_CHOICES, REGRESSOR_LOSSES
-from sparsenet._network import Network
 from sparsenet._outputs import ClassifierOutputs, Outputs, RegressorOutputs
+from sparsenet._pickled import network_of
 from sparsenet._state import DAMAGED, checksum
 from sparsenet._threads import effective_n_threads
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+    from sparsenet._typing import Floats, Rows
 
 
 class BasePredictor(Outputs):
@@ -15,13 +26,16 @@ class BasePredictor(Outputs):
 
     __slots__ = (
         "_network",
-        "_threads",
         "classes_",
         "n_features_in_",
         "n_outputs_",
         "n_threads",
         "out_activation_",
     )
+    n_features_in_: int
+    n_outputs_: int
+    n_threads: int | None
+    out_activation_: str
 
     @classmethod
     def _of(cls, estimator, n_threads):
@@ -34,7 +48,6 @@ class BasePredictor(Outputs):
     def _take(self, network, n_threads, classes):
         self._set(
             _network=network.for_prediction(),
-            _threads=effective_n_threads(n_threads),
             n_features_in_=network.layer_sizes[0],
             n_outputs_=network.layer_sizes[-1],
             n_threads=n_threads,
@@ -45,35 +58,39 @@ class BasePredictor(Outputs):
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> Never:
         raise AttributeError(f"{type(self).__name__} is immutable")
 
-    def __delattr__(self, name):
+    def __delattr__(self, name: str) -> Never:
         raise AttributeError(f"{type(self).__name__} is immutable")
 
-    def __copy__(self):
+    def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         sizes = "-".join(map(str, self._network.layer_sizes))
         return (
             f"<{type(self).__name__} {sizes}, {self._network.precision}, "
             f"n_threads={self.n_threads}>"
         )
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         classes = getattr(self, "classes_", None)
         state = {"n_threads": self.n_threads, "classes": classes}
-        return state | {"network": self._network, "checksum": checksum(state)}
+        network = self._network.__getstate__()
+        return state | {"network": network, "checksum": checksum(state)}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = state.copy()
-        network, expected = state.pop("network"), state.pop("checksum")
-        if not isinstance(network, Network) or checksum(state) != expected:
+        network, expected = network_of(state.pop("network")), state.pop("checksum")
+        if checksum(state) != expected:
             raise ValueError(f"{DAMAGED}: the checksum of its attributes is another")
+        n_threads = state["n_threads"]
+        if n_threads is not None and type(n_threads) is not int:
+            raise ValueError(f"{DAMAGED}: n_threads is {n_threads!r}")
         is_of_classes = network.loss not in REGRESSOR_LOSSES
         if is_of_classes != isinstance(self, ClassifierOutputs):
             raise ValueError(f"{DAMAGED}: its loss is {LOSS_CHOICES[network.loss]!r}")
@@ -83,7 +100,7 @@ class BasePredictor(Outputs):
         return read_rows(self, X, self._network)
 
     def _call_threads(self):
-        return self._threads
+        return effective_n_threads(self.n_threads)
 
 
 class ClassifierPredictor(ClassifierOutputs, BasePredictor):
@@ -139,6 +156,7 @@ class ClassifierPredictor(ClassifierOutputs, BasePredictor):
     """
 
     __slots__ = ()
+    classes_: NDArray[Any]
 
     def _take(self, network, n_threads, classes):
         super()._take(network, n_threads, classes)
@@ -146,7 +164,7 @@ class ClassifierPredictor(ClassifierOutputs, BasePredictor):
         classes.flags.writeable = False
         self._set(classes_=classes)
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> NDArray[Any]:
         """Predict class labels.
 
         Parameters
@@ -169,7 +187,7 @@ class ClassifierPredictor(ClassifierOutputs, BasePredictor):
         """
         return self._labels(X)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Rows) -> Floats:
         """Predict probabilities.
 
         Parameters
@@ -189,7 +207,7 @@ class ClassifierPredictor(ClassifierOutputs, BasePredictor):
         """
         return self._probabilities(X)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Rows) -> Floats:
         """Predict logarithms of probabilities.
 
         Parameters
@@ -209,7 +227,7 @@ class ClassifierPredictor(ClassifierOutputs, BasePredictor):
         """
         return np.log(self._probabilities(X))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Rows) -> Floats:
         """Compute the logits.
 
         Parameters
@@ -269,7 +287,7 @@ class RegressorPredictor(RegressorOutputs, BasePredictor):
 
     __slots__ = ()
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> Floats:
         """Predict target values.
 
         Parameters

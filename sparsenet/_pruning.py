@@ -1,26 +1,39 @@
 """Sparse, low-precision estimators from trained dense ones."""
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 from sklearn.base import clone, is_classifier
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import check_is_fitted
 
 from sparsenet import _parameters, _topology, _validation
 from sparsenet._base import BaseSparseMLP
+from sparsenet._constraints import plain
 from sparsenet._formats import LARGEST
 from sparsenet._history import History
 from sparsenet._kernels._dispatch import LOSS_CHOICES, LOSS_PARAMETERS
 from sparsenet._mlp import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._network import Network, layer_class
 
+if TYPE_CHECKING:
+    from sparsenet._typing import Density, Precision
+    from sparsenet._untyped import MLPClassifier, MLPRegressor
+else:
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+Estimator = TypeVar("Estimator", bound=BaseSparseMLP)
+
 # What scikit-learn's estimators minimize, by the activation of their output layer.
 LOSSES_OF_CLASSIFIERS = {"softmax": "softmax", "logistic": "logistic"}
 LOSSES_OF_REGRESSORS = {"identity": "squared_error", "exp": "poisson"}
 
 
-def prune(estimator, density, *, precision=None):
+def prune(
+    estimator: Estimator, density: Density, *, precision: Precision | None = None
+) -> Estimator:
     """Make a sparser copy of a fitted estimator.
 
     Each unit keeps its largest weights; no hidden unit loses its last connection. The
@@ -97,9 +110,32 @@ def prune(estimator, density, *, precision=None):
     return _replace_network(pruned, estimator._network)
 
 
+@overload
 def from_sklearn(
-    mlp, *, density=1.0, precision="float32", sparse_rows=False, **parameters
-):
+    mlp: MLPClassifier,
+    *,
+    density: Density = 1.0,
+    precision: Precision = "float32",
+    sparse_rows: bool = False,
+    **parameters: Any,
+) -> SparseMLPClassifier: ...
+@overload
+def from_sklearn(
+    mlp: MLPRegressor,
+    *,
+    density: Density = 1.0,
+    precision: Precision = "float32",
+    sparse_rows: bool = False,
+    **parameters: Any,
+) -> SparseMLPRegressor: ...
+def from_sklearn(
+    mlp: MLPClassifier | MLPRegressor,
+    *,
+    density: Density = 1.0,
+    precision: Precision = "float32",
+    sparse_rows: bool = False,
+    **parameters: Any,
+) -> SparseMLPClassifier | SparseMLPRegressor:
     """Convert a fitted `MLPClassifier` or `MLPRegressor` of scikit-learn.
 
     Parameters
@@ -311,7 +347,7 @@ def _replace_network(estimator, network):
         sparse_rows=network.sparse_rows,
         dealt=False,
     )
-    network = network.converted(fan_ins, estimator.precision)
+    network = network.converted(fan_ins, plain(estimator.precision))
     if not network.is_finite():
         raise ValueError(
             f"precision={estimator.precision!r} does not hold all weights; allowed: "
@@ -323,6 +359,6 @@ def _replace_network(estimator, network):
         "density": _parameters.density(estimator),
         "density_distribution": estimator.density_distribution,
         "block_size": estimator.block_size,
-        "precision": estimator.precision,
+        "precision": plain(estimator.precision),
     }
     return estimator

@@ -13,12 +13,13 @@ _PACKAGES = (
     "scipy",
     "scikit-learn",
     "joblib",
+    "narwhals",
     "threadpoolctl",
     "cython",
 )
 
 
-def show_versions():
+def show_versions() -> None:
     """Print versions, the instruction set in use and those available, and threads.
 
     Examples

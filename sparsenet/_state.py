@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from numbers import Integral, Real
 
 import numpy as np
@@ -30,7 +30,7 @@ def checksum(value, crc=0):
     if isinstance(value, np.random.RandomState):
         value = value.get_state(legacy=False)
     elif is_dataclass(value):
-        value = vars(value)
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, dict):
         for key in sorted(value.keys() - {"checksum"}, key=str):
             crc = checksum(value[key], zlib.crc32(str(key).encode(), crc))
@@ -42,6 +42,8 @@ def checksum(value, crc=0):
             crc = checksum(member, zlib.crc32(b",", crc))
         return crc
     if isinstance(value, np.ndarray):
+        # In the processor's order of bytes, as pickles are loaded.
+        value = value.astype(value.dtype.newbyteorder("="), copy=False)
         crc = zlib.crc32(f"{value.dtype.str}{value.shape}".encode(), crc)
         return zlib.crc32(np.ascontiguousarray(value).ravel().view(np.uint8), crc)
     if isinstance(value, (bool, np.bool_, Integral)):
@@ -75,18 +77,16 @@ def check_state(state, versions):
     """Raise ValueError unless `state` describes a whole and consistent network."""
     _require(isinstance(state, dict) and "version" in state, "no version")
     _require(
-        state["version"] in versions,
+        type(state["version"]) is int and state["version"] in versions,
         f"version {state['version']!r}; this sparsenet reads version "
         + " and ".join(map(str, versions)),
     )
     keys = {"layer_sizes", "activation", "loss", "precision", "seed", "layers"}
     keys |= {"block_size"} if state["version"] == 3 else {"block_size", "n_steps"}
     _require(keys <= state.keys(), f"{sorted(keys - state.keys())} missing")
-    _require(state["precision"] in PRECISIONS, f"precision {state['precision']!r}")
-    _require(
-        isinstance(state["loss"], str) and state["loss"] in LOSSES,
-        f"loss {state['loss']!r}",
-    )
+    for name, known in ("precision", PRECISIONS), ("loss", LOSSES):
+        value = state[name]
+        _require(isinstance(value, str) and value in known, f"{name} {value!r}")
     seed = state["seed"]
     _require(isinstance(seed, int) and 0 <= seed < 2**64, f"seed {seed!r}")
     _require(
@@ -113,7 +113,11 @@ def check_state(state, versions):
     _require(len(n_moments) == 1, "the optimizer's states of its layers differ")
     if state["version"] > 3:
         _require("checksum" in state, "no checksum")
-        _require(checksum(state) == state["checksum"], "its checksum is another")
+        expected = state["checksum"]
+        _require(
+            type(expected) is int and checksum(state) == expected,
+            "its checksum does not match",
+        )
 
 
 def _check_activations(activation, n_hidden):
@@ -166,7 +170,8 @@ def _check_training(layer, name, n_cohorts):
         return 0
     _require(isinstance(training, dict), f"{name} training is not a dict")
     by_feature, n_out = "by_feature" in layer, layer["n_out"]
-    keys = {"weights", "moments", "cohort"} | ({"planes"} if by_feature else set())
+    keys = {"weights", "moments", "cohort"}
+    keys |= {"planes"} if by_feature else set()
     missing = sorted(keys - training.keys())
     _require(not missing, f"{name} training: {missing} missing")
     moments, cohort = training["moments"], training["cohort"]
@@ -182,6 +187,14 @@ def _check_training(layer, name, n_cohorts):
         whole = shape[0], n_moments, shape[1]
         _require_array(planes, f"{name} planes", np.float32, whole)
         shapes = [(n_out,), (n_out if n_moments == 2 else 0,)]
+        seen, is_sparse = training.get("seen"), layer["connections"] is not None
+        _require(
+            "seen" not in training  # as in older pickles
+            or (seen is not None) == (is_sparse and n_moments > 0),
+            f"{name} training: seen features",
+        )
+        if seen is not None:
+            _require_array(seen, f"{name} seen features", np.uint8, shape[:1])
     else:
         stored = layer["stored"]
         height = stored.shape[2] if "indices" in layer else BLOCK_HEIGHT
@@ -221,11 +234,11 @@ def _check_layer(layer, name, n_in, n_out, state):
     if precision == "int8":
         keys |= {"scale"} if by_feature else {"row_scale"}
     _require(keys <= layer.keys(), f"{name}: {sorted(keys - layer.keys())} missing")
-    _require(
-        (layer["n_in"], layer["n_out"], layer["precision"]) == (n_in, n_out, precision)
-        and type(layer["n_in"]) is type(layer["n_out"]) is int,
-        f"{name}: sizes or precision differ from the network's",
-    )
+    for key, of_network in ("n_in", n_in), ("n_out", n_out), ("precision", precision):
+        _require(
+            type(layer[key]) is type(of_network) and layer[key] == of_network,
+            f"{name}: sizes or precision differ from the network's",
+        )
     _require_array(layer["bias"], f"{name} bias", np.float32, (n_out,))
     dtype = STORED_DTYPE[precision]
     if by_feature:

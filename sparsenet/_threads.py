@@ -4,6 +4,7 @@ import os
 from functools import cache
 
 import joblib
+from joblib.parallel import get_active_backend
 
 from sparsenet._kernels import max_threads
 
@@ -14,9 +15,10 @@ def effective_n_threads(n_threads=None):
     Parameters
     ----------
     n_threads : int or None
-        None: OMP_NUM_THREADS where it is set, else the physical cores that the
-        container may use; in both cases no more than OpenMP's own limit, which
-        threadpoolctl and joblib's workers lower.
+        None: OMP_NUM_THREADS where it is set, as in the worker processes of joblib's
+        default backend, which share the cores; else 1 in other workers of joblib's, and
+        the physical cores that the container may use anywhere else. In all cases no
+        more than OpenMP's own limit, which threadpoolctl lowers.
 
     Returns
     -------
@@ -26,7 +28,10 @@ def effective_n_threads(n_threads=None):
         return int(n_threads)
     if os.environ.get("OMP_NUM_THREADS"):
         return max_threads()
-    return max(1, min(max_threads(), _physical_cores()))
+    n_threads = max(1, min(max_threads(), _physical_cores()))
+    if n_threads > 1 and get_active_backend()[0].nesting_level > 0:
+        return 1  # how many workers share the cores is not known
+    return n_threads
 
 
 @cache  # it reads files, longer than a small network predicts a row

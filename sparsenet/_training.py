@@ -87,24 +87,22 @@ def train(
     training = Training(network, data, parameters, random_state, n_threads)
     training.begin(history, fan_ins, incremental)
     training.watchers += watchers
-    max_iter = training.max_iter
     try:
         training.tell("started")
-        for _ in range(max_iter):
+        while not training.stop and training.history.n_iter < training.max_iter:
             training.run_epoch()
-            if training.stop:
-                break
-        else:
-            if not incremental and not is_schedule(parameters.learning_rate):
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached "
-                    "and the optimization hasn't converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=4,
-                )
+        ended = training.stop or is_schedule(parameters.learning_rate)
+        if not ended and not incremental and parameters.time_limit is None:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({training.max_iter}) "
+                "reached and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
     except KeyboardInterrupt:
         training.history.complete_epoch()
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        training.history.interrupted = True
+        warnings.warn("Training interrupted by user.", stacklevel=5)
     if network.has_averages:
         network.restore(network.averaged().layers)
     training.tell("ended")
@@ -125,7 +123,7 @@ class Training:
     validation : Samples or None
         What to validate on, if anything.
     max_iter : int
-        Number of epochs, unless something ends training before.
+        Number of epochs, unless something ends training before. `end_with` changes it.
     batch_size : int
         In rows.
     watchers : list of Watcher
@@ -148,6 +146,7 @@ class Training:
         if not incremental or history.solver != parameters.solver:
             network.reset_optimizer()
             history = replace(history, learning_rate_factor=1.0)
+        self.incremental = incremental
         self.max_iter = 1 if incremental else parameters.max_iter
         self.rows, self.validation = self._split()
         self.history = history = history.resume(
@@ -159,7 +158,13 @@ class Training:
         )
         if not incremental:
             history.first_epoch = history.n_epochs
-        self.batch_size = _batch_size(parameters.batch_size, len(self.rows))
+        self.batch_size = batch_size_of(parameters.batch_size, len(self.rows))
+        if parameters.batch_size not in ("auto", self.batch_size):
+            warnings.warn(
+                f"batch_size={parameters.batch_size} is larger than the number of "
+                f"samples and is clipped to {self.batch_size}",
+                stacklevel=6,
+            )
         n_steps = math.ceil(len(self.rows) / self.batch_size)  # of an epoch
         history.rewiring = _rewiring(
             parameters, history, network.n_steps, n_steps, fan_ins
@@ -189,6 +194,14 @@ class Training:
         for watcher in self.watchers:
             getattr(watcher, event)(self, *arguments)
 
+    def end_with(self, max_iter):
+        """Let training, and its schedules, end after so many epochs of this call."""
+        self.max_iter = max_iter
+        until = self.parameters.rewire_until
+        if not isinstance(until, Integral):  # a share of training
+            n_steps = math.ceil(len(self.rows) / self.batch_size)
+            self.history.rewiring.end = max(1, int(until * (max_iter * n_steps)))
+
     def run_epoch(self):
         """Train on all rows once."""
         self.tell("epoch_started")
@@ -200,7 +213,13 @@ class Training:
             self.data,
             self.random_state.permutation(rows) if parameters.shuffle else rows,
             batch_size=self.batch_size,
-            optimizer=optimizer_of(parameters, history, n_steps),
+            optimizer=optimizer_of(
+                parameters,
+                history,
+                n_steps,
+                mean_weight=self.data.mean_weight,
+                max_iter=parameters.max_iter if self.incremental else self.max_iter,
+            ),
             n_threads=self.n_threads,
             rewiring=history.rewiring,
         )
@@ -215,20 +234,17 @@ class Training:
         self.tell("epoch_ended", epoch)
 
 
-def _batch_size(batch_size, n_rows):
-    if isinstance(batch_size, str):
-        return min(200, n_rows)
-    if batch_size > n_rows:
-        warnings.warn(
-            f"batch_size={batch_size} is larger than the number of samples and is "
-            f"clipped to {n_rows}",
-            stacklevel=6,
-        )
-    return min(int(batch_size), n_rows)
+def batch_size_of(batch_size, n_rows):
+    """Rows of a mini-batch, by the parameter."""
+    return min(200 if isinstance(batch_size, str) else int(batch_size), n_rows)
 
 
-def optimizer_of(parameters, history, n_steps):
-    """Return what the steps of the next epoch, so many, do."""
+def optimizer_of(parameters, history, n_steps, *, max_iter, mean_weight=1.0):
+    """Return what the steps of the next epoch, so many, do.
+
+    Schedules end with `max_iter` epochs. Weights of samples are divided by
+    `mean_weight`: the sums of their losses, to which the L2 term is added.
+    """
     learning_rate = float(parameters.learning_rate_init)
     if parameters.solver == "sgd" and parameters.learning_rate == "invscaling":
         learning_rate *= (history.t + 1.0) ** -parameters.power_t
@@ -240,13 +256,13 @@ def optimizer_of(parameters, history, n_steps):
             float(parameters.warmup),
             (history.n_epochs - history.first_epoch) * n_steps,
             n_steps,
-            parameters.max_iter * n_steps,
+            max_iter * n_steps,
         )
     decoupled = parameters.solver == "adamw"
     return Optimizer(
         solver=parameters.solver,
         learning_rate=learning_rate,
-        alpha=0.0 if decoupled else float(parameters.alpha),
+        alpha=0.0 if decoupled else float(parameters.alpha) / mean_weight,
         weight_decay=float(parameters.weight_decay) if decoupled else 0.0,
         beta_1=float(parameters.beta_1),
         beta_2=float(parameters.beta_2),
@@ -303,5 +319,5 @@ def _warn_of_no_round(rewiring, n_steps, incremental):
         f"sparse_training={rewiring.method!r} leaves all connections as they were "
         f"drawn: rounds come every rewire_interval={interval} steps, and {where}. "
         "Lower rewire_interval, or choose sparse_training='static'",
-        stacklevel=6,
+        stacklevel=7,
     )

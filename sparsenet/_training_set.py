@@ -14,9 +14,13 @@ from sparsenet._network import Data
 CHUNK = 1024
 
 
+class TrainingError(ValueError):
+    """Training cannot begin, or go on; whose it is, the estimator knows."""
+
+
 def divergence(what):
     """The error of a training whose loss, weights or predictions are not finite."""
-    return ValueError(
+    return TrainingError(
         f"Training diverged: {what} not finite. Try features of similar scale "
         "(StandardScaler) or a smaller learning_rate_init; alpha, weight_decay, and "
         "weights of samples far from 1 may be the cause, too"
@@ -44,7 +48,7 @@ class TrainingSet:
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         As `Network.train_epoch` takes it.
     sample_weight : ndarray of shape (n_samples,) or None
-        Weights in training, float32.
+        Weights in training.
     decide : callable
         ``decide(output)`` turns what the network puts out for some rows into what is
         predicted of y.
@@ -63,6 +67,15 @@ class TrainingSet:
         Weights by which rows are rated.
     logits : bool, default=False
         Whether `decide` takes the network's logits, not its outputs.
+
+    Attributes
+    ----------
+    rows : int64 array
+        Numbers of the rows with a weight.
+    mean_weight : float
+        Of these rows, in training. `sample_weight` is divided by it, and float32: a
+        factor that all weights have in common must not take them to the limits of
+        float32. What is added to sums of weighted losses has to be divided by it, too.
     """
 
     X: object
@@ -77,12 +90,14 @@ class TrainingSet:
     rated_weight: np.ndarray | None = None
     logits: bool = False
     rows: np.ndarray = field(init=False)
+    mean_weight: float = field(init=False, default=1.0)
 
     def __post_init__(self):
         if self.sample_weight is None:
             self.rows = np.arange(len(self.y), dtype=np.int64)
         else:
             self.rows = np.flatnonzero(self.sample_weight).astype(np.int64)
+            self.sample_weight, self.mean_weight = _scaled(self.sample_weight)
 
     def split(self, validation_fraction, random_state):
         """Split the rows at random into those to train on and those to validate on.
@@ -94,7 +109,7 @@ class TrainingSet:
         n_validation = math.ceil(validation_fraction * n_rows)
         n_training = n_rows - n_validation
         if n_validation < 2 or n_training < 1:
-            raise ValueError(
+            raise TrainingError(
                 "The validation set is too small: early_stopping or restore_best with "
                 f"validation_fraction={validation_fraction} splits "
                 f"{n_rows} rows into {n_training} to train and {n_validation} to "
@@ -115,10 +130,13 @@ class TrainingSet:
 
     def rate(self, network, rows, n_threads):
         """Rate the network on some rows, which are predicted once."""
+        weights = self.weights_of(rows)
+        in_loss = None if weights is None else _scaled(weights)[0]
         decided, loss = [], 0.0
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
-            data = Data(self.X[chunk], self.y[chunk], self.weights_of(chunk))
+            of_chunk = None if in_loss is None else in_loss[start : start + CHUNK]
+            data = Data(self.X[chunk], self.y[chunk], of_chunk)
             output, sum_of_losses = network.predict_with_loss(
                 data, n_threads, self.logits
             )
@@ -127,8 +145,7 @@ class TrainingSet:
             loss += sum_of_losses
             if self.scorer is None:
                 decided.append(self.decide(output))
-        weights = self.weights_of(rows)
-        loss /= len(rows) if weights is None else float(weights.sum(dtype=np.float64))
+        loss /= len(rows) if in_loss is None else float(in_loss.sum(dtype=np.float64))
         if self.scorer is None:
             score = float(self.score(self.y[rows], np.concatenate(decided), weights))
         elif self.scorer == "loss":
@@ -149,6 +166,14 @@ class TrainingSet:
     def weights_of(self, rows):
         """Weights by which some rows are rated, or None."""
         return None if self.rated_weight is None else self.rated_weight[rows]
+
+
+def _scaled(weights):
+    """Divide weights, not all zero, by the mean of the others; returns that, too."""
+    largest = weights.max()
+    weights = weights / largest  # a sum cannot overflow then
+    mean = weights.sum() / np.count_nonzero(weights)
+    return (weights / mean).astype(np.float32), float(largest * mean)
 
 
 class Samples(NamedTuple):

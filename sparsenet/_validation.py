@@ -1,6 +1,5 @@
 """Checks of samples and of a network's size, made before any work starts."""
 
-import os
 from itertools import pairwise
 from numbers import Real
 from typing import NamedTuple
@@ -10,12 +9,10 @@ from sklearn.utils.validation import check_array
 
 from sparsenet._constraints import MAX_UNITS, shown, units
 from sparsenet._formats import INT8_MAX_TERMS
+from sparsenet._memory import available_memory, training_memory
 from sparsenet._topology import average_fan_out, block_height
 
 MAX_CONNECTIONS = 2**32  # of a layer, whose order in the transpose is 32 bits
-# Training with Adam: the weight and its two moments in float32, in each of two orders
-# a compute copy and an index of up to four bytes, and when the weight came into being.
-BYTES_PER_CONNECTION = 30
 
 
 class ValidationSamples(NamedTuple):
@@ -42,11 +39,13 @@ class ValidationSamples(NamedTuple):
             )
 
 
-def check_sample_weight(sample_weight, n_samples):
+def check_sample_weight(estimator, sample_weight, n_samples):
     """Check the weights of samples.
 
     Parameters
     ----------
+    estimator : object
+        Named by messages.
     sample_weight : array-like of shape (n_samples,), number or None
         A number stands for as many equal weights.
     n_samples : int
@@ -54,44 +53,56 @@ def check_sample_weight(sample_weight, n_samples):
 
     Returns
     -------
-    sample_weight : ndarray of shape (n_samples,), float32, or None
+    sample_weight : ndarray of shape (n_samples,), float64, or None
         None if all weights are 1.
 
     Raises
     ------
     ValueError
-        A weight is negative, infinite or NaN, all are zero, or there is not one
-        weight per row.
+        A weight is negative, infinite or NaN, all are zero, their sum is infinite, or
+        there is not one weight per row.
     """
     if sample_weight is None:
         return None
-    if isinstance(sample_weight, Real):
+    if isinstance(sample_weight, Real) or getattr(sample_weight, "ndim", 1) == 0:
         sample_weight = np.full(n_samples, sample_weight)
-    with np.errstate(over="ignore"):
-        weights = check_array(
-            sample_weight,
-            dtype=np.float32,
-            order="C",
-            ensure_2d=False,
-            allow_nd=True,
-            input_name="sample_weight",
-        )
+    weights = check_array(
+        sample_weight,
+        dtype=np.float64,
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_min_samples=0,
+        input_name="sample_weight",
+        estimator=estimator,
+    )
+    name = type(estimator).__name__
     if weights.shape != (n_samples,):
         raise ValueError(
-            f"sample_weight has shape {weights.shape}; allowed: ({n_samples},), "
-            "one weight per row of X"
+            f"{name}: sample_weight has shape {weights.shape}; allowed: "
+            f"({n_samples},), one weight per row of X"
         )
     if weights.min() < 0:
         raise ValueError(
-            f"sample_weight has the value {weights.min()}; allowed: numbers >= 0"
+            f"{name}: sample_weight has the value {weights.min()}; allowed: numbers "
+            ">= 0"
         )
-    if not weights.any():
-        raise ValueError("sample_weight is zero for every row: nothing to train on")
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not 0 < total < np.inf:
+        what = "is zero for every row" if total == 0 else f"has the sum {total}"
+        raise ValueError(f"{name}: sample_weight {what}; allowed: a finite sum above 0")
     return weights
 
 
 def check_network_size(
-    estimator, layer_sizes, fan_ins, *, sparse_rows=False, dealt=True
+    estimator,
+    layer_sizes,
+    fan_ins,
+    *,
+    batch_size=1,
+    n_threads=1,
+    sparse_rows=False,
+    dealt=True,
 ):
     """Refuse a network that this machine cannot hold.
 
@@ -103,6 +114,8 @@ def check_network_size(
         Number of features, of units in each hidden layer, of outputs.
     fan_ins : sequence of int
         How many inputs a unit has, for each weight matrix.
+    batch_size, n_threads : int, default=1
+        Rows of a step of training, and threads that it takes.
     sparse_rows : bool, default=False
         Whether rows are sparse: the sums of the first layer are then as long as a
         row has non-zeros, whatever the fan-in.
@@ -113,7 +126,7 @@ def check_network_size(
     Raises
     ------
     ValueError
-        Training would need more than the machine's memory, a layer has more than
+        Training would need more memory than there is, a layer has more than
         2**31 - 1 units or 2**32 connections, or a sum of int8 products would not fit
         32 bits.
     """
@@ -130,14 +143,23 @@ def check_network_size(
         height = block_height(n_out, int(estimator.block_size))
         connections[0] = average_fan_out(fan_ins[0], n_in, n_out, height) * n_in
     n_connections = sum(connections)
-    n_bytes, available = n_connections * BYTES_PER_CONNECTION, _physical_memory()
+    # Of sparse rows no panel holds the features.
+    sizes = (0, *layer_sizes[1:]) if sparse_rows else layer_sizes
+    n_bytes, available = (
+        training_memory(
+            n_connections, sizes, batch_size, estimator.precision, n_threads
+        ),
+        available_memory(),
+    )
     if n_bytes > available:
         raise ValueError(
             f"{name}: hidden_layer_sizes={shown(estimator.hidden_layer_sizes)} "
             f"and density={shown(estimator.density)} make "
             f"{n_connections:,} connections with {layer_sizes[0]:,} features, and "
-            f"training them takes {n_bytes / 2**30:,.0f} GiB; allowed: at most the "
-            f"{available / 2**30:,.0f} GiB of this machine"
+            f"training {sum(layer_sizes[1:]):,} units with batches of {batch_size:,} "
+            f"and n_threads={n_threads} takes about {n_bytes / 2**30:,.1f} GiB; "
+            f"allowed: at most the {available / 2**30:,.1f} GiB of this machine or "
+            "container"
         )
     largest = max(connections)
     if largest >= MAX_CONNECTIONS:
@@ -169,11 +191,3 @@ def _check_int8_sums(estimator, layer_sizes, fan_ins, sparse_rows, dealt):
                 f"give a unit {max(fan_in, fan_out):,} connections; allowed: at most "
                 f"{limit:,}, or another precision"
             )
-
-
-def _physical_memory():
-    """Bytes of memory; where the system does not tell, what 48 bits can address."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 2**48

@@ -5,10 +5,13 @@ watchers; a new one is a class here and an entry in `watchers_of`.
 """
 
 import math
+import statistics
 import time
+from collections import deque
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+from sparsenet._constraints import plain
 from sparsenet._parameters import OF_STEPS, check_parameters
 from sparsenet._training_set import divergence
 
@@ -132,6 +135,27 @@ class Convergence(Watcher):
         training.tell("stalled", consequence)
 
 
+class TimeLimit(Watcher):
+    """Lets training, and its schedules, end with the last epoch there is time for.
+
+    An epoch is expected to take the median time of the last ones: one that the machine
+    has slowed down says nothing of the others.
+    """
+
+    def started(self, training):
+        self.begin = self.last = time.perf_counter()
+        self.seconds = deque(maxlen=15)
+
+    def epoch_ended(self, training, epoch):
+        now = time.perf_counter()
+        self.seconds.append(now - self.last)
+        self.last = now
+        left = training.parameters.time_limit - (now - self.begin)
+        n_left = max(left, 0.0) / max(statistics.median(self.seconds), 1e-9)
+        most = training.parameters.max_iter - epoch.number
+        training.end_with(epoch.number + int(min(n_left, most)))
+
+
 class Divergence(Watcher):
     """Refuses a network that has weights which its number format does not hold."""
 
@@ -216,7 +240,7 @@ class Callbacks(Watcher):
     def _take_changes(self, training):
         """Go on with what a callback has set on its estimator, if it is allowed."""
         before = vars(training.parameters)
-        now = {name: getattr(self.estimator, name) for name in OF_STEPS}
+        now = {name: plain(getattr(self.estimator, name)) for name in OF_STEPS}
         if any(before[name] is not value for name, value in now.items()):
             changed = SimpleNamespace(**before | now)
             check_parameters(self.estimator, changed)
@@ -229,4 +253,5 @@ def watchers_of(training):
     watchers = [Validation()] if training.validation is not None else []
     watchers += [TrainScores()] if parameters.train_scores else []
     watchers += [Printer()] if parameters.verbose else []
+    watchers += [TimeLimit()] if parameters.time_limit is not None else []
     return [*watchers, Convergence(), Divergence()]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from reference import loss_parameter
+from scipy import sparse
 
 from sparsenet._feature_layer import FeatureLayer
 from sparsenet._kernels._dispatch import CODE_LOSSES, FORMATS, OUT_ACTIVATIONS
@@ -20,6 +21,11 @@ SIZES, DENSITY = (20, 18, 13, 3), (0.5, 0.4, 1.0)
 
 #: The step is the gradient itself: parameters lose the mean gradient.
 PLAIN_DESCENT = Optimizer("sgd", 1.0, momentum=0.0, density_exponent=0.0)
+
+
+def random_csr(shape, density, rng):
+    """Values in [0, 1) at random places; SciPy before 1.12 has no `random_array`."""
+    return sparse.csr_array(sparse.random(*shape, density, random_state=rng))
 
 
 def random_network(
@@ -125,7 +131,7 @@ def state(network, moments=True):
     for layer in network.layers:
         by_feature = isinstance(layer, FeatureLayer)
         # What lies behind a feature's weights has no meaning.
-        meaningless = ("state", "table") if by_feature else ()
+        meaningless = ("state", "table", "seen") if by_feature else ()
         arrays.append(layer.weights)
         if by_feature and layer.precision != "float32":
             arrays.append(layer.table[:, : layer.fan_out])
@@ -137,4 +143,5 @@ def state(network, moments=True):
         arrays += layer.moments if moments else ()
         if moments and by_feature:
             arrays.append(layer.state[:, 1:, : layer.fan_out])
+            arrays += [] if layer.seen is None else [layer.seen]
     return np.concatenate([array.ravel().view(np.uint8) for array in arrays])

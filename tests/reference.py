@@ -75,11 +75,15 @@ def random_bits(seed, row):
 
     A word serves two lanes, its upper half that of the smaller number.
     """
-    seed, mask, half = int(seed), 0xFFFFFFFF, LANES // 2
-    x = (np.uint64(row) * half + np.arange(half, dtype=np.uint64)) * 2654435769
-    x = ((x + (seed & mask)) & mask) ^ (seed >> 32)
-    x = ((x ^ (x >> 16)) * 0x85EBCA6B) & mask
-    x = ((x ^ (x >> 13)) * 0xC2B2AE35) & mask
+    half, high, low = (
+        LANES // 2,
+        np.uint32(int(seed) >> 32),
+        np.uint32(seed & 2**32 - 1),
+    )
+    x = np.arange(row * half, (row + 1) * half, dtype=np.uint64).astype(np.uint32)
+    x = (x * np.uint32(2654435769) + low) ^ high
+    x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)
+    x = (x ^ (x >> 13)) * np.uint32(0xC2B2AE35)
     x ^= x >> 16
     return np.concatenate([x >> 16, x & 0xFFFF]).astype(np.uint16)
 
@@ -219,6 +223,20 @@ def pack(X, rows):
 def spmm(weights, x):
     """(rows, features) times (features, 64)."""
     return weights @ x
+
+
+def window_starts(rows):
+    """First columns of the windows of a group of rows, each given by its columns.
+
+    A window has 32 columns, and up to four of each row that no window had before.
+    """
+    left, starts = [list(map(int, columns)) for columns in rows], []
+    while any(left):
+        start = min(columns[0] for columns in left if columns)
+        starts.append(start)
+        taken = [sum(c < start + 32 for c in columns[:4]) for columns in left]
+        left = [columns[n:] for columns, n in zip(left, taken, strict=True)]
+    return starts
 
 
 def sddmm(deltas, panels):

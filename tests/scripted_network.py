@@ -100,6 +100,7 @@ def parameters(**changes):
         "scoring": None,
         "restore_best": False,
         "train_scores": False,
+        "time_limit": None,
     }
     return SimpleNamespace(**defaults | changes)
 

@@ -1,15 +1,17 @@
 """Bad data raises before work starts, names what is wrong and leaves no trace."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from problems import random_csr
 from scipy import sparse
 
-from sparsenet import SparseMLPClassifier, SparseMLPRegressor
+from sparsenet import SparseMLPClassifier, SparseMLPRegressor, prune
 
 RNG = np.random.RandomState(0)
 X = RNG.rand(30, 4)
@@ -30,6 +32,41 @@ def small(estimator, **parameters):
 @pytest.fixture(autouse=True)
 def _quiet(recwarn):
     """Two epochs are not enough; what the tests show needs no more."""
+
+
+@pytest.mark.parametrize(("estimator", "y"), BOTH)
+@pytest.mark.parametrize("integer", [np.int8, np.uint8, np.int16])
+def test_numbers_and_strings_of_numpy_are_like_pythons(estimator, y, integer):
+    """A product of 100 epochs and 4 steps is more than 8 bits hold."""
+    given = {
+        "max_iter": integer(100),
+        "batch_size": integer(8),
+        "rewire_interval": integer(5),
+        "rewire_until": np.float16(0.5),
+        "learning_rate_init": np.float16(2.0**-7),
+        "density": np.float16(0.5),
+        "precision": np.str_("int8"),
+        "activation": np.str_("tanh"),
+        "solver": np.str_("sgd"),
+        "learning_rate": np.str_("cosine"),
+        "early_stopping": np.bool_(False),
+    }
+    plain = {name: value.item() for name, value in given.items()}
+    model, expected = (small(estimator, **p).fit(X, y) for p in (given, plain))
+    assert model.loss_curve_ == expected.loss_curve_
+    np.testing.assert_array_equal(model.predict(X), expected.predict(X))
+    assert pickle.loads(pickle.dumps(model))._network.precision == "int8"
+    model, expected = (
+        prune(m, p["density"], precision=p["precision"]).predict(X)
+        for m, p in ((model, given), (expected, plain))
+    )
+    np.testing.assert_array_equal(model, expected)
+
+
+@pytest.mark.parametrize("name", ["max_iter", "hidden_layer_sizes", "n_threads"])
+def test_durations_are_no_numbers(name):
+    with pytest.raises(ValueError, match=f"^SparseMLPClassifier: {name}=.*; allowed"):
+        small(SparseMLPClassifier, **{name: np.timedelta64(3)}).fit(X, LABELS)
 
 
 @few_examples
@@ -414,7 +451,7 @@ def test_unsorted_and_repeated_entries_are_those_of_canonical_X(
 
 @pytest.mark.parametrize("gaps", ["data", "indices", "indptr"])
 def test_arrays_with_gaps_are_read_like_others(gaps):
-    X = sparse.random_array((70, 30), density=0.2, format="csr", rng=0)
+    X = random_csr((70, 30), 0.2, 0)
     y = np.arange(70.0)
     arrays = {name: getattr(X, name) for name in ("data", "indices", "indptr")}
     other = 7 * arrays[gaps] if gaps == "data" else np.zeros_like(arrays[gaps])
@@ -478,14 +515,14 @@ def test_numbers_beyond_float32_are_refused_before_training(as_given, value):
 
 
 def test_a_row_number_out_of_range_is_refused():
-    X = sparse.random_array((64, 40), density=0.2, format="coo", rng=0)
+    X = random_csr((64, 40), 0.2, 0).tocoo()
     X.row[3] = 64
     with pytest.raises(ValueError, match="not a valid COO matrix"):
         small(SparseMLPRegressor).fit(X, np.arange(64.0))
 
 
 def test_entries_behind_the_last_row_stay():
-    X = sparse.random_array((64, 40), density=0.2, format="csr", rng=0)
+    X = random_csr((64, 40), 0.2, 0)
     expected = X.toarray()
     X.data, X.indices = (np.append(a, a[:9]) for a in (X.data, X.indices))
     model = small(SparseMLPRegressor).fit(X, np.arange(64.0))
@@ -526,7 +563,7 @@ def test_int8_refuses_a_row_too_long_for_its_sums():
 def test_arrays_put_in_the_place_of_sparse_ones_are_looked_at_anew():
     rng = np.random.default_rng(0)
     columns = rng.permutation(2000)
-    X = sparse.random_array((300, 2000), density=0.02, format="csr", rng=rng)
+    X = random_csr((300, 2000), 0.02, rng)
     y = rng.random(300)
     assert X.has_canonical_format  # SciPy remembers
     X.indices = columns[X.indices].astype(np.int32)
@@ -535,3 +572,14 @@ def test_arrays_put_in_the_place_of_sparse_ones_are_looked_at_anew():
     np.testing.assert_allclose(
         network.fit(X, y).predict(X), network.fit(expected, y).predict(expected), 1e-4
     )
+
+
+@pytest.mark.parametrize(
+    "texts", [["a text", "another"] * 15, np.array([["a", 1.5], ["b", 2]] * 15, object)]
+)
+def test_texts_are_refused_without_being_quoted(texts):
+    with pytest.raises(ValueError, match=r"Classifier: X has text; .* OneHotEncoder"):
+        small(SparseMLPClassifier).fit(texts, LABELS)
+    model = small(SparseMLPClassifier).fit(X, LABELS)
+    with pytest.raises(ValueError, match=r"X has text; allowed: numbers\. Tfidf"):
+        model.predict(texts)

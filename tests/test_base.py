@@ -493,6 +493,36 @@ def test_what_is_set_during_a_fit_stays(monkeypatch):
     assert model._network.pickles_training
 
 
+class Fitter:
+    """Fits a model while it prints: on other columns and classes, once."""
+
+    def __init__(self, model):
+        self.model, self.is_done = model, False
+
+    def write(self, text):
+        if not self.is_done:
+            self.is_done = True
+            self.model.set_params(early_stopping=True)
+            self.model.fit(X[:, :5], LABELS == 0)
+
+    def flush(self):
+        pass
+
+
+def test_what_is_learned_is_of_one_fit(monkeypatch):
+    """Of the one that ends last, where another one was begun in the meantime."""
+    model = classifier(verbose=True)
+    monkeypatch.setattr("sys.stdout", Fitter(model))
+    model.fit(X, LABELS)
+    monkeypatch.undo()
+    assert model.early_stopping  # a parameter that is set in the meantime stays
+    expected = classifier().fit(X, LABELS)
+    np.testing.assert_array_equal(model.classes_, expected.classes_)
+    assert model.n_features_in_ == X.shape[1]
+    assert model.validation_scores_ is None
+    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
 def test_attributes_that_a_fit_takes_away_are_gone():
     pandas = pytest.importorskip("pandas")
     model = classifier().fit(pandas.DataFrame(X).add_prefix("pixel"), LABELS)
@@ -556,33 +586,6 @@ print("halves:", halves)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer signals")
 def test_signals_at_any_time_leave_all_or_nothing():
     assert subprocesses.run(SIGNALLED) == "halves: 0\n"
-
-
-WITHOUT_THREADS = """
-import resource
-import numpy as np
-from problems import random_data, random_network, train
-
-network = random_network((64, 512, 512, 3), (1.0, 1.0, 1.0))
-X, y = random_data(4096, 64)
-expected = network.predict(X, 1)
-with open("/proc/self/status") as file:
-    used = next(int(line.split()[1]) for line in file if line.startswith("VmSize"))
-resource.setrlimit(resource.RLIMIT_AS, (1024 * used + (12 << 20),) * 2)
-for n_threads in (2, 16):
-    try:
-        assert (network.predict(X, n_threads) == expected).all()
-        train(network.copy(), X, y, batch_size=1024, n_threads=n_threads)
-    except MemoryError:
-        pass
-print("alive")
-"""
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_threads_that_cannot_be_started_are_done_without():
-    """OpenMP's library would end the process."""
-    assert subprocesses.run(WITHOUT_THREADS, OPENBLAS_NUM_THREADS="1") == "alive\n"
 
 
 def test_a_thread_that_fits_does_not_disturb_warnings_of_another():

@@ -67,7 +67,7 @@ def test_the_value_is_chosen_on_training_samples():
 
     def samples(name, n, label):
         texts = np.array([f"{name}{i}" for i in range(n)], dtype=object)
-        return benchmark.Samples(texts, sparse.eye_array(n).tocsr(), np.full(n, label))
+        return benchmark.Samples(texts, sparse.csr_array(np.eye(n)), np.full(n, label))
 
     train, test = samples("train", 10, 2), samples("test", 5, 3)
     chosen, _, accuracy = benchmark.measure(Model, (1, 2, 3), train, test)

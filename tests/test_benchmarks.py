@@ -20,6 +20,8 @@ NOT_TIMED = {
     "enter": "sets a register, once for all kernels of a thread",
     "leave": "puts it back",
     "write_weights": "only when an estimator is unpickled",
+    "rate": "by the case of `loss`, the second of its three steps",
+    "deltas": "by the case of `loss`",
     "read_weights": "only when an estimator is pickled, or read by coefs_",
 }
 OPS = [case.op for case in benchmark.CASES]
@@ -59,10 +61,13 @@ def test_each_op_runs(case):
         pytest.skip("no AMX")
     rows = benchmark.measure(benchmark.parse(["--op", case.op, *TINY]))
     assert {row[0].split()[0] for row in rows} == {case.op}
-    if "strips" not in case.op:
-        assert {row[3] for row in rows} == set(available_isas())
+    isas = {row[3] for row in rows}
+    if "windows" in case.op:
+        assert isas == set(available_isas()) - {"portable"}
+    elif "strips" not in case.op:
+        assert isas == set(available_isas())
     for row in rows:
-        assert row[5].endswith(f"{case.unit}/s") and row[6] == ""
+        assert row[5].endswith(f"{case.unit}/s") and row[-1] == ""
 
 
 def test_products_are_compared_with_torch():
@@ -70,9 +75,9 @@ def test_products_are_compared_with_torch():
     args = benchmark.parse(["--op", "spmm", "spmv", "pack", *TINY])
     *rows, square, vector = benchmark.measure(args, torch)
     for row in rows:
-        assert (row[6] == "") == row[0].startswith("pack")
+        assert (row[-1] == "") == row[0].startswith("pack")
     assert square[0] == "torch" and vector[0] == "torch, 1 column"
-    assert square[6] == vector[6] == "1.00"
+    assert square[-1] == vector[-1] == "1.00"
 
 
 def test_the_program_prints_what_was_chosen(monkeypatch, capsys):

@@ -57,6 +57,15 @@ class Recorder:
         return context.task_name == "epoch" and context.task_id + 1 == self.last
 
 
+class Saver(Recorder):
+    """One that pickles what is trained."""
+
+    def on_fit_task_end(self, estimator, context):
+        assert len(estimator.topology_.layers) == 2
+        others, self.models = self.models, []
+        self.models = [*others, pickle.dumps(estimator)]
+
+
 class Plain(Recorder):
     """One that asks for nothing."""
 
@@ -104,6 +113,15 @@ def test_models_predict_with_the_network_as_it_was(precision, container, refit):
         assert seen.shape == X.shape and (y == LABELS).all()
         np.testing.assert_allclose(metadata["sample_weight"], weight, rtol=1e-6)
     np.testing.assert_array_equal(last[0].predict(rows), model.predict(rows))
+
+
+def test_callbacks_may_save_what_is_trained():
+    """Also in a first fit, which has no history yet."""
+    saver = Saver()
+    small(SparseMLPClassifier).set_callbacks(saver).fit(X, LABELS)
+    assert saver.models
+    for content in saver.models:
+        assert pickle.loads(content).predict(X).shape == LABELS.shape
 
 
 def test_callbacks_see_the_samples_that_are_trained_on():

@@ -1,4 +1,4 @@
-"""The summary of a network's connections, and its plot."""
+"""The summary of a network's connections."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy import sparse
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
-from sparsenet import SparseMLPClassifier, TopologyDisplay
+from sparsenet import SparseMLPClassifier
 from sparsenet._connectivity import LayerTopology
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -68,49 +68,3 @@ def test_a_matrix_may_have_empty_rows_and_columns():
 def test_an_unfitted_estimator_has_no_topology():
     with pytest.raises(NotFittedError):
         _ = SparseMLPClassifier().topology_
-    with pytest.raises(NotFittedError):
-        TopologyDisplay.from_estimator(SparseMLPClassifier())
-
-
-@pytest.mark.parametrize("image_shape", [None, (8, 8)])
-@pytest.mark.parametrize("method", ["set", "gradual", "static"])
-def test_display_draws(image_shape, method):
-    pytest.importorskip("matplotlib", reason="plots are optional").use("Agg")
-    model = fitted(sparse_training=method)
-    display = TopologyDisplay.from_estimator(model, image_shape=image_shape)
-    importance, fan_out, rounds = display.axes_
-    expected = np.abs(model.coefs_[0].toarray()).sum(axis=1)
-    np.testing.assert_allclose(display.importance, expected, rtol=1e-5)
-    assert len(importance.images) == (image_shape is not None)
-    assert len(fan_out.lines) == 2  # of three layers, the sparse ones
-    assert len(rounds.lines) == (0 if method == "static" else 2)
-    display.figure_.canvas.draw()
-
-
-@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_array])
-def test_importance_counts_how_much_a_feature_varies(convert):
-    pytest.importorskip("matplotlib", reason="plots are optional").use("Agg")
-    model = fitted()
-    display = TopologyDisplay.from_estimator(model, convert(X))
-    expected = np.abs(model.coefs_[0].toarray()).sum(axis=1) * X.std(axis=0)
-    np.testing.assert_allclose(display.importance, expected, rtol=1e-4)
-    with pytest.raises(ValueError, match="features"):
-        TopologyDisplay.from_estimator(model, X[:, 1:])
-
-
-def test_a_dense_network_has_a_plot_too():
-    pytest.importorskip("matplotlib", reason="plots are optional").use("Agg")
-    display = TopologyDisplay.from_estimator(fitted(density=1.0))
-    assert len(display.axes_[1].lines) == 3
-
-
-@pytest.mark.parametrize("image_shape", [(8, 9), (64,) * 2, (8,), (-8, -8), (8, 8, 1)])
-def test_a_shape_with_other_pixels_is_refused(image_shape):
-    with pytest.raises(ValueError, match=r"image_shape=.*; allowed: .* 64"):
-        TopologyDisplay.from_estimator(fitted(), image_shape=image_shape)
-
-
-def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"pip install sparsenet\[plot\]"):
-        TopologyDisplay.from_estimator(fitted())

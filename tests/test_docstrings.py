@@ -17,7 +17,7 @@ def test_docstrings_pass_numpydoc_validation(name):
     if isinstance(documented, type):
         methods = [method for method in vars(documented) if not method.startswith("_")]
     if name.startswith("SparseMLP"):
-        methods += ["fit", "coefs_", "predictor", "topology_"]
+        methods += ["fit", "coefs_", "predictor", "to_c", "to_sklearn", "topology_"]
     # Methods need no extended summary, example or cross-reference, and a returned
     # value may have a name, as in scikit-learn.
     style = {"ES01", "EX01", "SA01", "RT02"}

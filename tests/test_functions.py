@@ -173,6 +173,25 @@ def test_activate_few_lanes(kernels, activation, lanes):
 
 
 @each_activation
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("n", [1, 16, 70])
+def test_activate_sample_is_a_lane_of_activate(kernels, activation, scaled, n):
+    rng = np.random.default_rng(n)
+    z = rng.normal(0, 3, (n, LANES)).astype(np.float32)
+    bias = rng.standard_normal(n).astype(np.float32)
+    scales = [
+        rng.uniform(0, 2, k).astype(np.float32) if scaled else None for k in (n, LANES)
+    ]
+    expected = activate(kernels, activation, z, bias, *scales)[:, 3]
+    sample = np.append(z[:, 3], np.zeros(LANES, np.float32))[:n]
+    scale = scales[1][3] if scaled else 1.0
+    kernels.activate_sample(
+        ACTIVATIONS.index(activation), sample, bias, scales[0], scale
+    )
+    np.testing.assert_array_equal(sample, expected)
+
+
+@each_activation
 def test_activations_keep_nan_to_be_seen_in_the_loss(kernels, activation):
     z = np.zeros((1, LANES))
     z[0, 3] = np.nan

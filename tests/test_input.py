@@ -137,6 +137,41 @@ def test_one_hot_columns_of_a_data_frame(precision, dtype, fill):
     np.testing.assert_allclose(predicted, regressor.predict(dense), atol=0.02)
 
 
+TIMES = np.arange(6).astype("datetime64[ns]")
+
+
+@pytest.mark.parametrize("times", [TIMES, TIMES - TIMES[0]])
+def test_dates_and_durations_are_no_numbers(times):
+    pandas, polars = map(pytest.importorskip, ("pandas", "polars"))
+    columns = {"a": np.arange(6), "b": times}
+    frames = pandas.DataFrame(columns), polars.DataFrame(columns)
+    for X in (np.c_[times, times], [*np.c_[times, times]], *frames):
+        message = "^SparseMLPRegressor: X has values of the type .*; allowed: numbers"
+        with pytest.raises(ValueError, match=message):
+            SparseMLPRegressor().fit(X, Y[:6])
+    X = np.eye(6)
+    for y in (times, pandas.Series(times)):
+        message = "^SparseMLPRegressor: y has values of the type .*; allowed: numbers"
+        with pytest.raises(ValueError, match=message):
+            SparseMLPRegressor().fit(X, y)
+    labels = SparseMLPClassifier(max_iter=1).fit(X, times).classes_
+    np.testing.assert_array_equal(labels, times)
+    with pytest.raises(ValueError, match="SparseMLPClassifier: X has values of the"):
+        SparseMLPClassifier(max_iter=1).fit(X, times).predict(np.c_[times, times])
+
+
+def test_sparse_arrays_of_one_dimension():
+    row = sparse.coo_array(np.arange(6.0))
+    if row.ndim != 1:
+        pytest.skip("SciPy has them since 1.13")
+    message = r"^SparseMLPClassifier: X has shape \(6,\); allowed: \(n_samples"
+    with pytest.raises(ValueError, match=message):
+        SparseMLPClassifier().fit(row, Y[:6])
+    model = SparseMLPClassifier(max_iter=1).fit(np.eye(6), Y[:6])
+    with pytest.raises(ValueError, match=message):
+        model.predict(row)
+
+
 def test_a_plot_reads_such_a_frame_too():
     pytest.importorskip("matplotlib")
     pandas = pytest.importorskip("pandas")

@@ -111,6 +111,20 @@ def test_encode_and_decode_int8(isa, is_signed):
 
 @each_isa
 @each_format
+def test_encode_says_whether_values_may_be_negative(isa, precision, is_signed):
+    """Bytes without an offset only where some are, which takes longer to multiply."""
+    kernels = Kernels(isa, precision)
+    z = np.abs(random_floats((7, LANES), np.random.default_rng(0)))
+    x, scale = np.zeros(z.shape, np.uint32), np.zeros(LANES, np.float32)
+    looks = precision == "int8" and offset_of(kernels) == 0
+    assert kernels.encode(z, is_signed, x, scale) == (is_signed and not looks)
+    if is_signed:
+        z[5, 40] *= -1
+        assert kernels.encode(z, True, x, scale)
+
+
+@each_isa
+@each_format
 @pytest.mark.parametrize("lanes", [1, 31, 32, 33, 63])
 def test_encode_few_lanes(isa, precision, is_signed, lanes):
     z = np.abs(random_floats((7, LANES), np.random.default_rng(0)))
@@ -124,6 +138,22 @@ def test_encode_few_lanes(isa, precision, is_signed, lanes):
 
 @each_isa
 @each_format
+@pytest.mark.parametrize("n", [1, 16, 70])
+def test_encode_sample_is_a_lane_of_encode(isa, precision, is_signed, n):
+    z = random_floats((n, LANES), np.random.default_rng(n))
+    z = z if is_signed else np.abs(z)
+    kernels = Kernels(isa, precision)
+    x, scale = encode(kernels, precision, z, is_signed)
+    sample = np.append(z[:, 3], np.full(LANES, np.nan, np.float32))[:n]
+    stored = np.zeros(n + LANES, x.dtype)
+    of_sample = kernels.encode_sample(sample, is_signed, stored[:n])
+    np.testing.assert_array_equal(stored[:n], x[:, 3])
+    if precision == "int8":
+        assert of_sample == scale[3]
+
+
+@each_isa
+@each_format
 def test_first_lane(isa, precision, is_signed):
     """Of a sample: float32, or bits of bfloat16, or 16 bits without an offset."""
     kernels = Kernels(isa, precision)
@@ -131,6 +161,8 @@ def test_first_lane(isa, precision, is_signed):
     rng = np.random.default_rng(0)
     stored = random_stored((9, LANES), precision, rng, is_signed, offset)
     lane = kernels.first_lane(stored, is_signed)
+    side_by_side = stored[:, 0].copy()
+    np.testing.assert_array_equal(lane, kernels.first_lane(side_by_side, is_signed))
     expected = values(stored, precision, offset)[:, 0]
     if precision == "int8":
         lane = lane.astype(np.uint16).view(np.int16)

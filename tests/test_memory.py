@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import subprocesses
-from problems import random_data, random_network, state, train
-from scipy import sparse
+from problems import random_csr, random_data, random_network, state, train
 
 from sparsenet._kernels.train import memory
 from sparsenet._optimizer import Optimizer
@@ -20,9 +19,9 @@ def _no_failures_left():
 
 def rows(n, n_features=400):
     rng = np.random.default_rng(0)
-    return sparse.random_array(
-        (n, n_features), density=0.1, format="csr", dtype=np.float32, rng=rng
-    ), rng.integers(0, 3, n).astype(np.int32)
+    return random_csr((n, n_features), 0.1, rng).astype(np.float32), rng.integers(
+        0, 3, n
+    ).astype(np.int32)
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])

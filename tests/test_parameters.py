@@ -86,6 +86,7 @@ ALLOWED = {
     "scoring": [None, "loss", np.str_("loss"), "r2", "neg_log_loss", abs],
     "restore_best": [True, False],
     "train_scores": [True, np.False_],
+    "time_limit": [None, 1, 0.5, np.float32(3), 1e-9],
     "quantile": [
         1e-30,
         0.5,
@@ -170,6 +171,7 @@ REFUSED = {
     "scoring": ["LOSS", "error", 1, True, ["r2"], {"r2": "r2"}],
     "restore_best": [1, "yes", None],
     "train_scores": [0, "all", None],
+    "time_limit": [0, -1.0, np.inf, np.nan, "1", True],
     "quantile": [
         0,
         1,

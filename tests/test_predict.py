@@ -1,5 +1,8 @@
 """Prediction that rates rows in the same pass."""
 
+import signal
+import sys
+
 import numpy as np
 import pytest
 from problems import PRECISIONS, SIZES, random_data, random_network, train
@@ -65,3 +68,30 @@ def test_no_rows_have_no_loss():
     network, data = problem(loss="squared_error")
     output, total = network.predict_with_loss(Data(data.X[:0], data.y[:0]), 1)
     assert output.shape == (0, SIZES[-1]) and total == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timer signals")
+def test_ctrl_c_ends_a_long_prediction():
+    """Not when all rows are done: some have no output yet."""
+    network = random_network((64, 1024, 1024, 3), (1.0, 1.0, 1.0))
+    X = np.zeros((100_000, 64), np.float32)  # a second of work, and more
+    out = np.full((len(X), 3), np.nan, np.float32)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            network._get_engine().predict(X, out, 2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert np.isnan(out[-1]).all()
+
+
+@pytest.mark.parametrize("sparse_rows", [False, True])
+def test_rows_beyond_those_between_two_looks_at_signals(sparse_rows):
+    network = random_network((20, 2000, 600, 3), (1.0,) * 3, sparse_rows=sparse_rows)
+    X, y = (random_rows if sparse_rows else random_data)(1500)  # 1.8e9 connections
+    whole, loss = network.predict_with_loss(Data(X, y, None), 2)
+    rows = [network.predict(X[i : i + 100], 1) for i in range(0, 1500, 100)]
+    np.testing.assert_array_equal(whole, np.concatenate(rows))
+    assert loss == network.predict_with_loss(Data(X, y, None), 1)[1]

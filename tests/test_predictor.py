@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from small_estimators import LABELS, PRECISIONS, TARGET, X_TEST, X, small
+from threadpoolctl import threadpool_limits
 
 from sparsenet import (
     ClassifierPredictor,
@@ -20,6 +21,7 @@ from sparsenet import (
     SparseMLPClassifier,
     SparseMLPRegressor,
 )
+from sparsenet._threads import effective_n_threads
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 METHODS = "predict", "predict_proba", "predict_log_proba", "decision_function"
@@ -174,7 +176,10 @@ def test_threads_of_a_call(monkeypatch, n_threads):
 
     monkeypatch.setattr(kind, "predict", remember)
     predictor.predict(X_TEST)
-    assert used == ([n_threads] if n_threads else [predictor._threads])
+    with threadpool_limits(1, user_api="openmp"):
+        predictor.predict(X_TEST)
+    # None follows what limits OpenMP at the time of a call.
+    assert used == ([n_threads] * 2 if n_threads else [effective_n_threads(), 1])
 
 
 @pytest.mark.parametrize("n_threads", [0, -1, 1.5, "2"])

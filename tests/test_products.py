@@ -146,6 +146,10 @@ def run_spmm(
     # Where four bytes are multiplied at once, a block's samples lie interleaved.
     packed = matrix.layout == "block_columns" and kernels.weight_group == 4
     out = np.full((len(FAN_INS) * matrix.height, LANES), np.nan, np.float32)
+    if matrix.layout == "blocks":
+        tile_columns = 0  # there are none of them
+    elif matrix.layout == "block_columns":
+        tile_columns += -tile_columns % matrix.span
     kernels.spmm(
         matrix.layout,
         matrix.indptr,
@@ -306,6 +310,95 @@ def test_spmm_int8_holds_65536_extreme_products(isa, layout, is_signed, sample, 
     np.testing.assert_array_equal(out, np.float32(n * weight * sample))
 
 
+# --- one sample --------------------------------------------------------------------
+
+
+def sample_of(matrix, stored, index):
+    """The first sample side by side, with room behind it."""
+    panel = matrix.panel(stored, index)
+    return np.append(panel[:, 0], np.full(64, 77, panel.dtype))[: len(panel)]
+
+
+@each_isa
+@each_format
+@pytest.mark.parametrize("layout", ["rows", "blocks", "dense"])
+@each_index
+def test_spmv_is_the_first_lane_of_spmm(isa, precision, is_signed, layout, index):
+    rng = np.random.default_rng(1)
+    kernels = Kernels(isa, precision)
+    if layout == "dense" and kernels.weight_tile:
+        pytest.skip("AMX multiplies panels")
+    matrix = Matrix.random(layout, precision, rng)
+    stored, _ = samples_of(matrix, kernels, is_signed, rng)
+    # As the engine cuts 333 columns.
+    tile_columns = 128 if layout == "dense" and kernels.tile_columns else 0
+    whole = run_spmm(kernels, matrix, index, stored, is_signed, tile_columns)
+    out = np.full(len(whole), np.nan, np.float32)
+    weights = matrix.weights(kernels)
+    arrays = matrix.indptr, matrix.indices(index), weights
+    sample = sample_of(matrix, stored, index)
+    kernels.spmv(layout, *arrays, sample, is_signed, out)
+    np.testing.assert_array_equal(bits_of(out), bits_of(whole[:, 0]))
+
+
+def kernels_with_windows(isa):
+    kernels = Kernels(isa, "int8")
+    if not kernels.window_rows:
+        pytest.skip("no windows")
+    return kernels
+
+
+@each_isa
+@pytest.mark.parametrize("is_signed", [False, True])
+@pytest.mark.parametrize("layout", ["rows", "blocks", "dense"])
+@each_index
+@pytest.mark.parametrize("left_out", [0, 1, 3])
+def test_spmv_by_windows(isa, is_signed, layout, index, left_out):
+    rng = np.random.default_rng(left_out)
+    kernels = kernels_with_windows(isa)
+    matrix = Matrix.random(layout, "int8", rng)
+    stored, x = samples_of(matrix, kernels, is_signed, rng)
+    expected = reference.spmm(matrix.dense(), x)[: -left_out or None, 0]
+    n_rows = len(expected)
+    at_columns = matrix.indptr, matrix.indices(index)
+    sample = sample_of(matrix, stored, index)
+    windows = kernels.cut_windows(
+        layout, *at_columns, np.concatenate(matrix.stored), len(sample), n_rows
+    )
+    columns = matrix.columns
+    if layout != "dense":
+        columns = np.split(at_columns[1], matrix.indptr[1:-1])
+    rows = [of for of in columns for _ in range(matrix.height)][:n_rows]
+    starts = [
+        reference.window_starts(rows[first : first + kernels.window_rows])
+        for first in range(0, n_rows, kernels.window_rows)
+    ]
+    np.testing.assert_array_equal(np.diff(windows[0]), [len(s) for s in starts])
+    np.testing.assert_array_equal(windows[1], np.concatenate(starts))
+    out = np.full(n_rows + 64, np.nan, np.float32)
+    kernels.spmv("windows", *windows, sample, is_signed, out)
+    np.testing.assert_array_equal(out[:n_rows], expected.astype(np.float32))
+
+
+@each_isa
+@pytest.mark.parametrize(
+    ("is_signed", "sample"), [(False, 127), (True, -127), (True, 127)]
+)
+@pytest.mark.parametrize("weight", [-127, 127])
+def test_windows_hold_65536_extreme_products(isa, is_signed, sample, weight):
+    n = 2**16
+    kernels = kernels_with_windows(isa)
+    x = np.full(n + 64, sample + offset_of(kernels, is_signed)).astype(np.uint8)[:n]
+    weights = np.full((n, 4), weight, np.int8)
+    windows = kernels.cut_windows("dense", np.array([0, n]), None, weights, n, 4)
+    out = np.empty(64, np.float32)
+    kernels.spmv("windows", *windows, x, is_signed, out)
+    np.testing.assert_array_equal(out[:4], np.float32(n * weight * sample))
+
+
+# --- the gradient ------------------------------------------------------------------
+
+
 def random_operand(shape, kernels, precision, rng):
     """Prepared deltas [rows][n_panels][64], and their values."""
     if precision == "int8":
@@ -407,6 +500,52 @@ def test_sddmm(isa, precision, is_signed, layout, index, n_panels):
         else:
             bound = (LANES * n_panels + 3) * UNIT_ROUNDOFF * magnitude[rows][:, columns]
             assert np.all(np.abs(actual - exact * scale) <= bound * scale)
+
+
+@each_isa
+@each_format
+@each_index
+def test_sddmm_of_a_panel_is_that_of_its_rows(isa, precision, is_signed, index):
+    rng = np.random.default_rng(0)
+    kernels = Kernels(isa, precision)
+    matrix = Matrix.random("rows", precision, rng)
+    n_rows, seed = len(FAN_INS), 2**63 + 7
+    panel = matrix.panel(samples_of(matrix, kernels, is_signed, rng)[0], index)
+    columns = matrix.indptr, matrix.indices(index)
+    kept = random_stored((n_rows, LANES), precision, rng)
+    if precision == "int8":
+        kept = rng.standard_normal((n_rows, LANES), np.float32)
+    delta_scale = np.full(LANES, 0.5 if precision == "float16" else 1, np.float32)
+    x_scale = rng.uniform(0.5, 2, LANES).astype(np.float32)
+    operand = np.zeros((n_rows, 1, LANES), f"u{kernels.operand_size}")
+    rows = []
+    for row in range(n_rows):
+        of_row = (seed + row * 0x9E3779B97F4A7C15) % 2**64
+        rows.append(
+            kernels.prepare(
+                kept[row : row + 1],
+                delta_scale[np.newaxis],
+                x_scale[np.newaxis],
+                is_signed,
+                of_row,
+                operand[row],
+            )
+        )
+    factor, correction, of_biases = (
+        np.array(column) for column in zip(*rows, strict=True)
+    )
+    factor, correction = factor.astype(np.float32), correction.astype(np.int32)
+    expected = np.full(matrix.indptr[-1] + 1, np.nan, np.float32)
+    gradient, bias_gradient = expected.copy(), np.zeros(n_rows, np.float32)
+    kernels.sddmm(
+        *columns, 1, operand, [panel], factor, correction, expected, is_signed=is_signed
+    )
+    kernels.sddmm_panel(
+        *columns, kept, delta_scale, panel, x_scale, is_signed, seed, gradient,
+        bias_gradient,
+    )  # fmt: skip
+    np.testing.assert_array_equal(gradient, expected)
+    np.testing.assert_array_equal(bias_gradient, of_biases)
 
 
 @each_isa

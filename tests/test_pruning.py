@@ -11,7 +11,7 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
-from small_estimators import share_inputs
+from small_estimators import needs_loss, share_inputs
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor, from_sklearn, prune
 from sparsenet._formats import PRECISIONS
@@ -240,7 +240,11 @@ def test_what_cannot_be_converted_is_refused(mlp, options, error, message):
 
 @pytest.mark.parametrize(
     ("parameter", "value"),
-    [("hidden_layer_sizes", (5,)), ("activation", "tanh"), ("loss", "poisson")],
+    [
+        ("hidden_layer_sizes", (5,)),
+        ("activation", "tanh"),
+        pytest.param("loss", "poisson", marks=needs_loss),
+    ],
 )
 @pytest.mark.parametrize("changed", ["by option", "in the estimator"])
 def test_parameters_that_contradict_the_network_are_refused(parameter, value, changed):

@@ -85,6 +85,7 @@ def rewire(network, X, y, method="set", fraction=0.4, optimizer=ADAM, n_threads=
         method, fraction=2 * fraction, end=100, position=50, start=n_steps
     )
     assert schedule.fraction_at(n_steps) == pytest.approx(fraction)
+    network._number_cohorts(optimizer)
     return network._rewire(data, rows, optimizer, schedule, n_threads)
 
 
@@ -268,6 +269,77 @@ def test_features_that_the_batch_lacks_keep_their_connections():
     after = columns_of(network.layers[0])
     np.testing.assert_array_equal(before[5:9], after[5:9])
     assert (before != after).any()
+
+
+def rare_features(n, sizes, seed=0):
+    """Sparse rows of which most features are in few batches."""
+    X, y = random_data(n, sizes[0], sizes[-1], seed=seed)
+    rng = np.random.default_rng(seed)
+    X *= rng.random(X.shape) < 0.3 * rng.random(sizes[0]) ** 6
+    return sparse.csr_array(X), y
+
+
+def test_features_not_seen_since_the_last_round_keep_their_connections():
+    network, X, y = trained((200, 16, 3), (0.5, 1.0), sparse_rows=True)
+    rewire(network, X, y)
+    assert not network.layers[0].seen.any()
+    seen = np.zeros(200, bool)
+    for seed in range(3):  # calls, of which each may see others
+        X, y = rare_features(40, (200, 3), seed)
+        train(network, X, y, optimizer=ADAM, batch_size=10)
+        seen[X.indices] = True
+        np.testing.assert_array_equal(network.layers[0].seen, seen)
+    assert 0 < seen.sum() < 200
+    before = columns_of(network.layers[0]).copy()
+    n_changed = rewire(network, X, y, fraction=0.9)
+    after = columns_of(network.layers[0])
+    np.testing.assert_array_equal((before != after).any(axis=1), seen)
+    n_new = sum(map(len, map(np.setdiff1d, after, before)))
+    assert n_changed[0] == n_new * network.layers[0].height
+    assert not network.layers[0].seen.any()
+
+
+#: `epsilon`: not every rounding error of a gradient near zero becomes a whole step.
+SMOOTH = dataclasses.replace(ADAM, epsilon=1e-3)
+OPTIMIZERS = {
+    "adam": SMOOTH,
+    "adamw": dataclasses.replace(SMOOTH, solver="adamw", weight_decay=0.1),
+    "sgd": SGD,
+    "averages": dataclasses.replace(SMOOTH, ema_decay=0.9),
+}
+
+
+@each_method
+@pytest.mark.parametrize("alpha", [0.0, 0.01])
+@pytest.mark.parametrize("solver", OPTIMIZERS)
+@pytest.mark.parametrize("units", [8, 40])
+def test_absent_features_catch_up_over_rounds(units, solver, alpha, method):
+    sizes, density = (300, units, 3), (0.5, 1.0)
+    X, y = rare_features(600, sizes)
+    networks = []
+    for n_rounds in (32, 3, 1):  # after so many, all features are up to date
+        network = random_network(sizes, density, activation="tanh", sparse_rows=True)
+        schedule = Rewiring(method, interval=4, end=40)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sparsenet._network.ROUNDS", n_rounds)
+            loss = train(
+                network, X, y, optimizer=OPTIMIZERS[solver], alpha=alpha,
+                batch_size=10, rewiring=schedule,
+            )  # fmt: skip
+        assert len(schedule.rounds) == 10 and schedule.rounds[-1][0] == 40
+        networks.append((network, loss, schedule.rounds))
+    expected, loss, rounds = networks[-1]
+    for network, its_loss, its_rounds in networks[:-1]:
+        assert its_rounds == rounds
+        assert its_loss == pytest.approx(loss, rel=1e-5)
+        np.testing.assert_array_equal(network.births, expected.births)
+        for layer, other in zip(network.layers, expected.layers, strict=True):
+            np.testing.assert_allclose(layer.weights, other.weights, atol=1e-5)
+            np.testing.assert_allclose(layer.bias, other.bias, atol=1e-5)
+        layer, other = network.layers[0], expected.layers[0]
+        for name in ("connections", "cohort", "seen"):
+            np.testing.assert_array_equal(getattr(layer, name), getattr(other, name))
+        np.testing.assert_allclose(layer.state, other.state, atol=1e-5)
 
 
 # --- what always holds -------------------------------------------------------------

@@ -7,6 +7,7 @@ from problems import (
     PRECISIONS,
     gradient,
     parameters,
+    random_csr,
     random_data,
     random_network,
     state,
@@ -39,7 +40,7 @@ each_density = pytest.mark.parametrize("density", [(1.0, 1.0, 1.0), DENSITY], id
 def sparse_rows(n, n_features=SIZES[0], density=0.06, seed=0):
     """CSR X whose features are about as rare as one batch in four, and targets."""
     rng = np.random.default_rng(seed)
-    X = sparse.random_array((n, n_features), density=density, format="csr", rng=rng)
+    X = random_csr((n, n_features), density, rng)
     return X.astype(np.float32), rng.integers(0, SIZES[-1], n).astype(np.int32)
 
 

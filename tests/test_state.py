@@ -131,6 +131,17 @@ def test_a_pickle_travels_between_instruction_sets(isa, tmp_path):
         np.testing.assert_allclose(there, here, atol=atol[network.precision])
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_labels_may_have_either_order_of_bytes(order):
+    """NumPy's pickles are loaded in the processor's."""
+    X, _ = random_data(30)
+    for kind in ("i4", "f8", "U3"):
+        labels = (np.arange(30) % 3).astype(order + kind)
+        model = SparseMLPClassifier(max_iter=1).fit(X, labels)
+        for copy in copied(model), copied(model.predictor()):
+            np.testing.assert_array_equal(copy.predict(X), model.predict(X))
+
+
 # --- damaged content ---------------------------------------------------------------
 
 
@@ -185,6 +196,38 @@ FIELDS = [
 @pytest.mark.parametrize(("field", "value", "message"), FIELDS)
 def test_wrong_fields(field, value, message):
     assert_refused(trained(), lambda s, _: s.update({field: value}), message)
+
+
+STRANGERS = [np.zeros(2), np.array("relu"), np.array([{}]), None, "x", {}, [], 1.5]
+
+
+def places(state, path=()):
+    """The path to everything that a state holds, and what is there."""
+    numbered = isinstance(state, (list, tuple))
+    members = enumerate(state) if numbered else getattr(state, "items", tuple)()
+    for key, value in members:
+        yield (*path, key), value
+        yield from places(value, (*path, key))
+
+
+@each_kind
+def test_strange_objects_anywhere(kind):
+    network = kind("int8")
+    network.pickles_training = True
+    for path, value in places(network.__getstate__()):
+        if value is None or path == ("checksum",):
+            continue
+        for stranger in STRANGERS:
+
+            def put(state, _, path=path, stranger=stranger):
+                *way, last = path
+                for key in way:
+                    if isinstance(state[key], tuple):
+                        state[key] = list(state[key])
+                    state = state[key]
+                state[last] = stranger
+
+            assert_refused(network, put, "")
 
 
 @pytest.mark.parametrize("content", [None, [], {}, 3, b"", {"layers": []}])

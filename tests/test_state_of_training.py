@@ -63,7 +63,7 @@ def test_what_training_needs_must_be_whole(precision, kind):
     saved = network.__getstate__()
     assert_refused(network, lambda s, _: s.pop("births"), "no births")
     for number, layer in enumerate(saved["layers"]):
-        for field in layer["training"]:
+        for field in layer["training"].keys() - {"seen"}:  # older ones have not
 
             def remove(s, _, number=number, field=field):
                 del s["layers"][number]["training"][field]

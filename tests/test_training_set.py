@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted_network import FLAT, ScriptedNetwork, run, training_set
 
 from sparsenet._training_set import TrainingSet
@@ -47,9 +49,37 @@ def test_rows_are_rated_in_chunks_with_their_weights():
         return 0.5
 
     n = 3000
-    X, y, twos = np.zeros((n, 1)), np.zeros((n, 1)), np.full(n, 2, np.float32)
+    X, y, twos = np.zeros((n, 1)), np.zeros((n, 1)), np.full(n, 2.0)
     data = TrainingSet(X, y, None, decide, score, rated_weight=twos)
     rating = data.rate(ScriptedNetwork(outputs=FLAT), np.arange(2500), 1)
-    assert rating == (0.5, 1.0)  # the script's losses, of weights 2
+    assert rating == (
+        0.5,
+        2.0,
+    )  # the script's losses; what all weights are is no matter
     assert decided_of == [1024, 1024, 452]
     assert seen == [(2500, (2500,), 5000)]
+
+
+@given(
+    weights=st.lists(st.floats(0.1, 10), min_size=1, max_size=20),
+    factor=st.floats(1e-290, 1e290),
+)
+def test_a_common_factor_of_weights_is_divided_out(weights, factor):
+    weights = np.array([*weights, 0.0])
+    plain, scaled = training_set_of(weights), training_set_of(weights * factor)
+    assert plain.rows.tolist() == [*range(len(weights) - 1)]
+    assert plain.sample_weight.dtype == np.float32
+    assert plain.sample_weight[plain.rows].mean() == pytest.approx(1, rel=1e-6)
+    assert plain.mean_weight == pytest.approx(weights[:-1].mean())
+    assert scaled.mean_weight == pytest.approx(factor * plain.mean_weight)
+    np.testing.assert_allclose(scaled.sample_weight, plain.sample_weight, rtol=1e-6)
+
+
+def test_weights_that_are_equal_become_exactly_1():
+    for weight in (5e-324, 1e-40, 0.1, 3.0, 1e300):
+        assert (training_set_of(np.full(7, weight)).sample_weight == 1).all()
+
+
+def training_set_of(weights):
+    y = np.zeros(len(weights))
+    return TrainingSet(y[:, np.newaxis], y, weights, decide=None, score=None)

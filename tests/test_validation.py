@@ -7,32 +7,33 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.svm import SVC
 
 from sparsenet import SparseMLPClassifier, prune
 from sparsenet import _validation as validation
 
 
-@pytest.mark.parametrize("value", [2, 2.0, np.float64(2), Fraction(2)])
+@pytest.mark.parametrize("value", [2, 2.0, np.float64(2), np.array(2), Fraction(2)])
 def test_a_number_is_a_weight_for_every_sample(value):
-    weights = validation.check_sample_weight(value, 3)
-    assert weights.dtype == np.float32
+    weights = validation.check_sample_weight(SVC(), value, 3)
+    assert weights.dtype == np.float64
     assert weights.tolist() == [2, 2, 2]
 
 
 def test_sample_weight_none_stays_none():
-    assert validation.check_sample_weight(None, 3) is None
+    assert validation.check_sample_weight(SVC(), None, 3) is None
 
 
-@given(weights=st.lists(st.floats(0, 1e30), min_size=1, max_size=20))
-def test_weights_that_are_not_all_zero_pass_as_float32(weights):
-    expected = np.array(weights, np.float32)
+@given(weights=st.lists(st.floats(0, 1e300), min_size=1, max_size=20))
+def test_weights_that_are_not_all_zero_pass_as_float64(weights):
+    expected = np.array(weights, np.float64)
     if expected.any():
-        checked = validation.check_sample_weight(weights, len(weights))
+        checked = validation.check_sample_weight(SVC(), weights, len(weights))
         np.testing.assert_array_equal(checked, expected)
-        assert checked.dtype == np.float32
+        assert checked.dtype == np.float64
     else:
-        with pytest.raises(ValueError, match="sample_weight is zero"):
-            validation.check_sample_weight(weights, len(weights))
+        with pytest.raises(ValueError, match="SVC: sample_weight is zero for every"):
+            validation.check_sample_weight(SVC(), weights, len(weights))
 
 
 @pytest.mark.parametrize(
@@ -41,21 +42,30 @@ def test_weights_that_are_not_all_zero_pass_as_float32(weights):
         ([1, -1, 1], "sample_weight has the value -1"),
         ([1, math.nan, 1], "sample_weight contains NaN"),
         ([1, math.inf, 1], "sample_weight contains infinity"),
-        ([1, 1e39, 1], "sample_weight contains infinity or a value too large"),
         ([1, 1], r"sample_weight has shape \(2,\); allowed: \(3,\)"),
         ([[1], [1], [1]], r"sample_weight has shape \(3, 1\)"),
         (-1, "sample_weight has the value -1"),
-        (0, "sample_weight is zero for every row"),
+        (0, "sample_weight is zero for every row; allowed: a finite sum above 0"),
+        (1e308, "sample_weight has the sum inf; allowed: a finite sum above 0"),
         (math.nan, "sample_weight contains NaN"),
     ],
 )
 def test_bad_sample_weight_is_named(weights, message):
     with pytest.raises(ValueError, match=message):
-        validation.check_sample_weight(weights, 3)
+        validation.check_sample_weight(SVC(), weights, 3)
 
 
 def test_a_network_that_fits_passes():
     validation.check_network_size(SparseMLPClassifier(), (10, 100, 3), (10, 100))
+
+
+def test_units_panels_and_threads_count():
+    """Few connections, but 10 million units."""
+    estimator, sizes, fan_ins = SparseMLPClassifier(), (1, 10**7, 1), (1, 10**7)
+    many = {"batch_size": 200_000, "n_threads": 1}, {"batch_size": 1, "n_threads": 1000}
+    for options in many:
+        with pytest.raises(ValueError, match=r"training 10,000,001 units with batches"):
+            validation.check_network_size(estimator, sizes, fan_ins, **options)
 
 
 def test_a_network_larger_than_memory_is_refused():
@@ -76,7 +86,7 @@ def test_a_network_larger_than_memory_is_refused():
 def test_each_feature_of_sparse_rows_has_a_block_at_least(
     block_size, n_connections, monkeypatch
 ):
-    monkeypatch.setattr(validation, "_physical_memory", lambda: 2**30)
+    monkeypatch.setattr(validation, "available_memory", lambda: 2**30)
     estimator = SparseMLPClassifier(block_size=block_size)
     sizes = 2 * 10**9, 400, 2
     with pytest.raises(ValueError, match=f"{n_connections} connections"):

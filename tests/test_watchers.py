@@ -1,6 +1,7 @@
 """What the loop over epochs tells its watchers."""
 
 import re
+from itertools import chain, repeat
 
 import numpy as np
 import pytest
@@ -123,6 +124,59 @@ def test_the_last_epoch_leaves_no_time(capsys):
     assert first.endswith(" left") and second.endswith("density 1")
     run(ScriptedNetwork(FLAT), verbose=True, incremental=True)
     assert " left" not in capsys.readouterr().out
+
+
+class Clock:
+    """A clock that is read once before the first epoch and after each of them."""
+
+    def __init__(self, seconds):
+        self.now, self.seconds = 0.0, iter(seconds)
+
+    def perf_counter(self):
+        self.now += next(self.seconds)
+        return self.now
+
+
+def limited(monkeypatch, limit, seconds, **changes):
+    """A training whose epochs take so many seconds, and the rates of its steps."""
+    monkeypatch.setattr(watchers, "time", Clock(seconds))
+    network = ScriptedNetwork(FLAT)
+    return network, run(
+        network,
+        time_limit=limit,
+        n_iter_no_change=np.inf,
+        learning_rate="cosine",
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(("limit", "n_epochs"), [(0.5, 1), (5.5, 5), (1e308, 50)])
+def test_training_ends_with_the_last_epoch_there_is_time_for(
+    limit, n_epochs, monkeypatch
+):
+    network, history = limited(monkeypatch, limit, repeat(1.0), rewire_until=0.5)
+    assert history.n_iter == n_epochs
+    # The schedule comes to its end: at the last epoch there is an epoch of it left.
+    expected = 0.05 * (1 + np.cos(np.pi * (n_epochs - 1) / n_epochs))
+    if n_epochs > 1:
+        assert network.learning_rates[-1] == pytest.approx(expected)
+    assert history.rewiring.end == max(1, n_epochs // 2)
+
+
+def test_a_slow_epoch_does_not_end_training(monkeypatch):
+    # The second one takes eight seconds; the others one.
+    seconds = chain([0.0, 1.0, 8.0], repeat(1.0))
+    _, history = limited(monkeypatch, 20.5, seconds)
+    assert history.n_iter == 13
+
+
+def test_a_number_of_epochs_to_rewire_stays(monkeypatch):
+    _, history = limited(monkeypatch, 5.5, repeat(1.0), rewire_until=3)
+    assert history.rewiring.end == 3
+
+
+def test_a_time_limit_does_not_warn_of_convergence():
+    run(ScriptedNetwork(FLAT), time_limit=1e-9, n_iter_no_change=np.inf)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@
 #include "registry.h"
 
 #define SN_LANES 64
+/* Rows that are multiplied before their epilogue runs over them: 8 KB of fp32, which stay in L1. */
+#define SN_PART 32
 /* Neighbouring rows that share their columns, where a layer is made of blocks. */
 #define SN_BLOCK_HEIGHT 4
 /* Neighbouring rows that AMX multiplies at a time, those of a tile register, whose rows have so many bytes; the weight
@@ -25,25 +27,29 @@
  *   SN_ROWS           CSR
  *   SN_BLOCKS         CSR over blocks of rows, the weights of a column of a block side by side (see weight_group)
  *   SN_BLOCK_COLUMNS  the transpose of that: CSR whose indices name blocks of columns, their weights side by side
- *   SN_DENSE          blocks of rows with all columns: no index is stored */
-enum { SN_ROWS, SN_BLOCKS, SN_BLOCK_COLUMNS, SN_DENSE };
+ *   SN_DENSE          blocks of rows with all columns: no index is stored
+ *   SN_WINDOWS        for one sample: CSR over groups of rows, whose indices (uint32_t) name the first columns of windows
+ *                     (see cut_windows) */
+enum { SN_ROWS, SN_BLOCKS, SN_BLOCK_COLUMNS, SN_DENSE, SN_WINDOWS };
 
 /* A matrix as the products read it. The forward product reads the layer's own order, the input gradient reads the
  * same weights in the order of the transpose. */
 typedef struct {
     int64_t n_blocks; /* of rows, or rows */
     int64_t n_columns;
-    int64_t height; /* rows of a block: 1 or SN_BLOCK_HEIGHT */
+    int64_t height; /* rows of a block: 1 or SN_BLOCK_HEIGHT; SN_WINDOWS: window_rows */
     int layout;
     const int64_t *indptr; /* n_blocks + 1 offsets into indices, or where they would be */
     const void *indices;   /* uint16_t, or uint32_t if `wide`; SN_DENSE: NULL */
     int wide;
     void *weights; /* compute copy in the layer's number format */
-    /* SN_DENSE: tiles of neighbouring columns whose samples stay in L1; else one tile. */
+    /* Tiles of neighbouring columns, whose samples stay in a cache: L1 if SN_DENSE, else L2. */
     int64_t n_tiles;
     int64_t tile_columns;
+    int64_t *tile_starts; /* not SN_DENSE: [n_tiles + 1][n_blocks] offsets into indices; NULL: one tile,
+                           * as SN_BLOCKS has, whose weights are grouped from a block's start on */
     int by_strips;  /* not SN_DENSE: written out as strips while it is multiplied; x is tile_samples of all columns */
-    int lane_alone; /* spmm of one lane reads first_lane of the columns of a tile */
+    int lane_alone; /* spmv may read it, and spmm of one lane does: first_lane of the columns of a tile */
 } sn_matrix;
 
 /* One step of the optimizer. Weights that came into being at the same step are a cohort: Adam corrects the bias of
@@ -62,7 +68,8 @@ typedef struct {
 
 /* Numbers of each step of a pass. */
 typedef struct {
-    const float *rates; /* [step][n_cohorts], as sn_optimizer.learning_rate */
+    const float *rates; /* [step][stride], as sn_optimizer.learning_rate; 0 of a cohort that came later */
+    int64_t stride;
     const float *inv_weight;
     const float *kept;     /* NULL: no weight decays */
     const float *growth;   /* the largest rate from this step on, over that of this step; bias corrections aside */
@@ -80,6 +87,24 @@ typedef struct {
     const uint16_t *cohort; /* [n_features][fan_out], readable behind its end; NULL: all are of cohort 0 */
 } sn_feature_state;
 
+/* The loss of a panel: what it is of, and what is known of each lane. */
+typedef struct {
+    int loss;
+    int64_t n_outputs;
+    const void *target;      /* [n_outputs][64], or class codes int32[64] for losses of those */
+    const float *weight;     /* [64] */
+    const float *parameters; /* [n_outputs] the loss's, zeros where it has none */
+    float losses[SN_LANES];  /* without the weight */
+    /* Losses of codes: */
+    float *largest;        /* [1 + parts][64] largest logits before each part, and in the end, */
+    float sum[SN_LANES];   /* and the sum of exp(logit - the largest), both of all classes but the correct one */
+    float logit[SN_LANES]; /* of the correct class */
+    float sum_of_logits[SN_LANES]; /* where targets are smoothed */
+    float others[SN_LANES];        /* deltas over exponentials, */
+    float share[SN_LANES];         /* less this, */
+    float correct[SN_LANES];       /* but for the correct class's */
+} sn_panel_loss;
+
 /* Kernels that depend on the number format. */
 typedef struct {
     int activation_size; /* bytes of a stored activation, and of the operand of an input gradient */
@@ -92,20 +117,36 @@ typedef struct {
     int term_size;       /* bytes of a term of sum_rows */
     int row_size;        /* bytes of a value that encode_row writes */
     int signed_offset;   /* what is added to a stored value that may be negative (int8) */
+    int window_rows;     /* rows of a group of SN_WINDOWS; 0: there is no such layout */
 
     /* out[row][64] = sum over a row's non-zeros of weight * x[column][64], for the rows of blocks begin..end.
-     * The blocks of a dense matrix sum one tile of columns, and tiles
-     * after the first add to `out`; x has the samples of that tile, made by tile_samples where the format has it. Where
-     * there are strips, `begin` is the first block of one, and all rows of the last one are written. `is_signed`:
-     * x may be negative, as in all that follows. Only the first `lanes` lanes need be right; the others are finite. The operand of
-     * SN_BLOCK_COLUMNS is `packed` by encode_deltas. */
+     * They sum one tile of columns, and tiles after the first add to `out`. Of a dense matrix x has the samples of
+     * that tile, made by tile_samples where the format has it. Where there are strips, `begin` is the first block of
+     * one, and all rows of the last one are written. `is_signed`: x may be negative, as in all that follows. Only the
+     * first `lanes` lanes need be right; the others are finite. The operand of SN_BLOCK_COLUMNS is `packed` by
+     * encode_deltas. */
     void (*spmm)(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end, const void *x, int is_signed, int lanes,
                  float *out);
     /* The samples of n columns as a tile of a dense layer, or a matrix `by_strips`, reads them: fp32, or for strips the
      * size that they are stored in, n rounded up to the columns of a register. NULL: as they are stored. */
     void (*tile_samples)(const void *x, int64_t n, int is_signed, void *samples);
-    /* The first lane of n columns as spmm of one lane reads them, for a matrix with `lane_alone`: 4 bytes each. */
-    void (*first_lane)(const void *x, int64_t n, int is_signed, void *lane);
+    /* The first lane of n columns, `stride` values apart, as spmm of one lane reads them, for a matrix with `lane_alone`:
+     * 4 bytes each. */
+    void (*first_lane)(const void *x, int64_t n, int64_t stride, int is_signed, void *lane);
+
+    /* One sample, whose values lie side by side, with room for whole panels' rows of them. Its bits are those of a lane.
+     *
+     * n values as stored; returns their scale (int8). */
+    float (*encode_sample)(const float *z, int64_t n, int is_signed, void *x);
+    /* As spmm; x is first_lane's, or for SN_WINDOWS encode_sample's. */
+    void (*spmv)(const sn_matrix *w, int64_t tile, const void *x, int is_signed, float *out);
+    /* The first n_rows rows of a matrix as SN_WINDOWS; the weights of each of its blocks are [n][height], as those of
+     * read_weights. Groups of window_rows rows are multiplied at a time, a row in each lane of a vector, in steps: a step
+     * has a window of 32 neighbouring columns, and up to four weights of each row in it. `indptr` [groups + 1] and
+     * `columns` [steps] are the result's; its `weights` have for each group the sums of the rows' weights (int32), and for
+     * each step a vector of places in the window and one of weights, four bytes a row. Returns the number of steps;
+     * `columns` NULL: writes `indptr` only. */
+    int64_t (*cut_windows)(const sn_matrix *w, int64_t n_rows, int64_t *indptr, uint32_t *columns, void *weights);
 
     /* Turn a panel of n columns, which has room for whole 64 of them: how the gradient of all columns reads it. */
     void (*turn)(const void *x, int64_t n, void *turned);
@@ -116,7 +157,12 @@ typedef struct {
     void (*sddmm)(const void *indices, int wide, int64_t n, int64_t height, const void *deltas, const void *const *x,
                   int64_t n_samples, int is_signed, const float *factor, const int32_t *correction,
                   const float *const *ahead, float *gradient);
-    /* The same of one strip or two: the blocks from number `block` on that have SN_STRIP_PAIR rows together, or those that
+    /* The same of the rows begin..end of SN_ROWS, for one panel, from deltas as kept: all of a layer's, and so are both
+     * results. A function of seed and row, too. */
+    void (*sddmm_panel)(const sn_matrix *m, int64_t begin, int64_t end, const void *kept, const float *delta_scale,
+                        const void *x, const float *x_scale, int is_signed, uint64_t seed, float *gradient,
+                        float *bias_gradient);
+    /* As sddmm, of one strip or two: the blocks from number `block` on that have SN_STRIP_PAIR rows together, or those that
      * are left, with the deltas, factors and corrections of whole strips; `gradient` is that of one block after another.
      * `deltas` has room for two pairs, a panel for 31 more columns. NULL: the format has no strips; else dense layers are
      * stored by strips, and the gradients of sparse ones are faster so from strip_percent of all connections on (rows,
@@ -127,8 +173,9 @@ typedef struct {
     int spmm_strip_percent[3]; /* the same for spmm, sn_matrix.by_strips (rows, blocks, block columns) */
 
     /* Store n_rows x 64 fp32 values as activations, or at least `lanes` of each row. int8 fills scale[64] (per sample),
-     * and values are -127..127; others leave both alone. */
-    void (*encode)(const float *z, int64_t n_rows, int is_signed, int lanes, void *x, float *scale);
+     * and values are -127..127; others leave both alone. Returns whether the products have to take values as negative:
+     * never if not `is_signed`, and if so, in int8 without an offset only where there is such a value. */
+    int (*encode)(const float *z, int64_t n_rows, int is_signed, int lanes, void *x, float *scale);
     void (*decode)(const void *x, int64_t n_rows, int is_signed, const float *scale, float *z);
 
     /* Keep n_rows x 64 fp32 deltas for the weight gradient (in place, kept == z, where they stay fp32). They are
@@ -199,16 +246,21 @@ typedef struct {
      * ones. Activations that keep their derivative write it to `derivative` [n_rows][64], unless that is NULL. */
     void (*activate)(int activation, float *z, int64_t n_rows, const float *bias, const float *row_scale,
                      const float *lane_scale, int lanes, float *derivative);
+    /* The same of n values of one sample, side by side; a `row_scale` NULL: no scales. */
+    void (*activate_sample)(int activation, float *z, int64_t n, const float *bias, const float *row_scale,
+                            float scale);
     /* z *= lane_scale[lane] * activation'(.), the derivative computed from the activations a, or a itself where it is
      * kept. */
     void (*chain)(int activation, float *z, const float *a, int64_t n_rows, const float *lane_scale);
     /* Logits in, output activations out (softmax over the n_outputs rows of each lane, or per element). */
     void (*output)(int loss, float *z, int64_t n_outputs);
-    /* Logits in, deltas d(loss)/d(logit) * weight out. `target` is [n_outputs][64], or class codes int32[64]
-     * for losses of those; `parameters` [n_outputs] are the loss's, zeros where it has none. Returns the weighted sum
-     * of the losses of the 64 lanes. */
-    double (*loss)(int loss, float *z, int64_t n_outputs, const void *target, const float *weight,
-                   const float *parameters);
+    /* The loss of a panel in three steps, so that outputs are rated while they are in L1 and become deltas,
+     * d(loss)/d(logit) * weight, where those are read. `z` has n_rows rows of outputs, from number `row` on, which is the
+     * first of a part; parts come in order.
+     * rate: logits -> what `deltas` wants; loss: after all of them, the weighted sum over the 64 lanes. */
+    void (*rate)(sn_panel_loss *p, float *z, int64_t row, int64_t n_rows);
+    double (*loss)(sn_panel_loss *p);
+    void (*deltas)(const sn_panel_loss *p, float *z, int64_t row, int64_t n_rows);
     /* z = 0 with the probability `threshold` / 2^16, else z divided by the probability of the rest: rows `row` to
      * row + n_rows - 1 of a panel. A function of seed, row and lane. */
     void (*drop)(float *z, int64_t n_rows, int64_t row, uint32_t threshold, uint64_t seed);

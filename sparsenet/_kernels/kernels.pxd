@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 cdef extern from "kernels.h" nogil:
     enum:
         SN_LANES
+        SN_PART
         SN_BLOCK_HEIGHT
         SN_STRIP_PAIR
         SN_STRIP
@@ -19,6 +20,7 @@ cdef extern from "kernels.h" nogil:
         SN_BLOCKS
         SN_BLOCK_COLUMNS
         SN_DENSE
+        SN_WINDOWS
 
     ctypedef struct sn_format:
         const char *name
@@ -62,6 +64,7 @@ cdef extern from "kernels.h" nogil:
         void *weights
         int64_t n_tiles
         int64_t tile_columns
+        int64_t *tile_starts
         int by_strips
         int lane_alone
 
@@ -80,6 +83,7 @@ cdef extern from "kernels.h" nogil:
 
     ctypedef struct sn_steps:
         const float *rates
+        int64_t stride
         const float *inv_weight
         const float *kept
         const float *growth
@@ -92,6 +96,14 @@ cdef extern from "kernels.h" nogil:
         int64_t fan_out
         const uint16_t *cohort
 
+    ctypedef struct sn_panel_loss:
+        int loss
+        int64_t n_outputs
+        const void *target
+        const float *weight
+        const float *parameters
+        float *largest
+
     ctypedef struct sn_format_kernels:
         int activation_size
         int delta_size
@@ -103,26 +115,37 @@ cdef extern from "kernels.h" nogil:
         int term_size
         int row_size
         int signed_offset
+        int window_rows
         void (*spmm)(const sn_matrix *w, int64_t tile, int64_t begin, int64_t end,
                      const void *x, bint is_signed, int lanes,
                      float *out) noexcept nogil
         void (*tile_samples)(const void *x, int64_t n, bint is_signed,
                              void *samples) noexcept nogil
-        void (*first_lane)(const void *x, int64_t n, bint is_signed,
+        void (*first_lane)(const void *x, int64_t n, int64_t stride, bint is_signed,
                            void *lane) noexcept nogil
+        float (*encode_sample)(const float *z, int64_t n, bint is_signed,
+                               void *x) noexcept nogil
+        void (*spmv)(const sn_matrix *w, int64_t tile, const void *x, bint is_signed,
+                     float *out) noexcept nogil
+        int64_t (*cut_windows)(const sn_matrix *w, int64_t n_rows, int64_t *indptr,
+                               uint32_t *columns, void *weights) noexcept nogil
         void (*turn)(const void *x, int64_t n, void *turned) noexcept nogil
         void (*sddmm)(const void *indices, int wide, int64_t n, int64_t height,
                       const void *deltas, const void *const *x,
                       int64_t n_samples, bint is_signed, const float *factor,
                       const int32_t *correction, const float *const *ahead,
                       float *gradient) noexcept nogil
+        void (*sddmm_panel)(const sn_matrix *m, int64_t begin, int64_t end,
+                            const void *kept, const float *delta_scale, const void *x,
+                            const float *x_scale, int is_signed, uint64_t seed,
+                            float *gradient, float *bias_gradient) noexcept nogil
         void (*sddmm_strips)(const sn_matrix *m, int64_t block, void *deltas,
                              const void *const *x, int64_t n_samples,
                              const float *factor, const int32_t *correction,
                              float *gradient)noexcept nogil
         int *strip_percent
         int *spmm_strip_percent
-        void (*encode)(const float *z, int64_t n_rows, bint is_signed, int lanes,
+        bint (*encode)(const float *z, int64_t n_rows, bint is_signed, int lanes,
                        void *x, float *scale) noexcept nogil
         void (*decode)(const void *x, int64_t n_rows, bint is_signed,
                        const float *scale, float *z) noexcept nogil
@@ -174,11 +197,16 @@ cdef extern from "kernels.h" nogil:
                          const float *bias, const float *row_scale,
                          const float *lane_scale, int lanes,
                          float *derivative) noexcept nogil
+        void (*activate_sample)(int activation, float *z, int64_t n, const float *bias,
+                                const float *row_scale, float scale) noexcept nogil
         void (*chain)(int activation, float *z, const float *a, int64_t n_rows,
                       const float *lane_scale) noexcept nogil
         void (*output)(int loss, float *z, int64_t n_outputs) noexcept nogil
-        double (*loss)(int loss, float *z, int64_t n_outputs, const void *target,
-                       const float *weight, const float *parameters) noexcept nogil
+        void (*rate)(sn_panel_loss *p, float *z, int64_t row,
+                     int64_t n_rows) noexcept nogil
+        double (*loss)(sn_panel_loss *p) noexcept nogil
+        void (*deltas)(const sn_panel_loss *p, float *z, int64_t row,
+                       int64_t n_rows) noexcept nogil
         void (*drop)(float *z, int64_t n_rows, int64_t row, uint32_t threshold,
                      uint64_t seed) noexcept nogil
         double (*sum_of_squares)(const float *x, int64_t n,

@@ -18,6 +18,7 @@ from sparsenet._constraints import (
     each,
     either,
     fraction,
+    plain,
     share,
     shown,
 )
@@ -52,7 +53,7 @@ def parameters_of(cls):
 def snapshot(estimator):
     """An object with the parameters that an estimator has now."""
     names = parameters_of(type(estimator))
-    return SimpleNamespace(**{name: getattr(estimator, name) for name in names})
+    return SimpleNamespace(**{name: plain(getattr(estimator, name)) for name in names})
 
 
 def documentation(cls, names):
@@ -69,6 +70,10 @@ def check_parameter(estimator, name):
 
 UNSMOOTHED = Constraint(lambda value: value == 0, "0 with loss='focal'")
 
+WITH_GRADUAL = Constraint(
+    lambda value: value is None, "None with sparse_training='gradual'"
+)
+
 #: What a callback may change from one epoch to the next.
 OF_STEPS = optimization.PARAMETERS.keys() - {"solver", "batch_size", "max_fun"}
 
@@ -82,6 +87,7 @@ WITH_LBFGS = {
     "dropout": [0.0],
     "restore_best": [False],
     "train_scores": [False],
+    "time_limit": [None],
 }
 
 
@@ -113,6 +119,9 @@ def check_parameters(estimator, values=None):
         _look_at_schedule(estimator, values.learning_rate)
     if values.loss == "focal":
         check(estimator, "label_smoothing", values.label_smoothing, UNSMOOTHED)
+    if values.sparse_training == "gradual":
+        # A shorter training would end in the middle of pruning.
+        check(estimator, "time_limit", values.time_limit, WITH_GRADUAL)
     if values.solver == "lbfgs":
         _check_with_lbfgs(estimator, values)
     if values.precision == "int8" and values.batch_size != "auto":
@@ -169,7 +178,7 @@ def activation(estimator):
 
     Without hidden layers, where an empty sequence is allowed, "identity" stands for it.
     """
-    value = estimator.activation
+    value = plain(estimator.activation)
     if isinstance(value, str):
         return value
     names = tuple(map(str, value))

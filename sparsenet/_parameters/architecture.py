@@ -60,7 +60,8 @@ PARAMETERS = {
       where there are fewer). The output layer is dense.
     - a number: density of all hidden layers together, where a unit keeps at least 8 of
       its inputs. The output layer is dense.
-    - a sequence: density of each weight matrix, that of the output layer last.
+    - a sequence: density of each weight matrix, that of the output layer last. Hidden
+      units keep at least 8 of their inputs here, too.
     """,
     ),
     "density_distribution": Parameter(

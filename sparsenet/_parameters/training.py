@@ -30,6 +30,17 @@ PARAMETERS = {
     ``solver='lbfgs'``, >= 1.
     """,
     ),
+    "time_limit": Parameter(
+        None,
+        either(none, number(0, bounds="(]")),
+        "float or None",
+        """
+    Seconds that a call of `fit` may train, > 0: it ends after the last epoch that it
+    expects to have time for, but not before the first one, and schedules of learning
+    rates and `rewire_until` end with it. What it learns then depends on the machine.
+    None: there is no limit. Not available in `partial_fit`.
+    """,
+    ),
     "shuffle": Parameter(
         True,
         boolean,
@@ -118,7 +129,8 @@ PARAMETERS = {
 
     - 'static': not at all; they are drawn at random.
     - 'set': in each round, every unit drops the connections with the smallest weights
-      and draws as many new ones at random [2]_.
+      and draws as many new ones at random [2]_. In a first layer for a sparse X every
+      feature does so that a mini-batch has held since the last round.
     - 'rigl': it draws those where the gradient of the last mini-batch is largest
       instead [3]_. Where there is no gradient, connections stay: those of a unit that
       is dead, and those of features of a sparse X that the mini-batch lacks.
@@ -174,7 +186,8 @@ PARAMETERS = {
         "int or None",
         """
     Number of OpenMP threads, at most 1024. None follows ``OMP_NUM_THREADS``,
-    threadpoolctl and the number of cores. Results do not depend on it.
+    threadpoolctl, joblib's workers and the number of cores. Results do not depend on
+    it.
     """,
     ),
     "scoring": Parameter(

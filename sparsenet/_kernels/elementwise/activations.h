@@ -143,6 +143,23 @@ static void activate(int activation, float *z, int64_t n_rows, const float *bias
 #undef ACTIVATE
 }
 
+/* kernels.h, `activate_sample`. */
+static void activate_sample(int activation, float *z, int64_t n, const float *bias, const float *row_scale, float scale)
+{
+    switch (activation) {
+#define CASE(NAME, name, ...)                                                                        \
+    case SN_##NAME:                                                                                  \
+        for (int64_t i = 0; i < n; i += WIDTH) {                                                     \
+            const vf y = load(z + i), b = load_partial(bias + i, n - i);                             \
+            const vf x = row_scale ? fma_(y, load_partial(row_scale + i, n - i) * scale, b) : y + b; \
+            store(z + i, apply_##name(x));                                                           \
+        }                                                                                            \
+        break;
+        SN_ACTIVATIONS(CASE)
+#undef CASE
+    }
+}
+
 /* kernels.h, `chain`. */
 static void chain(int activation, float *z, const float *a, int64_t n_rows, const float *lane_scale)
 {

@@ -5,13 +5,12 @@
 INLINE vf exp_parts(vf x, vf *r, vf *scale)
 {
     /* Below -87.3 the result is denormal, above 88.3 it would not fit the exponent trick: saturate. NaN passes. */
-    x = select_float(x > 88.3f, splat(88.3f), x);
-    x = select_float(x < -87.3f, splat(-87.3f), x);
-    const vi n = round_to_int(x * 1.44269504088896341f);
-    const vf k = to_float(n);
+    x = vmax(splat(-87.3f), vmin(splat(88.3f), x));
+    const vf magic = splat(12582912.0f), shifted = fma_(x, splat(1.44269504088896341f), magic); /* as round_to_int */
+    const vf k = shifted - magic;
     *r = fma_(k, splat(-0.693359375f), x);
     *r = fma_(k, splat(2.12194440e-4f), *r);
-    *scale = (vf)((n + 127) << 23);
+    *scale = (vf)(((vi)shifted - (vi)magic + 127) << 23);
     vf p = splat(1.9875691500e-4f);
     p = fma_(p, *r, splat(1.3981999507e-3f));
     p = fma_(p, *r, splat(8.3334519073e-3f));

@@ -91,76 +91,159 @@ INLINE vf delta_quantile(vf x, vf y, vf p, vf a)
     return select_float(x < y, -a, select_float(x > y, 1.0f - a, splat(0.0f)));
 }
 
-/* Softmax of one vector of lanes; returns log(sum(exp(logits))). */
-INLINE vf softmax_lanes(float *z, int64_t n_outputs)
+/* Vectors of lanes side by side: as many as hide the latency of their maxima and sums. */
+enum { ABREAST = 4 };
+
+/* exp(x - the largest x of its lane) of some rows of logits x, in place. `before` and `largest` [64] are that of the rows
+ * before and with these; `sum` [64] has all exponentials so far, by the largest so far: none, if these are the `first`. */
+INLINE void exponentials(float *z, int64_t n_rows, const int first, const float *before, float *largest, float *sum)
 {
-    vf largest = load(z), sum = splat(0.0f);
-    for (int64_t r = 1; r < n_outputs; r++) largest = vmax(load(z + r * SN_LANES), largest);
-    for (int64_t r = 0; r < n_outputs; r++) {
-        const vf e = vexp(load(z + r * SN_LANES) - largest);
-        sum += e;
-        store(z + r * SN_LANES, e);
+    for (int lane = 0; lane < SN_LANES; lane += ABREAST * WIDTH) {
+        vf most[ABREAST], total[ABREAST];
+        unrolled_for (int v = 0; v < ABREAST; v++) most[v] = load(before + lane + v * WIDTH);
+        for (int64_t r = 0; r < n_rows; r++)
+            unrolled_for (int v = 0; v < ABREAST; v++)
+                most[v] = vmax(load(z + r * SN_LANES + lane + v * WIDTH), most[v]);
+        unrolled_for (int v = 0; v < ABREAST; v++) total[v] = load(sum + lane + v * WIDTH);
+        if (!first)
+            unrolled_for (int v = 0; v < ABREAST; v++) total[v] *= vexp(load(before + lane + v * WIDTH) - most[v]);
+        for (int64_t r = 0; r < n_rows; r++)
+            unrolled_for (int v = 0; v < ABREAST; v++) {
+                float *x = z + r * SN_LANES + lane + v * WIDTH;
+                const vf e = vexp(load(x) - most[v]);
+                total[v] += e;
+                store(x, e);
+            }
+        unrolled_for (int v = 0; v < ABREAST; v++) {
+            store(largest + lane + v * WIDTH, most[v]);
+            store(sum + lane + v * WIDTH, total[v]);
+        }
     }
-    const vf inverse = 1.0f / sum;
-    for (int64_t r = 0; r < n_outputs; r++) store(z + r * SN_LANES, load(z + r * SN_LANES) * inverse);
-    return largest + vlog(sum);
 }
 
-/* What `values` [n_outputs] of one vector of lanes hold at the classes' codes. */
-INLINE vf at_codes(const float *values, const int32_t *codes)
+/* z = z * factor - less, both [64], of some rows. */
+INLINE void rescale(float *z, int64_t n_rows, const float *factor, const float *less)
 {
-    vf v;
-    for (int i = 0; i < WIDTH; i++) v[i] = values[codes[i] * SN_LANES + i];
-    return v;
+    for (int lane = 0; lane < SN_LANES; lane += ABREAST * WIDTH)
+        for (int64_t r = 0; r < n_rows; r++)
+            unrolled_for (int v = 0; v < ABREAST; v++) {
+                float *x = z + r * SN_LANES + lane + v * WIDTH;
+                store(x, load(x) * load(factor + lane + v * WIDTH) - load(less + lane + v * WIDTH));
+            }
 }
 
-/* Losses of class codes: logits [n_outputs] of one vector of lanes -> deltas; returns the losses. */
-
-/* The log-loss; each class gets its share of the smoothing `a`. */
-INLINE vf softmax_of_codes(float *logits, int64_t n_outputs, const int32_t *codes, vf weight, float a)
+static void softmax(float *z, int64_t n_outputs)
 {
-    const float share = a / (float)n_outputs;
-    const vf given = (1.0f - a) * weight;
-    vf expected = at_codes(logits, codes);
-    if (a != 0.0f) {
-        vf sum = splat(0.0f);
-        for (int64_t r = 0; r < n_outputs; r++) sum += load(logits + r * SN_LANES);
-        expected = (1.0f - a) * expected + share * sum;
+    float largest[SN_LANES], sum[SN_LANES] = {0}, zeros[SN_LANES] = {0};
+    for (int i = 0; i < SN_LANES; i++) largest[i] = -FLT_MAX;
+    exponentials(z, n_outputs, 1, largest, largest, sum);
+    for (int i = 0; i < SN_LANES; i++) sum[i] = 1.0f / sum[i];
+    rescale(z, n_outputs, sum, zeros);
+}
+
+/* Losses of class codes, of the margin: the logit of the correct class less log(sum(exp(logits))) of all others, by which
+ * it is one class of two. `slope` is minus the derivative; the logits of the others lose in the ratio of their
+ * probabilities what that of the correct class gains. Nothing that is near 0 is computed as a difference. */
+INLINE vf softmax_of_codes(vf margin, vf a, vf *slope)
+{
+    (void)a; /* smoothing is made up for where the sum of all logits is known */
+    *slope = vlogistic(-margin);
+    return log_loss_of_logit(margin);
+}
+
+INLINE vf focal_softmax_of_codes(vf margin, vf a, vf *slope)
+{
+    const vf rest = vlogistic(-margin), log_loss = log_loss_of_logit(margin);
+    *slope = focal_slope(vlogistic(margin), rest, log_loss, a);
+    return focal_weight(rest, a) * log_loss;
+}
+
+/* How much of the targets each class gets, whatever its code. */
+INLINE float smoothing_of(const sn_panel_loss *p) { return p->loss == SN_LOSS_SOFTMAX ? p->parameters[0] : 0.0f; }
+
+/* Whether the class of a lane is among some rows. */
+INLINE int has_class(const sn_panel_loss *p, int64_t row, int64_t n_rows)
+{
+    int found = 0;
+    for (int i = 0; i < SN_LANES; i++)
+        found |= (uint32_t)(((const int32_t *)p->target)[i] - (int32_t)row) < (uint32_t)n_rows;
+    return found;
+}
+
+/* Rows of logits become exponentials. Those of the correct classes are taken out, and add as good as nothing. */
+INLINE void rate_codes(sn_panel_loss *p, float *z, int64_t row, int64_t n_rows)
+{
+    float *before = p->largest + row / SN_PART * SN_LANES;
+    if (row == 0)
+        for (int i = 0; i < SN_LANES; i++) before[i] = -FLT_MAX, p->sum[i] = p->sum_of_logits[i] = 0.0f;
+    if (smoothing_of(p) != 0.0f)
+        for (int64_t r = 0; r < n_rows; r++)
+            for (int i = 0; i < SN_LANES; i++) p->sum_of_logits[i] += z[r * SN_LANES + i];
+    if (has_class(p, row, n_rows))
+        for (int i = 0; i < SN_LANES; i++) {
+            const int64_t r = ((const int32_t *)p->target)[i] - row;
+            if (r < 0 || r >= n_rows) continue;
+            p->logit[i] = z[r * SN_LANES + i];
+            z[r * SN_LANES + i] = -FLT_MAX;
+        }
+    exponentials(z, n_rows, row == 0, before, before + SN_LANES, p->sum);
+}
+
+INLINE vf loss_of_codes(int loss, vf margin, vf a, vf *slope)
+{
+    switch (loss) {
+#define CASE(NAME, name, ...) \
+    case SN_LOSS_##NAME: return name##_of_codes(margin, a, slope);
+        SN_LOSSES_OF_CODES(CASE)
+#undef CASE
     }
-    const vf loss = softmax_lanes(logits, n_outputs) - expected;
-    for (int64_t r = 0; r < n_outputs; r++)
-        store(logits + r * SN_LANES, (load(logits + r * SN_LANES) - share) * weight);
-    for (int i = 0; i < WIDTH; i++) logits[codes[i] * SN_LANES + i] -= given[i];
-    return loss;
+    return *slope = margin; /* there is no other */
 }
 
-/* The focal loss. What the logit of the correct class gains, those of the others lose in the ratio of their
- * probabilities. */
-INLINE vf focal_softmax_of_codes(float *logits, int64_t n_outputs, const int32_t *codes, vf weight, float a)
+/* The losses of all lanes, and what their deltas are made of. */
+INLINE void finish_codes(sn_panel_loss *p)
 {
-    const vf correct = at_codes(logits, codes);
-    const vf far = softmax_lanes(logits, n_outputs) - correct, p = at_codes(logits, codes);
-    vf rest = splat(0.0f);
-    for (int i = 0; i < WIDTH; i++) logits[codes[i] * SN_LANES + i] = 0.0f;
-    for (int64_t r = 0; r < n_outputs; r++) rest += load(logits + r * SN_LANES);
-    /* A difference of logits does not resolve losses near 0. */
-    const vf log_loss = select_float(rest < 0.5f, -vlog1p(-rest), far);
-    const vf slope = focal_slope(p, rest, log_loss, splat(a)) * weight;
-    const vf of_others = slope / vmax(rest, splat(FLT_MIN));
-    for (int64_t r = 0; r < n_outputs; r++) store(logits + r * SN_LANES, load(logits + r * SN_LANES) * of_others);
-    for (int i = 0; i < WIDTH; i++) logits[codes[i] * SN_LANES + i] = -slope[i];
-    return focal_weight(rest, splat(a)) * log_loss;
+    const float smoothing = smoothing_of(p), share = smoothing / (float)p->n_outputs;
+    const float *largest = p->largest + (p->n_outputs + SN_PART - 1) / SN_PART * SN_LANES;
+    for (int lane = 0; lane < SN_LANES; lane += WIDTH) {
+        const vf sum = load(p->sum + lane), logit = load(p->logit + lane), weight = load(p->weight + lane);
+        vf slope,
+            loss = loss_of_codes(p->loss, logit - (load(largest + lane) + vlog(sum)), splat(p->parameters[0]), &slope);
+        if (smoothing != 0.0f) loss += smoothing * logit - share * load(p->sum_of_logits + lane);
+        store(p->losses + lane, loss);
+        store(p->others + lane, slope * weight / sum);
+        store(p->share + lane, share * weight);
+        store(p->correct + lane, (smoothing - share - slope) * weight);
+    }
+}
+
+INLINE void deltas_of_codes(const sn_panel_loss *p, float *z, int64_t row, int64_t n_rows)
+{
+    const float *largest = p->largest + (row / SN_PART + 1) * SN_LANES;
+    const float *of_all = p->largest + (p->n_outputs + SN_PART - 1) / SN_PART * SN_LANES;
+    float scaled[SN_LANES];
+    const float *factor = p->others;
+    if (largest != of_all) {
+        for (int lane = 0; lane < SN_LANES; lane += WIDTH)
+            store(scaled + lane, load(p->others + lane) * vexp(load(largest + lane) - load(of_all + lane)));
+        factor = scaled;
+    }
+    rescale(z, n_rows, factor, p->share);
+    if (has_class(p, row, n_rows))
+        for (int i = 0; i < SN_LANES; i++) {
+            const int64_t r = ((const int32_t *)p->target)[i] - row;
+            if (r >= 0 && r < n_rows) z[r * SN_LANES + i] = p->correct[i];
+        }
 }
 
 /* kernels.h, `output`. */
 static void output(int loss, float *z, int64_t n_outputs)
 {
     switch (loss) {
-#define CASE(NAME, name, ...)                                                      \
-    case SN_LOSS_##NAME:                                                           \
-        for (int v = 0; v < VECTORS; v++) softmax_lanes(z + v * WIDTH, n_outputs); \
-        break;
+#define CASE(NAME, name, ...) case SN_LOSS_##NAME:
         SN_LOSSES_OF_CODES(CASE)
+        softmax(z, n_outputs);
+        break;
 #undef CASE
 #define CASE(NAME, name, ...)                                                                               \
     case SN_LOSS_##NAME:                                                                                    \
@@ -171,39 +254,48 @@ static void output(int loss, float *z, int64_t n_outputs)
     }
 }
 
+/* kernels.h, `rate`. */
+static void rate(sn_panel_loss *p, float *z, int64_t row, int64_t n_rows)
+{
+    switch (p->loss) {
+#define CASE(NAME, name, ...)                                                                                        \
+    case SN_LOSS_##NAME: {                                                                                           \
+        const float share = sn_losses[SN_LOSS_##NAME].is_mean ? 1.0f / (float)p->n_outputs : 1.0f;                   \
+        for (int lane = 0; lane < SN_LANES; lane += WIDTH) {                                                         \
+            const vf w = load(p->weight + lane);                                                                     \
+            vf sum = row == 0 ? splat(0.0f) : load(p->losses + lane);                                                \
+            for (int64_t r = 0; r < n_rows; r++) {                                                                   \
+                const vf y = load((const float *)p->target + (row + r) * SN_LANES + lane),                           \
+                         x = load(z + r * SN_LANES + lane), o = output_##name(x), a = splat(p->parameters[row + r]); \
+                sum += share * loss_##name(x, y, o, a);                                                              \
+                store(z + r * SN_LANES + lane, delta_##name(x, y, o, a) * (w * share));                              \
+            }                                                                                                        \
+            store(p->losses + lane, sum);                                                                            \
+        }                                                                                                            \
+        break;                                                                                                       \
+    }
+        SN_LOSSES_OF_NUMBERS(CASE)
+#undef CASE
+    default:
+        for (int64_t r = 0; r < n_rows; r += SN_PART)
+            rate_codes(p, z + r * SN_LANES, row + r, n_rows - r < SN_PART ? n_rows - r : SN_PART);
+    }
+}
+
 /* kernels.h, `loss`. */
-static double loss_and_deltas(int loss, float *z, int64_t n_outputs, const void *target, const float *weight,
-                              const float *parameters)
+static double loss(sn_panel_loss *p)
 {
     double total = 0.0;
-    for (int v = 0; v < VECTORS; v++) {
-        float *logits = z + v * WIDTH;
-        const float *targets = (const float *)target + v * WIDTH;
-        const vf w = load(weight + v * WIDTH);
-        vf sum = splat(0.0f);
-        switch (loss) {
-#define CASE(NAME, name, ...)                                                                            \
-    case SN_LOSS_##NAME:                                                                                 \
-        sum = name##_of_codes(logits, n_outputs, (const int32_t *)target + v * WIDTH, w, parameters[0]); \
-        break;
-            SN_LOSSES_OF_CODES(CASE)
-#undef CASE
-#define CASE(NAME, name, ...)                                                                                 \
-    case SN_LOSS_##NAME: {                                                                                    \
-        const float share = sn_losses[SN_LOSS_##NAME].is_mean ? 1.0f / (float)n_outputs : 1.0f;               \
-        for (int64_t r = 0; r < n_outputs; r++) {                                                             \
-            const vf y = load(targets + r * SN_LANES), x = load(logits + r * SN_LANES), p = output_##name(x), \
-                     a = splat(parameters[r]);                                                                \
-            sum += share * loss_##name(x, y, p, a);                                                           \
-            store(logits + r * SN_LANES, delta_##name(x, y, p, a) * (w * share));                             \
-        }                                                                                                     \
-        break;                                                                                                \
-    }
-            SN_LOSSES_OF_NUMBERS(CASE)
-#undef CASE
-        }
-        /* An idle lane has weight zero; its loss may be anything. */
-        for (int i = 0; i < WIDTH; i++) total += w[i] != 0.0f ? (double)sum[i] * w[i] : 0.0;
-    }
+    if (sn_losses[p->loss].is_of_codes) finish_codes(p);
+    /* An idle lane has weight zero; its loss may be anything. */
+    for (int i = 0; i < SN_LANES; i++) total += p->weight[i] != 0.0f ? (double)p->losses[i] * p->weight[i] : 0.0;
     return total;
+}
+
+/* kernels.h, `deltas`. */
+static void deltas(const sn_panel_loss *p, float *z, int64_t row, int64_t n_rows)
+{
+    if (!sn_losses[p->loss].is_of_codes) return;
+    for (int64_t r = 0; r < n_rows; r += SN_PART)
+        deltas_of_codes(p, z + r * SN_LANES, row + r, n_rows - r < SN_PART ? n_rows - r : SN_PART);
 }

@@ -68,7 +68,7 @@ INLINE v4f lane_step(v4f acc, const int height, const uint32_t *x, const uint16_
     return (v4f)_mm_dpbf16_ps((__m128)acc, (__m128bh)_mm_set1_epi32((int32_t)(x[0] | x[1] << 16)), (__m128bh)weights);
 }
 INLINE float lane_sum(v4f acc, const int row) { return acc[row]; }
-INLINE v4f lane_resume(const float *out) { return (void)out, (v4f){0}; }
+INLINE v4f lane_resume(const float *out, int64_t stride) { return (void)out, (void)stride, (v4f){0}; }
 INLINE uint32_t lane_value(const uint16_t *x, int is_signed) { return (void)is_signed, *x; }
 
 INLINE __m512i load_piece(const uint16_t *d) { return _mm512_loadu_si512(d); }

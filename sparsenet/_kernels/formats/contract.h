@@ -13,8 +13,9 @@
  *   DELTA_EXPONENT   deltas are scaled so that the largest is about 2 to this power; 0: not at all
  *   FORMAT_SUMS_INTEGERS  1: sums are int32
  *   SIGNED_OFFSET    what is added to a stored value that may be negative
+ *   WINDOWS          1: products/windows.h multiplies the rows of one sample by byte shuffles
  *   SIGN_MATTERS     1: products of samples that may be negative (is_signed) have code of their own
- *   FORMAT_STORAGE   header of what is not a product: encode, decode, encode_deltas, prepare, encode_weights,
+ *   FORMAT_STORAGE   header of what is not a product: encode, encode_sample, decode, encode_deltas, prepare, encode_weights,
  *                    encode_terms, encode_row, as kernels.h says, and multiply, finish_sums for rows of a table
  *
  * Types
@@ -55,6 +56,9 @@
 #endif
 #ifndef SIGNED_OFFSET
 #define SIGNED_OFFSET 0
+#endif
+#ifndef WINDOWS
+#define WINDOWS 0
 #endif
 #ifndef SIGN_MATTERS
 #define SIGN_MATTERS 0

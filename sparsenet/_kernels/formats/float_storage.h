@@ -9,11 +9,19 @@ INLINE void encode_lanes(const float *z, int64_t n_rows, const int lanes, STORE 
             store_pair(x + r * SN_LANES + i, load(z + r * SN_LANES + i), load(z + r * SN_LANES + i + WIDTH));
 }
 
-static void encode(const float *z, int64_t n_rows, int is_signed, int lanes, void *x, float *scale)
+static int encode(const float *z, int64_t n_rows, int is_signed, int lanes, void *x, float *scale)
 {
-    (void)is_signed, (void)scale;
+    (void)scale;
     if (lanes <= SN_LANES / 2) encode_lanes(z, n_rows, SN_LANES / 2, x);
     else encode_lanes(z, n_rows, SN_LANES, x);
+    return is_signed;
+}
+
+static float encode_sample(const float *z, int64_t n, int is_signed, void *x)
+{
+    (void)is_signed;
+    for (int64_t i = 0; i < n; i += PAIR) store_pair((STORE *)x + i, load(z + i), load(z + i + WIDTH));
+    return 1.0f;
 }
 
 static void decode(const void *x, int64_t n_rows, int is_signed, const float *scale, float *z)
@@ -76,9 +84,6 @@ static float prepare(const void *const *kept, int64_t n_panels, const float *con
         const float scale = delta_scale[p][0];
         for (int i = 0; i < SN_LANES; i += PAIR) {
             const STORE *row = (const STORE *)kept[p] + i;
-            /* The next row: fp32 deltas do not fit L2, and made this 5 % of a step (2 % so). */
-            if (STORES_MASTER)
-                __builtin_prefetch(row + SN_LANES, 0, 2), __builtin_prefetch(row + SN_LANES + WIDTH, 0, 2);
             vf a, b;
             load_pair(row, &a, &b);
             a *= scale, b *= scale;

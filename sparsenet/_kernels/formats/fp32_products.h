@@ -82,7 +82,10 @@ INLINE v4f lane_step(v4f acc, const int height, const float *x, const float *w)
     return fma_four(*x - (v4f){0}, height == 1 ? (v4f){*w} : load_four(w), acc);
 }
 INLINE float lane_sum(v4f acc, const int row) { return acc[row]; }
-INLINE v4f lane_resume(const float *out) { return (v4f){out[0], out[SN_LANES], out[2 * SN_LANES], out[3 * SN_LANES]}; }
+INLINE v4f lane_resume(const float *out, int64_t stride)
+{
+    return (v4f){out[0], out[stride], out[2 * stride], out[3 * stride]};
+}
 INLINE float lane_value(const STORE *x, int is_signed) { return (void)is_signed, load_vector(x)[0]; }
 
 INLINE piece_t load_piece(const float *d) { return (piece_t){load(d), load(d + WIDTH)}; }

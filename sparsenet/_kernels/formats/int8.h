@@ -10,6 +10,7 @@ typedef float delta_t; /* kept for the weight gradient */
 #define SPLIT_LANES 1
 #define FORMAT_SUMS_INTEGERS 1
 #define SIGNED_OFFSET BYTE_DOT_OFFSET
+#define WINDOWS BYTE_DOT
 #define SIGN_MATTERS BYTE_DOT_BY_SIGN
 #define FORMAT_STORAGE "formats/int8_storage.h"
 #define FORMAT_TILES "formats/int8_tiles.h"
@@ -195,7 +196,7 @@ INLINE vi outer(vi acc, vf x, const int8_t *delta, const int is_signed)
 
 typedef uint32_t lane_t;
 INLINE float lane_sum(lane_acc_t acc, const int row) { return (float)lane_total(acc, row); }
-INLINE lane_acc_t lane_resume(const float *out) { return (void)out, (lane_acc_t){0}; }
+INLINE lane_acc_t lane_resume(const float *out, int64_t stride) { return (void)out, (void)stride, (lane_acc_t){0}; }
 INLINE uint32_t lane_value(const uint8_t *x, int is_signed) { return (uint16_t)value_of(*x, is_signed); }
 
 INLINE void resume(vi *acc, const int tile, const float *out) { (void)acc, (void)tile, (void)out; }

@@ -9,12 +9,13 @@ INLINE float inverse_or_zero(float x) { return x > 0.0f ? 1.0f / x : 0.0f; }
 #define SHRINK (1.0f - 0x1p-20f)
 
 /* Quantise n_rows x 64 values per lane; row_scale multiplies rows first (NULL: ones). `packed`: the bytes of a sample
- * in the four rows of a block lie side by side. */
-INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scale, int is_signed, const int stochastic,
-                           const int packed, uint64_t seed, const int vectors, uint8_t *x, float *scale)
+ * in the four rows of a block lie side by side. Returns whether products have to take values as negative (kernels.h). */
+INLINE int quantize_lanes(const float *z, int64_t n_rows, const float *row_scale, int is_signed, const int stochastic,
+                          const int packed, uint64_t seed, const int vectors, uint8_t *x, float *scale)
 {
     const int32_t offset = is_signed ? SIGNED_OFFSET : 0;
     vf largest[VECTORS], inverse[VECTORS];
+    vi signs = splat_int(0); /* of all values together */
     unrolled_for (int v = 0; v < vectors; v++) largest[v] = splat(0.0f);
     for (int64_t r = 0; r < n_rows; r++) {
         const float factor = row_scale ? row_scale[r] : 1.0f;
@@ -37,6 +38,7 @@ INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scal
                 const vi q =
                     offset
                     + (stochastic ? round_stochastically(y, random_bits(seed, (uint32_t)r, v)) : round_to_int(y));
+                signs |= q;
                 if (!packed) store_bytes(x + r * SN_LANES + v * WIDTH, q);
                 else four[v] = h == 0 ? q & 255 : four[v] | (q & 255) << 8 * h;
             }
@@ -45,12 +47,13 @@ INLINE void quantize_lanes(const float *z, int64_t n_rows, const float *row_scal
             unrolled_for (int v = 0; v < vectors; v++)
                 memcpy(x + first * SN_LANES + v * VECTOR_BYTES, &four[v], VECTOR_BYTES);
     }
+    return is_signed && (SIGNED_OFFSET || sum_lanes_int(signs < 0) != 0);
 }
 
-static void encode(const float *z, int64_t n_rows, int is_signed, int lanes, void *x, float *scale)
+static int encode(const float *z, int64_t n_rows, int is_signed, int lanes, void *x, float *scale)
 {
-    if (lanes <= SN_LANES / 2) quantize_lanes(z, n_rows, NULL, is_signed, 0, 0, 0, VECTORS / 2, x, scale);
-    else quantize_lanes(z, n_rows, NULL, is_signed, 0, 0, 0, VECTORS, x, scale);
+    if (lanes <= SN_LANES / 2) return quantize_lanes(z, n_rows, NULL, is_signed, 0, 0, 0, VECTORS / 2, x, scale);
+    return quantize_lanes(z, n_rows, NULL, is_signed, 0, 0, 0, VECTORS, x, scale);
 }
 
 static void decode(const void *x, int64_t n_rows, int is_signed, const float *scale, float *z)
@@ -140,6 +143,11 @@ INLINE float quantize_values(const float *x, int64_t n, int offset, int stochast
         store_bytes(bytes + i, q + offset);
     }
     return scale;
+}
+
+static float encode_sample(const float *z, int64_t n, int is_signed, void *x)
+{
+    return quantize_values(z, n, is_signed ? SIGNED_OFFSET : 0, 0, 0, x);
 }
 
 static float encode_terms(const float *x, int64_t n, int stochastic, uint64_t seed, void *terms)

@@ -20,9 +20,12 @@ INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const
     const char *samples = (const char *)x + lane * sample_bytes * (packed ? GROUP : 1);
     acc_t acc[2 * MAX_JOINT * MAX_TILE];
     int64_t begin = m->indptr[block] * span, end = m->indptr[block + 1] * span; /* columns */
-    if (tiled) {
+    if (layout == SN_DENSE) {
         begin += column_tile * m->tile_columns;
         end = end - begin < m->tile_columns ? end : begin + m->tile_columns;
+    } else if (m->tile_starts) {
+        begin = m->tile_starts[column_tile * m->n_blocks + block] * span;
+        end = m->tile_starts[(column_tile + 1) * m->n_blocks + block] * span;
     }
     unrolled_for (int i = 0; i < sets * stride; i++) acc[i] = (acc_t){0};
     acc_t share[MAX_JOINT];
@@ -67,7 +70,15 @@ INLINE void spmm_tile(const sn_matrix *m, int64_t block, const int layout, const
     }
     if (sets == 2)
         unrolled_for (int i = 0; i < stride; i++) acc[i] += acc[stride + i];
-    unrolled_for (int j = 0; j < joint; j++) finish(acc + j * tile, share + j, tiled, packed, tile, out + j * SN_LANES);
+    const int adds = !tiled && column_tile > 0;
+    unrolled_for (int j = 0; j < joint; j++, out += SN_LANES) {
+        vf before[MAX_TILE];
+        if (adds)
+            unrolled_for (int v = 0; v < tile; v++) before[v] = load(out + v * WIDTH);
+        finish(acc + j * tile, share + j, tiled, packed, tile, out);
+        if (adds)
+            unrolled_for (int v = 0; v < tile; v++) store(out + v * WIDTH, before[v] + load(out + v * WIDTH));
+    }
 }
 
 /* All rows of one block. At most `width` lanes; the others become zero, as their inputs are. */
@@ -125,7 +136,7 @@ static void spmm(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t
                  int lanes, float *out)
 {
     if (lanes == 1 && m->lane_alone) {
-        spmv(m, column_tile, begin, end, x, out);
+        spmv_blocks(m, column_tile, begin, end, x, SN_LANES, out);
         return;
     }
 #if STRIPS

@@ -1,6 +1,7 @@
 /* Sparse matrix times vector (SpMV): the forward product of one sample, for all formats. Its values lie side by side in L1 (lane_t each);
  * a panel's vectors of them would come from L2, half a panel at 4 cycles a column. Each row sums its columns in the order
- * in which spmm_tile sums a lane, so to the same bits. The format's parts:
+ * in which spmm_tile sums a lane, so to the same bits. `stride` is how far apart the sums are: SN_LANES in a panel, whose
+ * other lanes become zero, or 1. The format's parts:
  *   lane_value   a stored value as it lies there
  *   lane_step    acc += weights of GROUP columns, of one row or the four of a block, * their samples
  *   lane_sum     a row's sum as fp32
@@ -8,9 +9,9 @@
  */
 
 /* The values of one sample side by side, as spmv.h reads them. */
-static void first_lane(const void *x, int64_t n, int is_signed, void *lane)
+static void first_lane(const void *x, int64_t n, int64_t stride, int is_signed, void *lane)
 {
-    for (int64_t k = 0; k < n; k++) ((lane_t *)lane)[k] = lane_value((const STORE *)x + k * SN_LANES, is_signed);
+    for (int64_t k = 0; k < n; k++) ((lane_t *)lane)[k] = lane_value((const STORE *)x + k * stride, is_signed);
 }
 
 INLINE void lane_steps(lane_acc_t *acc, const int layout, const int wide, const lane_t *x, const void *indices, int k,
@@ -42,7 +43,7 @@ INLINE lane_acc_t lane_rest(lane_acc_t acc, const int layout, const int wide, co
 
 /* `count` rows or blocks side by side, so that each waits for its own multiply-adds while the others go on. */
 INLINE void spmv_rows(const sn_matrix *m, const int layout, const int wide, int64_t column_tile, int64_t first,
-                      const int count, const lane_t *x, float *out)
+                      const int count, const lane_t *x, int64_t stride, float *out)
 {
     const int height = HEIGHT(layout), sets = LANE_SETS(layout), unit = sets * GROUP, most = WIDE_CHUNK / height;
     const int64_t before = layout == SN_DENSE ? column_tile * m->tile_columns : 0;
@@ -53,7 +54,7 @@ INLINE void spmv_rows(const sn_matrix *m, const int layout, const int wide, int6
         if (layout == SN_DENSE && n > m->tile_columns) n = m->tile_columns;
         longest = n > longest ? n : longest;
         unrolled_for (int set = 0; set < sets; set++) acc[r][set] = (lane_acc_t){0};
-        if (layout == SN_DENSE && column_tile > 0) acc[r][0] = lane_resume(out + r * height * SN_LANES);
+        if (layout == SN_DENSE && column_tile > 0) acc[r][0] = lane_resume(out + r * height * stride, stride);
     }
     for (int64_t done = 0; done < longest; done += most) {
         const void *indices[LANES_AT_ONCE];
@@ -83,23 +84,23 @@ INLINE void spmv_rows(const sn_matrix *m, const int layout, const int wide, int6
     unrolled_for (int r = 0; r < count; r++) {
         if (sets == 2) acc[r][0] += acc[r][sets - 1];
         unrolled_for (int h = 0; h < height; h++) {
-            float *row = out + (r * height + h) * SN_LANES;
-            memset(row, 0, SN_LANES * sizeof(float));
+            float *row = out + (r * height + h) * stride;
+            if (stride == SN_LANES) memset(row, 0, SN_LANES * sizeof(float));
             *row = lane_sum(acc[r][0], h);
         }
     }
 }
 
-#define DEFINE_SPMV(name, layout, wide)                                                                       \
-    static __attribute__((noinline)) void spmv_##name(const sn_matrix *m, int64_t column_tile, int64_t begin, \
-                                                      int64_t end, const lane_t *x, float *out)               \
-    {                                                                                                         \
-        int64_t i = begin;                                                                                    \
-        for (; i + LANES_AT_ONCE <= end; i += LANES_AT_ONCE)                                                  \
-            spmv_rows(m, layout, wide, column_tile, i, LANES_AT_ONCE, x,                                      \
-                      out + (i - begin) * HEIGHT(layout) * SN_LANES);                                         \
-        for (; i < end; i++)                                                                                  \
-            spmv_rows(m, layout, wide, column_tile, i, 1, x, out + (i - begin) * HEIGHT(layout) * SN_LANES);  \
+#define DEFINE_SPMV(name, layout, wide)                                                                            \
+    static __attribute__((noinline)) void spmv_##name(const sn_matrix *m, int64_t column_tile, int64_t begin,      \
+                                                      int64_t end, const lane_t *x, int64_t stride, float *out)    \
+    {                                                                                                              \
+        int64_t i = begin;                                                                                         \
+        for (; i + LANES_AT_ONCE <= end; i += LANES_AT_ONCE)                                                       \
+            spmv_rows(m, layout, wide, column_tile, i, LANES_AT_ONCE, x, stride,                                   \
+                      out + (i - begin) * HEIGHT(layout) * stride);                                                \
+        for (; i < end; i++)                                                                                       \
+            spmv_rows(m, layout, wide, column_tile, i, 1, x, stride, out + (i - begin) * HEIGHT(layout) * stride); \
     }
 DEFINE_SPMV(rows_16, SN_ROWS, 0)
 DEFINE_SPMV(rows_32, SN_ROWS, 1)
@@ -108,13 +109,28 @@ DEFINE_SPMV(blocks_32, SN_BLOCKS, 1)
 DEFINE_SPMV(dense, SN_DENSE, 0)
 #undef DEFINE_SPMV
 
-static void spmv(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x, float *out)
+static void spmv_blocks(const sn_matrix *m, int64_t column_tile, int64_t begin, int64_t end, const void *x,
+                        int64_t stride, float *out)
 {
-#define SPMV(name) spmv_##name(m, column_tile, begin, end, x, out)
+#define SPMV(name) spmv_##name(m, column_tile, begin, end, x, stride, out)
     if (m->layout == SN_DENSE) SPMV(dense);
     else if (m->layout == SN_ROWS && m->wide) SPMV(rows_32);
     else if (m->layout == SN_ROWS) SPMV(rows_16);
     else if (m->wide) SPMV(blocks_32);
     else SPMV(blocks_16);
 #undef SPMV
+}
+
+/* kernels.h, `spmv`. */
+static void spmv(const sn_matrix *m, int64_t column_tile, const void *x, int is_signed, float *out)
+{
+#if WINDOWS
+    if (m->layout == SN_WINDOWS) {
+        if (is_signed) spmv_windows_signed(m, x, out);
+        else spmv_windows_unsigned(m, x, out);
+        return;
+    }
+#endif
+    (void)is_signed;
+    spmv_blocks(m, column_tile, 0, m->n_blocks, x, 1, out);
 }

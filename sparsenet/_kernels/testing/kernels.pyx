@@ -8,18 +8,23 @@ from sparsenet._kernels.kernels cimport (
     SN_BLOCKS,
     SN_DENSE,
     SN_LANES,
+    SN_PART,
     SN_ROWS,
     SN_STRIP_PAIR,
     SN_STRIP,
+    SN_WINDOWS,
     sn_feature_state,
     sn_format_kernels,
     sn_kernels,
     sn_matrix,
     sn_optimizer,
+    sn_panel_loss,
     sn_steps,
 )
 from sparsenet._kernels.train.input cimport address
 from sparsenet._kernels.train.layers cimport matrix_of
+from sparsenet._kernels.train.layouts cimport windows_of
+from sparsenet._kernels.train.transpose cimport find_tiles
 
 import numpy as np
 
@@ -30,6 +35,7 @@ LAYOUTS = {
     "blocks": SN_BLOCKS,
     "block_columns": SN_BLOCK_COLUMNS,
     "dense": SN_DENSE,
+    "windows": SN_WINDOWS,
 }
 
 
@@ -51,6 +57,15 @@ cdef class Kernels:
     @property
     def weight_group(self):
         return self.ops.weight_group
+
+    @property
+    def window_rows(self):
+        return self.ops.window_rows
+
+    @property
+    def tile_columns(self):
+        """Of dense layers; 0: they are not cut."""
+        return self.ops.tile_columns
 
     @property
     def weight_tile(self):
@@ -77,25 +92,34 @@ cdef class Kernels:
              bint by_strips=False):
         """`x` [n_columns][64] as the layout reads it; stored if "dense" or by strips.
 
-        `tile_columns` is for that layout, 0: the format's own. Strips have whole
-        vectors of them.
+        `tile_columns` 0: the format's own of that layout, all of others. Strips of a
+        dense layer have whole vectors of them, those of others have one tile.
         """
         cdef sn_matrix m = matrix_of(LAYOUTS[layout], indptr, indices, weights, len(x),
                                      self.ops)
         cdef int _i
         cdef int64_t tile
-        cdef bint tiled = self.ops.tile_columns > 0 and layout == "dense"
+        cdef bint dense = layout == "dense"
+        if dense:
+            tile_columns = tile_columns or self.ops.tile_columns
         m.by_strips = by_strips
-        m.lane_alone = m.lane_alone and lanes == 1 and not by_strips
+        m.lane_alone = m.lane_alone and lanes == 1 and not by_strips and (
+            tile_columns == 0 or dense and self.ops.tile_columns > 0)
         make = self.first_lane if m.lane_alone else self.tile_samples
         samples = [make(x, is_signed) if by_strips or m.lane_alone else x]
-        if tiled:
-            m.tile_columns = tile_columns or self.ops.tile_columns
-            if self.weight_tile:
+        if tile_columns and not by_strips:
+            m.tile_columns = tile_columns
+            if dense and self.weight_tile:
                 m.tile_columns = (m.tile_columns + 63) // 64 * 64
             m.n_tiles = (m.n_columns + m.tile_columns - 1) // m.tile_columns
-            samples = [make(x[tile * m.tile_columns:][:m.tile_columns], is_signed)
-                       for tile in range(m.n_tiles)]
+            starts = np.empty((m.n_tiles + 1, m.n_blocks), np.int64)
+            if dense:
+                samples = [make(x[tile * m.tile_columns:][:m.tile_columns], is_signed)
+                           for tile in range(m.n_tiles)]
+            else:
+                m.tile_starts = <int64_t*>address(starts)
+                find_tiles(&m)
+                samples *= m.n_tiles
         pointers = np.array([part.ctypes.data for part in samples], np.uintp)
         cdef const void *const *px = <const void *const *>address(pointers)
         # Strips fill the rows of the last one.
@@ -121,14 +145,55 @@ cdef class Kernels:
         return samples
 
     def first_lane(self, x, bint is_signed, int repeat=1):
-        """The first sample of some columns as a product of one lane reads it."""
+        """The first sample of some columns as a product of one lane reads it.
+
+        `x` is a panel, or that sample side by side.
+        """
         lane = aligned(len(x), np.uint32)
+        cdef int64_t stride = x.strides[0] // x.itemsize
         cdef const void *px = address(x)
         cdef void *plane = <void*>address(lane)
         cdef int64_t n = len(x)
         for _ in range(repeat):
-            self.ops.first_lane(px, n, is_signed, plane)
+            self.ops.first_lane(px, n, stride, is_signed, plane)
         return lane
+
+    def encode_sample(self, z, bint is_signed, x, int repeat=1):
+        """Both have room for whole panels' rows behind their values."""
+        cdef const float *pz = <const float*>address(z)
+        cdef void *px = <void*>address(x)
+        cdef int64_t n = len(z)
+        cdef float scale = 0
+        for _ in range(repeat):
+            scale = self.ops.encode_sample(pz, n, is_signed, px)
+        return scale
+
+    def cut_windows(self, layout, indptr, indices, weights, int64_t n_columns,
+                    int64_t n_rows, int repeat=1):
+        """The arrays of a matrix in windows; `weights` of each block [n][height]."""
+        cdef sn_matrix m = matrix_of(LAYOUTS[layout], indptr, indices, weights,
+                                     n_columns, self.ops)
+        for _ in range(repeat):
+            arrays = windows_of(self.ops, &m, n_rows)
+        return arrays
+
+    def spmv(self, layout, indptr, indices, weights, x, bint is_signed, out,
+             int repeat=1):
+        """`x` [n_columns] as stored; `out` has room for a group of rows behind it."""
+        cdef sn_matrix m = matrix_of(LAYOUTS[layout], indptr, indices, weights, len(x),
+                                     self.ops)
+        cdef int64_t tile, _i
+        samples = [x]
+        if layout != "windows":
+            ends = range(m.tile_columns, len(x), m.tile_columns)
+            samples = [self.first_lane(part, is_signed) for part in np.split(x, ends)]
+        pointers = np.array([part.ctypes.data for part in samples], np.uintp)
+        cdef const void *const *px = <const void *const *>address(pointers)
+        cdef float *pout = <float*>address(out)
+        with nogil:
+            for _i in range(repeat):
+                for tile in range(m.n_tiles):
+                    self.ops.spmv(&m, tile, px[tile], is_signed, pout)
 
     def sddmm(self, indptr, indices, int64_t height, deltas, panels, factor,
               correction, gradient, int repeat=1, int64_t n_samples=-1,
@@ -161,6 +226,24 @@ cdef class Kernels:
                         wide, ptr[b + 1] - ptr[b], height,
                         d + b * stride, x, n_samples, is_signed, f + b * height,
                         c + b * height, NULL, g + ptr[b] * height)
+
+    def sddmm_panel(self, indptr, indices, kept, delta_scale, x, x_scale,
+                    bint is_signed, uint64_t seed, gradient, bias_gradient,
+                    int repeat=1):
+        """All rows, but in two calls; `kept` [n_rows][64]."""
+        cdef sn_matrix m = matrix_of(SN_ROWS, indptr, indices, None, len(x), self.ops)
+        cdef const void *pkept = address(kept)
+        cdef const float *of_deltas = <const float*>address(delta_scale)
+        cdef const void *px = address(x)
+        cdef const float *of_x = <const float*>address(x_scale)
+        cdef float *g = <float*>address(gradient)
+        cdef float *b = <float*>address(bias_gradient)
+        cdef int64_t half = m.n_blocks // 2
+        for _ in range(repeat):
+            self.ops.sddmm_panel(&m, 0, half, pkept, of_deltas, px, of_x, is_signed,
+                                 seed, g, b)
+            self.ops.sddmm_panel(&m, half, m.n_blocks, pkept, of_deltas, px, of_x,
+                                 is_signed, seed, g, b)
 
     def turn(self, x, int repeat=1):
         """A panel as the gradient of a dense layer's weights reads it."""
@@ -218,8 +301,10 @@ cdef class Kernels:
         cdef void *px = <void*>address(x)
         cdef float *s = <float*>address(scale)
         cdef int64_t n = len(z)
+        cdef bint takes_signed = False
         for _ in range(repeat):
-            self.ops.encode(pz, n, is_signed, lanes, px, s)
+            takes_signed = self.ops.encode(pz, n, is_signed, lanes, px, s)
+        return takes_signed
 
     def decode(self, x, bint is_signed, scale, z, int repeat=1):
         cdef const void *px = address(x)
@@ -351,6 +436,16 @@ cdef class Kernels:
         for _ in range(repeat):
             self.table.activate(activation, pz, n, b, of_rows, of_lanes, lanes, d)
 
+    def activate_sample(self, int activation, z, bias, row_scale, float scale,
+                        int repeat=1):
+        """`z` has room for a panel's row behind its values."""
+        cdef float *pz = <float*>address(z)
+        cdef const float *b = <const float*>address(bias)
+        cdef const float *of_rows = <const float*>address(row_scale)
+        cdef int64_t n = len(z)
+        for _ in range(repeat):
+            self.table.activate_sample(activation, pz, n, b, of_rows, scale)
+
     def chain(self, int activation, z, a, lane_scale, int repeat=1):
         cdef float *pz = <float*>address(z)
         cdef const float *pa = <const float*>address(a)
@@ -366,14 +461,26 @@ cdef class Kernels:
             self.table.output(loss, pz, n)
 
     def loss(self, int loss, z, target, weight, parameters, int repeat=1):
+        """`rate`, `loss` and `deltas`, part by part as training has it."""
         cdef float *pz = <float*>address(z)
-        cdef const void *t = address(target)
-        cdef const float *w = <const float*>address(weight)
-        cdef const float *p = <const float*>address(parameters)
-        cdef int64_t n = len(z)
+        cdef int64_t n = len(z), row
         cdef double total = 0
+        cdef sn_panel_loss p
+        largest = aligned((2 + n // SN_PART, SN_LANES), np.float32)
+        p.loss = loss
+        p.n_outputs = n
+        p.target = address(target)
+        p.weight = <const float*>address(weight)
+        p.parameters = <const float*>address(parameters)
+        p.largest = <float*>address(largest)
         for _ in range(repeat):
-            total = self.table.loss(loss, pz, n, t, w, p)
+            for row in range(0, n, SN_PART):
+                self.table.rate(&p, pz + row * SN_LANES, row,
+                                min(n - row, <int64_t>SN_PART))
+            total = self.table.loss(&p)
+            for row in range(0, n, SN_PART):
+                self.table.deltas(&p, pz + row * SN_LANES, row,
+                                  min(n - row, <int64_t>SN_PART))
         return total
 
     def drop(self, z, int64_t row, uint32_t threshold, uint64_t seed, int repeat=1):
@@ -425,9 +532,9 @@ cdef class Kernels:
         ones = np.ones(len(rates), np.float32)
         growth = ones if growth is None else growth
         cdef sn_steps steps = sn_steps(
-            <const float*>address(rates), <const float*>address(inv_weight),
-            <const float*>address(kept), <const float*>address(growth),
-            <const float*>address(averaged))
+            <const float*>address(rates), o.n_cohorts,
+            <const float*>address(inv_weight), <const float*>address(kept),
+            <const float*>address(growth), <const float*>address(averaged))
         cdef const uint32_t *named = <const uint32_t*>address(features)
         cdef const uint32_t *b = <const uint32_t*>address(begin)
         cdef const uint32_t *e = <const uint32_t*>address(end)

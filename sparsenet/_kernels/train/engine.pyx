@@ -9,16 +9,22 @@ from sparsenet._kernels.kernels cimport (
     SN_BLOCK_HEIGHT,
     SN_DENSE,
     SN_LANES,
+    SN_PART,
     SN_ROWS,
     SN_STRIP_PAIR,
+    SN_WINDOWS,
     sn_activations,
     sn_format_kernels,
     sn_formats,
     sn_losses,
+    sn_matrix,
 )
+from sparsenet._kernels.train.feature_ranges cimport start_features
 from sparsenet._kernels.train.full_gradient cimport add_gradients
 from sparsenet._kernels.train.input cimport Input, address, checked, input_of
 from sparsenet._kernels.train.layers cimport (
+    cut_columns,
+    has_panel_gradient,
     matrix_of,
     point_to_features,
     point_to_layer,
@@ -26,7 +32,6 @@ from sparsenet._kernels.train.layers cimport (
 from sparsenet._kernels.train.memory cimport Arena
 from sparsenet._kernels.train.network cimport (
     PADDING,
-    ROWS,
     CLayer,
     Net,
     Panel,
@@ -35,7 +40,7 @@ from sparsenet._kernels.train.network cimport (
     Task,
     panels_of,
 )
-from sparsenet._kernels.train.optimizer cimport take_optimizer
+from sparsenet._kernels.train.optimizer cimport take_births, take_optimizer
 from sparsenet._kernels.train.predict cimport Rating, predict_panels
 from sparsenet._kernels.train.random cimport layer_seed
 from sparsenet._kernels.train.rewire cimport (
@@ -46,10 +51,7 @@ from sparsenet._kernels.train.rewire cimport (
     row_scratches,
 )
 from sparsenet._kernels.train.sparse_first_layer cimport (
-    FeatureRange,
     Features,
-    PlannedBatch,
-    Progress,
     release,
     take_scratch,
 )
@@ -59,6 +61,7 @@ from sparsenet._kernels.train.step cimport (
     run_steps,
     settle_features,
 )
+from sparsenet._kernels.train.threads cimport startable_threads
 from sparsenet._kernels.train.update cimport size_of
 
 import time
@@ -67,34 +70,24 @@ import numpy as np
 
 from sparsenet._kernels._dispatch import ACTIVATIONS, FORMATS, LOSSES, SOLVERS
 from sparsenet._kernels.train.adaptive_threads import AdaptiveThreads
-
-cdef extern from "threads.h" nogil:
-    int sn_startable_threads(int n)
+from sparsenet._kernels.train.feature_ranges import UPDATE_COST, work_of_features
 
 # Connections of one task of region 2: gradients stay in L1, but those of strips.
 cdef int64_t TASK_CONNECTIONS = 4096
 # A parallel region costs a few microseconds; below so many multiply-adds (about
-# 50 microseconds of one core in fp32) a step runs on one thread.
+# 50 microseconds of one core in fp32) a step, or a prediction, runs on one thread.
 cdef double SERIAL_WORK = 2e6
-# Multiply-adds between two looks at Python's signals: 20 to 200 ms of one core.
-cdef double SIGNAL_WORK = 2e9
+# Multiply-adds between two looks at Python's signals: 10 to 100 ms of one core.
+cdef double SIGNAL_WORK = 1e9
 # Multiply-adds of a prediction, some 20 microseconds of a core, from which on it gives
 # up the GIL. Where another thread takes it, it is back after up to 5 milliseconds.
 cdef double SHORT_WORK = 5e4
-# Ranges of features for each thread, and at least, but as many for any number of
-# threads where sums of squares are theirs; rows of X that tell how often each
-# feature is met; and what the update of a feature costs, in non-zeros.
-cdef int64_t RANGES_PER_THREAD = 4, MIN_RANGES = 8, CLIPPED_RANGES = 64
-SAMPLED_ROWS = 2048
-UPDATE_COST = 8.0
-# Batches that are planned ahead at most, and the non-zeros of all of them (12 to 20
-# bytes each).
-cdef int64_t WINDOW = 16
-cdef double PLANNED = 1e6
+# So many times as fast is one row where its layers are cut into windows.
+cdef double WINDOW_SPEED = 8
 
 
 cdef inline int64_t padded(int64_t rows) noexcept nogil:
-    return (rows + ROWS - 1) // ROWS * ROWS
+    return (rows + SN_PART - 1) // SN_PART * SN_PART
 
 
 cdef const float *weights_of(data) except? NULL:
@@ -156,11 +149,19 @@ cdef class Engine:
                 self.take_features(layer, c, arrays)
             else:
                 point_to_layer(c, layer, self.net.ops)
+                if not layer.first:
+                    cut_columns(&c.transpose, self.net.ops, self.arena)
             c.activation = ACTIVATIONS[activations[l]]
             c.density = layer.density
             c.has_signed_inputs = (
                 l == 0
                 or sn_activations[self.net.layers[l - 1].activation].is_signed)
+        takes_samples = all([
+            self.net.layers[l].alone.lane_alone
+            for l in range(self.net.by_feature, self.net.n_layers)])
+        # A row of a 784-1024-1024-10 network of density 0.1 takes 9 us in int8, 45 to
+        # 60 in other formats, a panel 90 and more; of 20-100-1, a row 0.5, a panel 2.
+        self.net.few = (4 if self.net.format.has_scales else 2) if takes_samples else 0
         self.cut_into_tasks()
         self.threads = AdaptiveThreads()
 
@@ -222,6 +223,9 @@ cdef class Engine:
         cdef Panel *panels = <Panel*>arena.take(n * sizeof(Panel))
         cdef const sn_format_kernels *ops = self.net.ops
         cdef int n_layers = self.net.n_layers
+        cdef const sn_matrix *last = &self.net.layers[n_layers - 1].forward
+        cdef bint by_panel = (
+            training and not by_gradient and has_panel_gradient(&self.net))
         cdef int64_t p, rows
         cdef int l
         for p in range(n):
@@ -244,7 +248,9 @@ cdef class Engine:
                     rows * SN_LANES * ops.activation_size, training)
                 if training:
                     rows = padded(self.net.layers[l].n_out)
-                    panels[p].deltas[l] = arena.take(rows * SN_LANES * ops.delta_size)
+                    if not by_panel or l < n_layers - 1:
+                        panels[p].deltas[l] = arena.take(
+                            rows * SN_LANES * ops.delta_size)
                     if (sn_activations[self.net.layers[l].activation]
                             .keeps_derivative):
                         panels[p].derivatives[l] = <float*>arena.take(
@@ -252,6 +258,10 @@ cdef class Engine:
                     if self.turns(l, by_gradient):
                         rows = (self.net.layers[l].n_in + 63) // 64 * 64
                         panels[p].turned[l] = arena.take(rows * ops.turned_size)
+            if by_panel:
+                panels[p].gradients[0] = <float*>arena.take(
+                    last.indptr[last.n_blocks] * 4)
+                panels[p].gradients[1] = <float*>arena.take(last.n_blocks * 4)
         return panels
 
     cdef Scratch *scratches(self, Arena arena, int n_threads, int64_t n_panels,
@@ -260,6 +270,7 @@ cdef class Engine:
         cdef Scratch *s = <Scratch*>arena.take(n_threads * sizeof(Scratch))
         cdef int64_t widest = self.widest()
         cdef int64_t n_outputs = self.net.layers[self.net.n_layers - 1].n_out
+        cdef bint codes = sn_losses[self.net.loss].is_of_codes
         cdef bint training = n_panels > 0
         cdef int64_t prepared_rows = SN_BLOCK_HEIGHT
         cdef int t
@@ -271,69 +282,24 @@ cdef class Engine:
             if training or rating:
                 s[t].z_next = <float*>arena.take(
                     (widest if training else n_outputs) * SN_LANES * 4)
-                s[t].target = arena.take(n_outputs * SN_LANES * 4)
+                s[t].target = arena.take((1 if codes else n_outputs) * SN_LANES * 4)
                 s[t].weight = <float*>arena.take(SN_LANES * 4)
+                s[t].loss.largest = <float*>arena.take(
+                    (1 + padded(n_outputs) // SN_PART) * SN_LANES * 4)
             if not training:
                 continue
-            s[t].decoded = <float*>arena.take(ROWS * SN_LANES * 4)
+            s[t].decoded = <float*>arena.take(SN_PART * SN_LANES * 4)
             if self.net.format.has_scales:
                 s[t].operand = <uint8_t*>arena.take(widest * SN_LANES)
+            s[t].kept = s[t].z  # free while fp32 deltas are in use
+            if self.net.ops.delta_size < 4 and has_panel_gradient(&self.net):
+                s[t].kept = arena.take(n_outputs * SN_LANES * self.net.ops.delta_size)
             s[t].prepared = arena.take(
                 prepared_rows * n_panels * SN_LANES * self.net.ops.operand_size)
             s[t].gradient = <float*>arena.take(
                 (self.task_connections + self.task_rows + 2 * PADDING) * 4)
             s[t].pointers = <const void**>arena.take(4 * n_panels * sizeof(void*))
         return s
-
-    cdef int64_t take_ranges(self, Arena arena, Run *run, X, int n_threads) except -1:
-        """Cut the features into ranges of about the same work; returns the largest."""
-        cdef int64_t n = max(MIN_RANGES, RANGES_PER_THREAD * n_threads)
-        if run.memory.gradients != NULL:
-            n = CLIPPED_RANGES
-        cdef int64_t n_features = self.features.n_features, largest = 0, i
-        cdef FeatureRange *part
-        if self.feature_work is None:
-            # Once for all passes: it decides who works on a feature, not on what.
-            rows = min(X.shape[0], SAMPLED_ROWS)
-            counts = np.bincount(X.indices[:X.indptr[rows]], minlength=n_features)
-            met = counts * (run.data.batch_size / rows)  # in a batch
-            work = met + UPDATE_COST * -np.expm1(-met) + 1e-3
-            self.feature_work = np.cumsum(work)
-        share = self.feature_work.max() * np.arange(1, n) / n
-        ends = np.unique([*np.searchsorted(self.feature_work, share), n_features])
-        ends = ends[ends > 0]
-        run.features.n_ranges = len(ends)
-        run.features.ranges = <FeatureRange*>arena.take(
-            len(ends) * sizeof(FeatureRange))
-        for i in range(len(ends)):
-            part = &run.features.ranges[i]
-            part.begin = 0 if i == 0 else ends[i - 1]
-            part.end = ends[i]
-            part.batches = <PlannedBatch*>arena.take(
-                run.features.window * sizeof(PlannedBatch))
-            largest = max(largest, part.end - part.begin)
-        return largest
-
-    cdef int start_features(self, Arena arena, Run *run, X, double entries,
-                            int n_threads) except -1:
-        """Memory of a pass over sparse rows, `entries` of X in a batch."""
-        cdef int64_t units = (self.features.n_units + 63) // 64 * 64
-        run.features.features = &self.features
-        # Ctrl-C waits for the steps that are planned.
-        run.features.window = max(1, <int64_t>min(
-            <double>WINDOW, PLANNED / max(entries, 1.0), SIGNAL_WORK / run.work))
-        run.features.progress = <Progress*>arena.take(
-            self.features.n_features * sizeof(Progress))
-        run.features.delta_bytes = units * self.net.ops.row_size
-        run.features.deltas = <char*>arena.take(
-            run.data.batch_size * run.features.delta_bytes + 512)
-        run.features.delta_scale = <float*>arena.take(run.data.batch_size * 4)
-        largest = self.take_ranges(arena, run, X, n_threads)
-        longest = int(np.diff(X.indptr).max())
-        for t in range(n_threads):
-            take_scratch(arena, &self.features, &run.memory.scratch[t].features,
-                         longest, run.data.batch_size, largest)
-        return 0
 
     cdef int cut_into_tasks(self) except -1:
         """Cut all layers into rows of about TASK_CONNECTIONS connections."""
@@ -371,21 +337,22 @@ cdef class Engine:
 
     def train(self, data, const int64_t[::1] order, int64_t batch_size, optimizer,
               uint64_t seed, const int64_t[::1] births, int64_t[::1] steps,
-              int n_threads):
+              int n_threads, rounds, int64_t n_rounds):
         """One pass over the rows `order`, in mini-batches of `batch_size`.
 
         `births` has the number of steps before each cohort of weights. `steps` has one
         number, that of the network's steps, which is counted on: no exception comes
-        between a step and its count. Returns the sum of weight * loss and the sum of
-        the weights; counts `n_batches` from 0. Signals are handled between steps, every
-        0.2 seconds or so.
+        between a step and its count. `rounds` yields how many batches come before the
+        next round of rewiring and the births by then; when that is reached, the round
+        takes place between two items. The pass ends with the last item, at most
+        `n_rounds` of them rounds. Returns the sum of weight * loss and the sum of the
+        weights; counts `n_batches` from 0. Signals are handled between steps, every
+        0.1 seconds or so.
         """
         cdef Arena arena = Arena(True)
         cdef Run run
         cdef int64_t steps_per_call, n_steps
         self.n_batches = 0
-        if order.shape[0] == 0:
-            return 0.0, 0.0
         memset(&run, 0, sizeof(Run))
         run.n_steps = steps[0]
         if optimizer.max_grad_norm:
@@ -393,10 +360,10 @@ cdef class Engine:
         n_threads = self.start(arena, &run, data, order, batch_size, seed, n_threads)
         n_steps = (run.data.n_rows + run.data.batch_size - 1) // run.data.batch_size
         run.steps_known = n_steps if self.net.by_feature else 1
-        take_optimizer(arena, &run, &self.net, optimizer, births, n_steps)
+        take_optimizer(arena, &run, &self.net, optimizer, births, n_rounds, n_steps)
         steps_per_call = max(1, <int64_t>(SIGNAL_WORK / run.work))
         try:
-            self.run_pass(&run, steps, n_threads, steps_per_call)
+            self.run_rounds(&run, steps, n_threads, steps_per_call, rounds, n_rounds)
         except BaseException:  # Ctrl-C
             if self.net.by_feature:
                 # Some features are as far as the last planned step: so are all, then.
@@ -409,7 +376,7 @@ cdef class Engine:
         finally:
             if self.net.by_feature:
                 with nogil:
-                    settle_features(&run)
+                    settle_features(&run, True)
             self.finish(&run)
         if run.features.out_of_memory:
             raise MemoryError("the non-zeros of a batch")
@@ -533,11 +500,16 @@ cdef class Engine:
             run.work = max(run.work, 1.0)  # a linear model of rows without non-zeros
         if run.work < SERIAL_WORK:
             n_threads = 1
-        n_threads = sn_startable_threads(n_threads)
+        n_threads = startable_threads(n_threads)
         run.memory.panels = self.panels(arena, n_panels, True, by_gradient)
         run.memory.scratch = self.scratches(arena, n_threads, n_panels)
         if self.net.by_feature:
-            self.start_features(arena, run, X, entries, n_threads)
+            if self.feature_work is None:
+                self.feature_work = work_of_features(
+                    X, self.features.n_features, run.data.batch_size)
+            # Ctrl-C waits for the steps that are planned.
+            start_features(arena, run, &self.features, X, self.feature_work, entries,
+                           SIGNAL_WORK / run.work, n_threads)
         return n_threads
 
     cdef int finish(self, Run *run) except -1:
@@ -552,6 +524,25 @@ cdef class Engine:
         """Tell how far a pass has come."""
         steps[0] = run.n_steps
         self.n_batches = (run.start + run.data.batch_size - 1) // run.data.batch_size
+
+    cdef int run_rounds(self, Run *run, int64_t[::1] steps, int n_threads,
+                        int64_t steps_per_call, rounds, int64_t n_rounds) except -1:
+        """Run steps from one round of rewiring to the next, as `train` says.
+
+        The last round, which may make layers anew, finds all features up to date.
+        """
+        cdef int64_t n_rows = run.data.n_rows, n_batches
+        for n_batches, births in rounds:
+            take_births(run, births)
+            run.data.n_rows = min(n_rows, n_batches * run.data.batch_size)
+            self.run_pass(run, steps, n_threads, steps_per_call)
+            if run.features.out_of_memory or self.n_batches < n_batches:
+                break
+            n_rounds -= 1
+            if self.net.by_feature:
+                with nogil:
+                    settle_features(run, n_rounds == 0)
+        return 0
 
     cdef int run_pass(self, Run *run, int64_t[::1] steps, int n_threads,
                       int64_t steps_per_call) except -1:
@@ -579,35 +570,51 @@ cdef class Engine:
         """Output activations of all rows of X, or the logits, into float32 `out`.
 
         `rated` has targets, and weights or None: the sum of weight * loss is returned
-        then, 0 without it.
+        then, 0 without it. Signals are handled every 0.1 seconds or so.
         """
         cdef Arena arena = Arena(True)
         cdef Input x = self.rows_of(X)
-        cdef int64_t n_rows = len(out)
+        cdef int64_t n_rows = len(out), n_panels = panels_of(n_rows), first = 0, n, p
         cdef float *outputs = <float*>checked(out, "out", ("<f4",))
         cdef Panel *panels
         cdef Scratch *scratch
         cdef Rating rating
         cdef Rating *wanted = NULL
-        cdef double loss
+        cdef double loss = 0, work = 1.0 + self.connections  # of a row
         if n_rows == 0:
             return 0.0
-        n_threads = sn_startable_threads(max(1, min(n_threads, panels_of(n_rows))))
+        if self.net.by_feature:
+            work += <double>self.features.state.fan_out * X.nnz / n_rows
+        if n_rows == 1 and (self.net.layers[self.net.n_layers - 1].alone.layout
+                            == SN_WINDOWS):
+            work /= WINDOW_SPEED
+        if n_rows * work < SERIAL_WORK:
+            n_threads = 1
+        n_threads = startable_threads(max(1, min(n_threads, n_panels)))
         panels = self.panels(arena, n_threads, False)
         scratch = self.scratches(arena, n_threads, 0, rated is not None)
         if rated is not None:
             rating.targets = self.targets_of(rated)
             rating.weights = weights_of(rated)
-            rating.losses = <double*>arena.take(panels_of(n_rows) * sizeof(double))
+            rating.losses = <double*>arena.take(n_panels * sizeof(double))
             wanted = &rating
         if self.net.by_feature:
             longest = int(np.diff(X.indptr).max())
             for t in range(n_threads):
                 take_scratch(arena, &self.features, &scratch[t].features, longest, 0, 0)
-        if not self.net.by_feature and <double>n_rows * self.connections < SHORT_WORK:
-            return predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads,
-                                  logits, outputs, wanted)
-        with nogil:
-            loss = predict_panels(&self.net, &x, n_rows, panels, scratch, n_threads,
-                                  logits, outputs, wanted)
+        if not self.net.by_feature and n_rows * work < SHORT_WORK:
+            predict_panels(&self.net, &x, n_rows, 0, n_panels, panels, scratch,
+                           n_threads, logits, outputs, wanted)
+            first = n_panels
+        while first < n_panels:
+            n = <int64_t>(SIGNAL_WORK / (work * SN_LANES)) // n_threads * n_threads
+            n = min(max(n, n_threads), n_panels - first)
+            with nogil:
+                predict_panels(&self.net, &x, n_rows, first, first + n, panels, scratch,
+                               n_threads, logits, outputs, wanted)
+            first += n
+            PyErr_CheckSignals()
+        if wanted != NULL:
+            for p in range(n_panels):
+                loss += rating.losses[p]
         return loss

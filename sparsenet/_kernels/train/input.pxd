@@ -11,4 +11,5 @@ cdef struct Input:
 cdef const void *address(array) except? NULL
 cdef const void *checked(array, name, dtypes) except? NULL
 cdef Input input_of(X)
-cdef void pack(const Input *x, const int64_t *rows, int n, float *z) noexcept nogil
+cdef void pack(const Input *x, const int64_t *rows, int n, int64_t stride,
+               float *z) noexcept nogil

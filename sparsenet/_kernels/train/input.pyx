@@ -8,10 +8,10 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from sparsenet._kernels._dispatch cimport kernels_in_use
-from sparsenet._kernels.kernels cimport SN_LANES, sn_kernels
+from sparsenet._kernels.kernels cimport sn_kernels
 
 import numpy as np
 
@@ -130,34 +130,50 @@ cdef Input input_of(X):
     return x
 
 
+cdef void copy_row(const Input *x, int64_t row, float *z) noexcept nogil:
+    """A dense row as float32."""
+    cdef const float *singles = <const float*>x.data + row * x.n_features
+    cdef const double *doubles = <const double*>x.data + row * x.n_features
+    cdef int64_t i
+    if x.double_precision:
+        for i in range(x.n_features):
+            z[i] = <float>doubles[i]
+    else:
+        memcpy(z, singles, x.n_features * sizeof(float))
+
+
 cdef void pack_csr(const real *data, const index *indptr, const index *indices,
-                   int64_t n_features, const int64_t *rows, int n,
+                   int64_t n_features, const int64_t *rows, int n, int64_t stride,
                    float *z) noexcept nogil:
     cdef int lane
     cdef index k
-    memset(z, 0, n_features * SN_LANES * sizeof(float))
+    memset(z, 0, n_features * stride * sizeof(float))
     for lane in range(n):
         for k in range(indptr[rows[lane]], indptr[rows[lane] + 1]):
-            z[<int64_t>indices[k] * SN_LANES + lane] += <float>data[k]
+            z[<int64_t>indices[k] * stride + lane] += <float>data[k]
 
 
-cdef void pack(const Input *x, const int64_t *rows, int n, float *z) noexcept nogil:
-    if x.indptr == NULL:
+cdef void pack(const Input *x, const int64_t *rows, int n, int64_t stride,
+               float *z) noexcept nogil:
+    """n rows of X as z[feature][stride]: a panel, or one row with a stride of 1."""
+    if x.indptr == NULL and stride == 1:
+        copy_row(x, rows[0], z)
+    elif x.indptr == NULL:
         kernels.pack(x.data, x.double_precision, x.n_features, rows, n, z)
     elif x.wide:
         if x.double_precision:
             pack_csr[double, int64_t](
                 <const double*>x.data, <const int64_t*>x.indptr,
-                <const int64_t*>x.indices, x.n_features, rows, n, z)
+                <const int64_t*>x.indices, x.n_features, rows, n, stride, z)
         else:
             pack_csr[float, int64_t](
                 <const float*>x.data, <const int64_t*>x.indptr,
-                <const int64_t*>x.indices, x.n_features, rows, n, z)
+                <const int64_t*>x.indices, x.n_features, rows, n, stride, z)
     elif x.double_precision:
         pack_csr[double, int32_t](
             <const double*>x.data, <const int32_t*>x.indptr,
-            <const int32_t*>x.indices, x.n_features, rows, n, z)
+            <const int32_t*>x.indices, x.n_features, rows, n, stride, z)
     else:
         pack_csr[float, int32_t](
             <const float*>x.data, <const int32_t*>x.indptr,
-            <const int32_t*>x.indices, x.n_features, rows, n, z)
+            <const int32_t*>x.indices, x.n_features, rows, n, stride, z)

@@ -15,6 +15,7 @@ from sparsenet._kernels.kernels cimport (
     sn_format_kernels,
     sn_formats,
     sn_kernels,
+    sn_matrix,
     sn_thread_state,
 )
 from sparsenet._kernels.train.input cimport address
@@ -116,6 +117,35 @@ def read_weights(layer):
                 forward if dense else forward + block * size, n, c.forward.height,
                 block if dense else -1, target + block * size)
     return stored
+
+
+cdef windows_of(const sn_format_kernels *ops, const sn_matrix *m, int64_t n_rows):
+    """A matrix in windows, as kernels.h has it: `indptr`, `columns` and `weights`."""
+    cdef int64_t height = ops.window_rows, n_steps
+    indptr = np.zeros((n_rows + height - 1) // height + 1, np.int64)
+    cdef int64_t *starts = <int64_t*>address(indptr)
+    with nogil:
+        n_steps = ops.cut_windows(m, n_rows, starts, NULL, NULL)
+    columns = padded(n_steps, np.uint32)
+    # A vector has 4 bytes for each of its rows.
+    weights = padded((len(indptr) - 1 + 2 * n_steps) * 4 * height, np.int8)
+    cdef uint32_t *first = <uint32_t*>address(columns)
+    cdef void *steps = <void*>address(weights)
+    with nogil:
+        ops.cut_windows(m, n_rows, starts, first, steps)
+    return indptr, columns, weights
+
+
+def cut_windows(layer):
+    """The weights of a layer in windows; None where its format has no such layout."""
+    cdef Net net
+    cdef CLayer c
+    start(&net, &c, layer)
+    if net.ops.window_rows == 0:
+        return None
+    stored = read_weights(layer)
+    c.forward.weights = <void*>address(stored)
+    return windows_of(net.ops, &c.forward, c.n_out)
 
 
 # Layers stored by feature ----------------------------------------------------------

@@ -8,6 +8,7 @@ from sparsenet._kernels.kernels cimport (
     sn_format_kernels,
     sn_matrix,
     sn_optimizer,
+    sn_panel_loss,
 )
 from sparsenet._kernels.train.input cimport Input
 from sparsenet._kernels.train.sparse_first_layer cimport (
@@ -17,9 +18,6 @@ from sparsenet._kernels.train.sparse_first_layer cimport (
 )
 
 cdef enum:
-    # Rows that are multiplied before their epilogue runs over them: 8 KB of fp32,
-    # which stay in L1.
-    ROWS = 32
     # Elements that must follow each array of weights: kernels read whole vectors.
     PADDING = 64
 
@@ -27,6 +25,7 @@ cdef struct CLayer:
     int64_t n_in
     int64_t n_out
     sn_matrix forward
+    sn_matrix alone     # as spmv reads it, if its lane_alone says that it may
     sn_matrix transpose
     int activation      # of its outputs
     bint has_signed_inputs  # they may be negative
@@ -50,17 +49,21 @@ cdef struct Panel:
     void **deltas            # of each layer's outputs, [n_out][64] kept
     float *input_scale       # [layer][64]
     float *delta_scale       # [layer][64]
+    float *gradients[2]      # of the last layer's weights and biases, or NULLs
     const uint32_t *dropout  # [layer] of 2^16, of its outputs; NULL: none
     uint64_t seed            # where there is dropout, of this step and panel
+    sn_panel_loss *rated     # in training, what the loss of its outputs needs, or NULL
     double loss
 
 cdef struct Scratch:         # of one thread
     float *z
     float *z_next
-    float *decoded           # ROWS rows
+    void *kept               # deltas of the outputs, where no panel keeps them
+    float *decoded           # rows of a part
     uint8_t *operand
     void *target             # [n_outputs][64] or int32 codes
     float *weight            # [64]
+    sn_panel_loss loss       # of those
     void *tile               # samples as `tile_samples` makes them
     void *prepared           # deltas of one block, or those of a pair of strips twice
     float *gradient          # of one task
@@ -74,6 +77,7 @@ cdef struct Net:
     const float *loss_parameters  # of each output
     int n_layers
     CLayer *layers
+    int few                  # so many rows are done one by one, sooner than as a panel
     bint by_feature          # the first layer is stored by feature: rows are sparse,
     const Features *features  # and this is it
 
@@ -119,11 +123,12 @@ cdef struct Run:             # a pass over the training rows
     double beta_1
     double beta_2
     double youth             # of weights as old as the network: beta_2 ** steps
-    double *decays           # [2][n_cohorts] beta ** age, in steps, of each cohort
+    int64_t most_cohorts     # that this pass has room for
+    double *decays           # [2][most_cohorts] beta ** age, in steps, of each cohort
     # What is known of the steps of this pass up to `n_weighed`; unless rows are sparse,
     # of one at a time.
     int64_t *first_row
-    float *rates             # [layers + 1][step][n_cohorts], those of biases first
+    float *rates             # [layers + 1][step][most_cohorts], those of biases first
     int64_t steps_known      # steps that they have room for
     float *inv_weight        # [step]
     float *kept              # [step] what weight decay leaves, or NULL

@@ -17,13 +17,16 @@ BELOW_ONE = 1 - 2.0**-24
 
 
 cdef int take_optimizer(Arena arena, Run *run, Net *net, optimizer,
-                        const int64_t[::1] births, int64_t n_steps) except -1:
-    """What the steps of a pass, at most so many, do, and the memory for it."""
-    cdef int64_t cohort, n_cohorts = births.shape[0]
+                        const int64_t[::1] births, int64_t n_rounds,
+                        int64_t n_steps) except -1:
+    """What the steps of a pass, at most so many, do, and the memory for it.
+
+    Each of at most `n_rounds` rounds of rewiring may bring another cohort.
+    """
+    cdef int64_t most_cohorts = births.shape[0] + n_rounds
     cdef int l
     for l in range(net.n_layers):
         net.layers[l].young_rate = optimizer.young_rate(net.layers[l].density)
-    run.youth = optimizer.beta_2 ** run.n_steps
     run.weight_decay = optimizer.weight_decay
     run.max_norm = optimizer.max_grad_norm or 0
     run.beta_1 = optimizer.beta_1
@@ -35,16 +38,13 @@ cdef int take_optimizer(Arena arena, Run *run, Net *net, optimizer,
     run.step.beta_2 = min(optimizer.beta_2, BELOW_ONE)
     run.step.epsilon = optimizer.epsilon
     run.step.alpha = optimizer.alpha
-    run.step.n_cohorts = n_cohorts
-    run.decays = <double*>arena.take(2 * n_cohorts * 8)
-    for cohort in range(n_cohorts):
-        run.decays[cohort] = run.beta_1 ** (run.n_steps - births[cohort])
-        run.decays[n_cohorts + cohort] = run.beta_2 ** (run.n_steps - births[cohort])
-
+    run.most_cohorts = most_cohorts
+    run.decays = <double*>arena.take(2 * most_cohorts * 8)
+    take_births(run, births)
     take_learning_rates(arena, run, optimizer.learning_rate, n_steps)
     run.first_row = <int64_t*>arena.take(run.steps_known * 8)
     run.rates = <float*>arena.take(
-        (net.n_layers + 1) * run.steps_known * n_cohorts * 4)
+        (net.n_layers + 1) * run.steps_known * most_cohorts * 4)
     run.inv_weight = <float*>arena.take(run.steps_known * 4)
     if run.weight_decay > 0:
         run.kept = <float*>arena.take(run.steps_known * 4)
@@ -58,8 +58,20 @@ cdef int take_optimizer(Arena arena, Run *run, Net *net, optimizer,
         run.dropout = <uint32_t*>copied(arena, thresholds)
     run.features.clipped = 1
     run.features.steps = sn_steps(
-        rates_at(run, 0, 0), run.inv_weight, run.kept, run.growth, run.averaged)
+        rates_at(run, 0, 0), most_cohorts, run.inv_weight, run.kept, run.growth,
+        run.averaged)
     return 0
+
+
+cdef void take_births(Run *run, const int64_t[::1] births) noexcept:
+    """How old the cohorts are; those that are new since the last call come last."""
+    cdef int64_t cohort, age
+    run.step.n_cohorts = births.shape[0]
+    run.youth = run.beta_2 ** run.n_steps
+    for cohort in range(births.shape[0]):
+        age = run.n_steps - births[cohort]
+        run.decays[cohort] = run.beta_1 ** age
+        run.decays[run.most_cohorts + cohort] = run.beta_2 ** age
 
 
 cdef int take_learning_rates(Arena arena, Run *run, learning_rate,
@@ -106,7 +118,7 @@ cdef void set_rates(Run *run, int64_t step) noexcept nogil:
     cdef int64_t cohort, l
     cdef double learning_rate = run.learning_rates[run.n_weighed], rate, youth
     cdef double *decay_1 = run.decays
-    cdef double *decay_2 = run.decays + run.step.n_cohorts
+    cdef double *decay_2 = run.decays + run.most_cohorts
     run.youth *= run.beta_2
     if run.kept != NULL:
         run.kept[step] = 1 - learning_rate * run.weight_decay

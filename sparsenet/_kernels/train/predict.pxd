@@ -8,7 +8,6 @@ cdef struct Rating:          # of all rows, beside their prediction
     const float *weights     # NULL: ones
     double *losses           # of each panel, the sum of weight * loss
 
-cdef double predict_panels(const Net *net, const Input *x, int64_t n_rows,
-                           Panel *panels, Scratch *scratch, int n_threads,
-                           bint logits, float *out,
-                           const Rating *rating) noexcept nogil
+cdef void predict_panels(const Net *net, const Input *x, int64_t n_rows, int64_t begin,
+                         int64_t end, Panel *panels, Scratch *scratch, int n_threads,
+                         bint logits, float *out, const Rating *rating) noexcept nogil

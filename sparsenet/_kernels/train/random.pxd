@@ -3,7 +3,8 @@
 A step's seed has a stream for each panel (region 1), for each layer (region 2, and a
 round of rewiring) and for a first layer of sparse rows; numbers of layers are
 complemented, so that no two streams of a step are one. Those of a panel and of a layer
-have one for each of their rows, and a panel's one for each layer's dropout.
+have one for each of their rows, and a panel's one for each layer's dropout, or for the
+gradient of the last one, which drops nothing.
 """
 
 from libc.stdint cimport uint64_t

@@ -25,12 +25,15 @@ from sparsenet._kernels.train.memory cimport Arena
 from sparsenet._kernels.train.network cimport CLayer, Run
 from sparsenet._kernels.train.random cimport repair_seed, row_seed
 from sparsenet._kernels.train.sparse_first_layer cimport (
+    FeatureRange,
     Features,
     PlannedBatch,
     gradient,
+    prefetch,
     write_table,
 )
 from sparsenet._kernels.train.transpose cimport (
+    find_tiles,
     column_at,
     set_column,
     transpose_rows,
@@ -45,6 +48,8 @@ cdef const sn_kernels *kernels = kernels_in_use()
 
 # Rows whose compute copies are written in one task.
 cdef int64_t AT_ONCE = 32
+# Features whose parameters are fetched so many early.
+cdef int64_t AHEAD = 8
 # What `taken` says of columns with the largest gradients: new, or dropped before.
 cdef enum:
     CHOSEN = 1
@@ -66,12 +71,16 @@ cdef inline float magnitude(const float *values, int64_t height) noexcept nogil:
 
 cdef inline uint64_t key_of(float magnitude, uint32_t place) noexcept nogil:
     """Orders by magnitude, then by place. Bits of positive floats ascend as they do."""
-    return (<uint64_t>(<uint32_t*>&magnitude)[0] << 32) | place
+    cdef uint32_t bits
+    memcpy(&bits, &magnitude, sizeof(bits))
+    return (<uint64_t>bits << 32) | place
 
 
 cdef inline float magnitude_of(uint64_t key) noexcept nogil:
     cdef uint32_t bits = <uint32_t>(key >> 32)
-    return (<float*>&bits)[0]
+    cdef float size
+    memcpy(&size, &bits, sizeof(size))
+    return size
 
 
 cdef void select_smallest(uint64_t *keys, int64_t n, int64_t k) noexcept nogil:
@@ -256,8 +265,9 @@ cdef int64_t rewire_row(const Rows *rows, int64_t row, const Growth *growth,
 cdef void merge(const Rows *rows, int64_t row, uint16_t cohort, int64_t n_grown,
                 RowScratch *s) noexcept nogil:
     """Write a row anew: what stays and, with zero weights and moments, what is new."""
-    cdef int64_t length = rows.length, height = rows.height, first = row * length
-    cdef int64_t i, h, place = 0, g = 0
+    cdef int64_t height = rows.height, first = row * rows.length
+    cdef uint64_t length = rows.length, i
+    cdef int64_t h, place = 0, g = 0
     cdef int plane
     cdef float *values
     cdef uint16_t *cohorts
@@ -310,9 +320,14 @@ cdef void keep_columns_alive(const Rows *rows, const Growth *growth,
     cdef int64_t k, column, attempt, row, i, n_spare = 0, n = 0
     cdef uint64_t key, least
     cdef int64_t *counts = s.counts
+    cdef int64_t n_dead = rows.n_columns
     memset(counts, 0, rows.n_columns * sizeof(int64_t))
     for k in range(rows.n_rows * rows.length):
-        counts[column_at(rows.columns, rows.wide, k)] += 1
+        column = column_at(rows.columns, rows.wide, k)
+        n_dead -= counts[column] == 0
+        if n_dead == 0:  # mostly after a few rows
+            return
+        counts[column] += 1
     for column in range(rows.n_columns):
         n_spare += max(counts[column] - 1, <int64_t>0)
     for column in range(rows.n_columns):
@@ -406,6 +421,8 @@ cdef int64_t rewire_layer(Run *run, int l, const Growth *growth,
             layer.forward.indptr, rows.columns, rows.wide, rows.n_rows, rows.n_columns,
             <int64_t*>layer.transpose.indptr, <void*>layer.transpose.indices,
             layer.transpose.wide, <uint32_t*>layer.transpose_position, run.row_threads)
+        if layer.transpose.tile_starts != NULL:
+            find_tiles(&layer.transpose)
     for block in prange((rows.n_rows + AT_ONCE - 1) // AT_ONCE, schedule="static",
                         num_threads=run.row_threads):
         encode_blocks(run.net, l, block * AT_ONCE,
@@ -446,49 +463,46 @@ cdef int64_t rewire_features(Run *run, const Growth *growth,
                              RowScratch *scratch) noexcept nogil:
     """Rewire a sparse first layer that is stored by feature.
 
-    By gradient, which is zero for other features, only those of the batch that was
-    planned and has run through `run_panels`.
+    Only features that were seen since the last round: weights of others have learned
+    nothing that could choose among them. By gradient, which is zero for other features,
+    only those of the batch that was planned and has run through `run_panels`.
     """
     cdef Rows rows = rows_of_features(run.features.features)
-    cdef int64_t part, n_new = 0, n_repaired = 0, i
-    if growth.by_gradient:
-        for part in prange(run.features.n_ranges, schedule="static",
-                           num_threads=run.row_threads):
-            n_new += rewire_touched(run, &rows, run.features.ranges[part].batches,
-                                    growth, &scratch[threadid()])
-    else:
-        for part in prange((rows.n_rows + AT_ONCE - 1) // AT_ONCE, schedule="static",
-                           num_threads=run.row_threads):
-            n_new += rewire_some(run, &rows, part * AT_ONCE, growth,
-                                 &scratch[threadid()])
+    cdef int64_t r, n_new = 0, n_repaired = 0, i
+    for r in prange(run.features.n_ranges, schedule="static",
+                    num_threads=run.row_threads):
+        n_new += rewire_range(run, &rows, &run.features.ranges[r], growth,
+                              &scratch[threadid()])
+    memset(run.features.features.seen, 0, rows.n_rows)
     keep_columns_alive(&rows, growth, &n_repaired, scratch)
     for i in range(n_repaired):
         encode_feature(run, scratch.repaired[i], scratch)
     return (n_new + n_repaired) * rows.height
 
 
-cdef int64_t rewire_touched(Run *run, const Rows *rows, const PlannedBatch *batch,
-                            const Growth *growth, RowScratch *s) noexcept nogil:
-    cdef int64_t i, n_new = 0
+cdef int64_t rewire_range(Run *run, const Rows *rows, const FeatureRange *part,
+                          const Growth *growth, RowScratch *s) noexcept nogil:
+    """Rewire those features of a range that have their turn: see `rewire_features`."""
+    cdef const Features *f = run.features.features
+    cdef const PlannedBatch *batch = part.batches
+    cdef uint32_t *features = batch.touched
+    cdef int64_t n = batch.n_touched, feature, i, n_new = 0
     cdef sn_thread_state state
+    if not growth.by_gradient:
+        features = s.step.features.touched
+        n = 0
+        for feature in range(part.begin, part.end):
+            features[n] = <uint32_t>feature
+            n += f.seen[feature] != 0
     kernels.enter(&state)
-    for i in range(batch.n_touched):
-        gradient(&run.features, run.net.ops, batch, i, 1, growth.seed,
-                 &s.step.features, s.gradient)
-        n_new += rewire_row(rows, batch.touched[i], growth, s.gradient, rows.height, s)
-        encode_feature(run, batch.touched[i], s)
-    kernels.leave(&state)
-    return n_new
-
-
-cdef int64_t rewire_some(Run *run, const Rows *rows, int64_t first,
-                         const Growth *growth, RowScratch *s) noexcept nogil:
-    cdef int64_t feature, n_new = 0
-    cdef sn_thread_state state
-    kernels.enter(&state)
-    for feature in range(first, min(first + AT_ONCE, rows.n_rows)):
-        n_new += rewire_row(rows, feature, growth, NULL, 1, s)
-        encode_feature(run, <uint32_t>feature, s)
+    for i in range(n):
+        if i + AHEAD < n:
+            prefetch(f, features[i + AHEAD])
+        if growth.by_gradient:
+            gradient(&run.features, run.net.ops, batch, i, 1, growth.seed,
+                     &s.step.features, s.gradient)
+        n_new += rewire_row(rows, features[i], growth, s.gradient, rows.height, s)
+        encode_feature(run, features[i], s)
     kernels.leave(&state)
     return n_new
 

@@ -1,6 +1,6 @@
 """The first layer of a network whose rows are sparse: weights stored by feature."""
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from sparsenet._kernels.kernels cimport (
     sn_feature_state,
@@ -16,7 +16,7 @@ cdef enum:
     # in L1 (16 bytes each).
     CHUNK = 1024
     # So many steps or more are not told apart when features are sorted by them.
-    STEPS = 64
+    STEPS = 256
 
 cdef struct Features:
     int64_t n_features
@@ -29,6 +29,7 @@ cdef struct Features:
     char *table              # [n_features] rows as the forward product reads them
     int64_t row_bytes
     float *scale             # int8: [n_features]
+    uint8_t *seen            # [n_features] since the last round of rewiring, or NULL
 
 cdef struct PlannedBatch:    # a batch's non-zeros in a range, sorted by feature
     int64_t n_touched
@@ -76,6 +77,7 @@ cdef struct FeatureRun:      # a pass over the training rows
     FeatureRange *ranges
     int64_t window           # batches that are planned at a time
     Progress *progress       # [n_features]
+    int64_t settled          # steps of this pass before it was settled last
     sn_steps steps           # of this pass
     double clipped           # what the step's gradients are multiplied by
     char *deltas             # [batch] rows, as encode_row makes them
@@ -103,11 +105,12 @@ cdef double sum_of_squares(const FeatureRun *run, const sn_format_kernels *ops,
                            int64_t step, int64_t r, float factor, uint64_t seed,
                            FeatureScratch *s) noexcept nogil
 cdef void settle(FeatureRun *run, const sn_format_kernels *ops,
-                 const sn_optimizer *optimizer, int64_t end, int64_t r,
-                 FeatureScratch *s) noexcept nogil
+                 const sn_optimizer *optimizer, int64_t end, bint all_features,
+                 int64_t r, FeatureScratch *s) noexcept nogil
 cdef void gradient(const FeatureRun *run, const sn_format_kernels *ops,
                    const PlannedBatch *batch, int64_t i, int dense, uint64_t seed,
                    FeatureScratch *s, float *out) noexcept nogil
+cdef void prefetch(const Features *f, int64_t feature) noexcept nogil
 cdef void write_table(const Features *f, const sn_format_kernels *ops,
                       const uint32_t *features, int64_t n,
                       FeatureScratch *s) noexcept nogil

@@ -8,13 +8,14 @@ meantime is done all at once.
 
 Batches are planned ahead. A feature that a planned batch holds again takes the steps
 until then right after it has learned, so that its parameters are fetched once; others
-take them when a batch that holds them is planned, or at the end of the epoch.
+take them when a batch that holds them is planned. Before a round of rewiring those
+follow that have been seen since the last one, and at the end of the pass all.
 
 Features are cut into ranges, which threads share. A range finds its part of a
 batch by itself, in the order of the samples, so no sum depends on the threads.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
@@ -38,17 +39,12 @@ for _lane in range(SN_LANES):
 # Rows of X, entries or features whose memory is fetched so many early.
 cdef int64_t AHEAD = 16
 
+cdef extern from "prefetch.h" nogil:
+    void sn_prefetch(const void *p, long n_bytes)
+
 cdef extern from *:
     """
     #include <string.h>
-    /* To L2: L1 is full of what sums and updates read meanwhile. The empty statement
-     * keeps GCC from dropping calls of functions that only prefetch. */
-    static inline void sn_prefetch(const void *p, long bytes)
-    {
-        __asm__ volatile("");
-        for (long i = -((long)p & 63); i < bytes; i += 64)
-            __builtin_prefetch((const char *)p + i, 0, 2);
-    }
     /* A few cache lines: a call of memcpy takes longer. */
     static inline void sn_copy(void *to, const void *from, long bytes)
     {
@@ -58,7 +54,6 @@ cdef extern from *:
         for (; i < bytes; i++) ((char *)to)[i] = ((const char *)from)[i];
     }
     """
-    void sn_prefetch(const void *p, long n_bytes) noexcept nogil
     void sn_copy(void *to, const void *source, long n_bytes) noexcept nogil
 
 
@@ -198,7 +193,10 @@ cdef inline int64_t lower_bound(const Input *x, int64_t begin, int64_t end,
 cdef void sum_features(const Features *f, const sn_format_kernels *ops,
                        const Input *x, const int64_t *rows, int n,
                        FeatureScratch *s, float *z) noexcept nogil:
-    """z[unit][lane] = sum over a row's non-zeros of value * weight; idle lanes 0."""
+    """z[unit][lane] = sum over a row's non-zeros of value * weight; idle lanes 0.
+
+    z NULL: the sums of each row stay side by side, in s.rows.
+    """
     cdef int64_t begin, n_terms, k, unit
     cdef int lane
     cdef float factor
@@ -232,7 +230,8 @@ cdef void sum_features(const Features *f, const sn_format_kernels *ops,
         if factor != 1:
             for unit in range(f.n_units):
                 out[unit] *= factor
-    kernels.pack(s.rows, 0, f.n_units, LANES, n, z)
+    if z != NULL:
+        kernels.pack(s.rows, 0, f.n_units, LANES, n, z)
 
 
 # Backward --------------------------------------------------------------------------
@@ -282,7 +281,7 @@ cdef void plan(FeatureRun *run, const sn_format_kernels *ops,
         n_touched = 0
     batch.n_touched = n_touched
     if n_touched > 0:
-        sort_entries(part, batch, &x, n_rows, s)
+        sort_entries(run, part, batch, &x, n_rows, s)
         if run.features.scale == NULL:
             ops.encode_terms(batch.values, n_entries, 0, 0, batch.values)
     catch_up(run, ops, optimizer, announce(run, part, batch, step, learned, s), step, s)
@@ -324,9 +323,13 @@ cdef int64_t count_entries(const FeatureRange *part, const Input *x,
     return n_touched
 
 
-cdef void sort_entries(const FeatureRange *part, PlannedBatch *batch, const Input *x,
-                       int64_t n_rows, FeatureScratch *s) noexcept nogil:
-    """Samples and values of a batch, those of each feature side by side."""
+cdef void sort_entries(const FeatureRun *run, const FeatureRange *part,
+                       PlannedBatch *batch, const Input *x, int64_t n_rows,
+                       FeatureScratch *s) noexcept nogil:
+    """Samples and values of a batch, those of each feature side by side.
+
+    What `announce` reads of each is on its way then.
+    """
     cdef int64_t i, b, k, feature
     cdef uint32_t offset = 0, count, place
     for i in range(batch.n_touched):
@@ -335,6 +338,7 @@ cdef void sort_entries(const FeatureRange *part, PlannedBatch *batch, const Inpu
         batch.offsets[i] = offset
         s.counts[feature] = offset
         offset += count
+        sn_prefetch(&run.progress[part.begin + feature], 1)
     batch.offsets[batch.n_touched] = offset
     for b in range(n_rows):
         for k in range(s.first[b], s.last[b]):
@@ -356,8 +360,6 @@ cdef int64_t announce(FeatureRun *run, const FeatureRange *part, PlannedBatch *b
     cdef Progress *progress
     cdef int64_t n_touched = batch.n_touched, n_late = 0, feature, i
     for i in range(n_touched):
-        if i + AHEAD < n_touched:
-            sn_prefetch(&run.progress[part.begin + s.touched[i + AHEAD]], 1)
         feature = s.touched[i]
         s.counts[feature] = 0
         feature += part.begin
@@ -462,16 +464,24 @@ cdef double sum_of_squares(const FeatureRun *run, const sn_format_kernels *ops,
 
 
 cdef void settle(FeatureRun *run, const sn_format_kernels *ops,
-                 const sn_optimizer *optimizer, int64_t end, int64_t r,
-                 FeatureScratch *s) noexcept nogil:
-    """At the end of a pass: bring all features of a range up to date."""
+                 const sn_optimizer *optimizer, int64_t end, bint all_features,
+                 int64_t r, FeatureScratch *s) noexcept nogil:
+    """Bring features of a range up to date: all, or those seen since the last time."""
     cdef FeatureRange *part = &run.ranges[r]
-    cdef int64_t feature, n_late = 0
+    cdef uint8_t *seen = run.features.seen
+    cdef int64_t feature, done, n_late = 0
     for feature in range(part.begin, part.end):
-        if run.progress[feature].done < end:
+        done = run.progress[feature].done
+        if done > run.settled:
+            if seen != NULL:
+                seen[feature] = 1
+        elif not all_features:
+            continue
+        if done < end:
             s.touched[n_late] = <uint32_t>feature
-            s.n_steps[n_late] = <uint32_t>end - run.progress[feature].done
+            s.n_steps[n_late] = <uint32_t>(end - done)
             n_late += 1
+            run.progress[feature].done = <uint32_t>end
     catch_up(run, ops, optimizer, n_late, end, s)
 
 
@@ -505,11 +515,14 @@ cdef void catch_up(FeatureRun *run, const sn_format_kernels *ops,
     cdef int64_t chunk = 0, n, i
     cdef uint32_t number
     sort_by_steps(n_late, s)
+    for i in range(min(at_once, n_late)):
+        prefetch(f, s.touched[s.sorted[i]])
     while chunk < n_late:
         n = min(at_once, n_late - chunk)
         for i in range(n):
+            if chunk + at_once + i < n_late:
+                prefetch(f, s.touched[s.sorted[chunk + at_once + i]])
             number = s.sorted[chunk + i]
-            prefetch(f, s.touched[number])
             s.features[i] = s.touched[number]
             s.begin[i] = <uint32_t>end - s.n_steps[number]
             s.end[i] = <uint32_t>end
@@ -524,7 +537,7 @@ cdef inline const char *connections_of(const Features *f,
     return <const char*>f.connections + feature * f.connections_bytes
 
 
-cdef inline void prefetch(const Features *f, int64_t feature) noexcept nogil:
+cdef void prefetch(const Features *f, int64_t feature) noexcept nogil:
     cdef int64_t size = f.state.planes * f.state.stride
     sn_prefetch(f.state.values + feature * size, size * sizeof(float))
     if f.connections != NULL:

@@ -144,16 +144,17 @@ cdef void train_panel(Run *run, int64_t batch, int64_t p, Scratch *s,
     cdef Panel *panel = &run.memory.panels[p]
     cdef const int64_t *rows = run.data.order + run.start + p * SN_LANES
     cdef int n = <int>min(<int64_t>SN_LANES, batch - p * SN_LANES)
-    cdef int64_t n_outputs = net.layers[net.n_layers - 1].n_out
     cdef float *deltas
     cdef sn_thread_state state
     kernels.enter(&state)
     take_targets(net, run.data.targets, run.data.weights, rows, n, s)
     panel.dropout = run.dropout
     panel.seed = panel_seed(seed, p)
+    panel.rated = &s.loss
+    if panel.gradients[0] != NULL:
+        panel.deltas[net.n_layers - 1] = s.kept  # which the next panel overwrites
     forward(net, &run.data.x, rows, n, panel, s)
-    panel.loss = kernels.loss(net.loss, s.z, n_outputs, s.target, s.weight,
-                              net.loss_parameters)
+    panel.loss = kernels.loss(&s.loss)
     deltas = backward(net, panel, n, s, panel.seed)
     if net.by_feature:
         keep_rows(&run.features, net.ops, deltas, p * SN_LANES, n,
@@ -188,16 +189,19 @@ cdef void update_range(Run *run, int64_t end, int64_t r, Scratch *s,
     kernels.leave(&state)
 
 
-cdef void settle_features(Run *run) noexcept nogil:
-    """At the end of a pass: the steps that absent features still lack."""
+cdef void settle_features(Run *run, bint all_features) noexcept nogil:
+    """The steps that features still lack: all, or those seen since the last time."""
     cdef int64_t r
     for r in prange(run.features.n_ranges, schedule="static",
                     num_threads=run.row_threads):
-        settle_range(run, r, &run.memory.scratch[threadid()])
+        settle_range(run, all_features, r, &run.memory.scratch[threadid()])
+    run.features.settled = run.steps_here
 
 
-cdef void settle_range(Run *run, int64_t r, Scratch *s) noexcept nogil:
+cdef void settle_range(Run *run, bint all_features, int64_t r,
+                       Scratch *s) noexcept nogil:
     cdef sn_thread_state state
     kernels.enter(&state)
-    settle(&run.features, run.net.ops, &run.step, run.steps_here, r, &s.features)
+    settle(&run.features, run.net.ops, &run.step, run.steps_here, all_features, r,
+           &s.features)
     kernels.leave(&state)

@@ -4,6 +4,7 @@ from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
+from sparsenet._kernels.kernels cimport SN_BLOCK_COLUMNS, SN_BLOCK_HEIGHT, sn_matrix
 from sparsenet._kernels.train.input cimport address
 
 import numpy as np
@@ -19,6 +20,18 @@ cdef int64_t first_at_least(const void *columns, int wide, int64_t begin, int64_
         else:
             end = middle
     return begin
+
+
+cdef void find_tiles(const sn_matrix *m) noexcept nogil:
+    """Where each tile of columns begins in the blocks of a matrix that has them."""
+    cdef int64_t columns = m.tile_columns, tile, block
+    if m.layout == SN_BLOCK_COLUMNS:
+        columns //= SN_BLOCK_HEIGHT
+    for tile in range(m.n_tiles + 1):
+        for block in range(m.n_blocks):
+            m.tile_starts[tile * m.n_blocks + block] = first_at_least(
+                m.indices, m.wide, m.indptr[block], m.indptr[block + 1],
+                tile * columns)
 
 
 cdef void transpose_part(const int64_t *starts, const void *columns, int wide,

@@ -34,6 +34,14 @@ from sparsenet._kernels.train.random cimport row_seed
 
 cdef const sn_kernels *kernels = kernels_in_use()
 
+cdef extern from "prefetch.h" nogil:
+    void sn_prefetch(const void *p, long n_bytes)
+
+# Deltas of so many rows later are fetched while those of a row are prepared, if a
+# batch's are more bytes than L2 holds beside all else. With 27,806 outputs that made an
+# int8 step 1.2 times as fast; with 100, where L1 has them, it would be 4 % slower.
+cdef int64_t DELTAS_AHEAD = 4, FAR = 1 << 18
+
 
 cdef void point_to_panels(const Net *net, int l, Panel *panels, int64_t batch,
                           Scratch *s) noexcept nogil:
@@ -60,6 +68,8 @@ cdef void prepare_rows(const Net *net, int l, int64_t first_row, int64_t n_rows,
     cdef CLayer *layer = &net.layers[l]
     cdef const void **kept = s.pointers + n_panels
     cdef int64_t operand_row = n_panels * SN_LANES * ops.operand_size
+    cdef int64_t delta_row = SN_LANES * ops.delta_size
+    cdef bint far = layer.n_out * n_panels * delta_row > FAR
     cdef int64_t p, h, row
     for h in range(n_rows):
         row = first_row + h
@@ -69,7 +79,9 @@ cdef void prepare_rows(const Net *net, int l, int64_t first_row, int64_t n_rows,
             memset(<char*>s.prepared + h * operand_row, 0, operand_row)
             continue
         for p in range(n_panels):
-            kept[p] = <char*>panels[p].deltas[l] + row * SN_LANES * ops.delta_size
+            kept[p] = <char*>panels[p].deltas[l] + row * delta_row
+            if far:
+                sn_prefetch(<const char*>kept[p] + DELTAS_AHEAD * delta_row, delta_row)
         bias_gradient[h] = ops.prepare(
             kept, n_panels, <const float**>(s.pointers + 3 * n_panels),
             <const float**>(s.pointers + 2 * n_panels), layer.has_signed_inputs,
@@ -111,6 +123,25 @@ cdef float *bias_gradient_of(const Net *net, const Task *task,
     return gradient + size_of(net, task, &n_rows) + PADDING
 
 
+cdef void add_panels(const Net *net, const Task *task, const Panel *panels,
+                     int64_t n_panels, float *of_weights,
+                     float *of_biases) noexcept nogil:
+    """The sums of the gradients that panels have."""
+    cdef int64_t first = net.layers[task.layer].forward.indptr[task.begin]
+    cdef int64_t n_rows, n = size_of(net, task, &n_rows), p
+    memset(of_weights, 0, n * sizeof(float))
+    memset(of_biases, 0, n_rows * sizeof(float))
+    for p in range(n_panels):
+        add(panels[p].gradients[0] + first, n, of_weights)
+        add(panels[p].gradients[1] + task.begin, n_rows, of_biases)
+
+
+cdef inline void add(const float *values, int64_t n, float *sums) noexcept nogil:
+    cdef int64_t i
+    for i in range(n):
+        sums[i] += values[i]
+
+
 cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t batch,
                         uint64_t seed, float *of_weights, float *of_biases,
                         Scratch *s) noexcept nogil:
@@ -126,6 +157,9 @@ cdef void task_gradient(const Net *net, const Task *task, Panel *panels, int64_t
     cdef const void *columns
     cdef float *gradient
     cdef float *bias_gradient
+    if task.layer == net.n_layers - 1 and panels[0].gradients[0] != NULL:
+        add_panels(net, task, panels, panels_of(batch), of_weights, of_biases)
+        return
     point_to_panels(net, task.layer, panels, batch, s)
     block = task.begin
     while block < task.end:

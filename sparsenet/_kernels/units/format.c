@@ -21,6 +21,9 @@
 #include "products/amx_spmm.h"
 #include "products/amx_sddmm.h"
 #endif
+#if WINDOWS
+#include "products/windows.h"
+#endif
 #include "products/spmv.h"
 #include "products/spmm.h"
 #if COLUMNS_AT_ONCE
@@ -29,6 +32,7 @@
 #include "products/sddmm.h"
 #include "layouts/weight_copies.h"
 #include FORMAT_STORAGE
+#include "products/sddmm_panel.h"
 #include "products/row_sums.h"
 
 extern const sn_format_kernels PASTE(sn_, SN_ISA, PASTE(_, SN_FORMAT, ));
@@ -44,18 +48,25 @@ const sn_format_kernels PASTE(sn_, SN_ISA, PASTE(_, SN_FORMAT, )) = {
     .row_size = sizeof(row_t),
     .signed_offset = SIGNED_OFFSET,
     .spmm = spmm,
+    .spmv = spmv,
+#if WINDOWS
+    .window_rows = WIDTH,
+    .cut_windows = cut_windows,
+#endif
 #if STRIPS || (TILED && !STORES_MASTER)
     .tile_samples = tile_samples,
 #endif
     .first_lane = first_lane,
     .turn = turn,
     .sddmm = sddmm,
+    .sddmm_panel = sddmm_panel,
 #if STRIPS
     .sddmm_strips = sddmm_strips,
     .strip_percent = {strip_percent_rows, strip_percent_blocks},
     .spmm_strip_percent = {spmm_percent_rows, spmm_percent_blocks, spmm_percent_columns},
 #endif
     .encode = encode,
+    .encode_sample = encode_sample,
     .decode = decode,
     .encode_deltas = encode_deltas,
     .prepare = prepare,

@@ -74,6 +74,11 @@ INLINE vi unpack_low_8(vi a, vi b) { return (vi)vzip1q_s8((int8x16_t)a, (int8x16
 INLINE vi unpack_high_8(vi a, vi b) { return (vi)vzip2q_s8((int8x16_t)a, (int8x16_t)b); }
 INLINE vi unpack_low_16(vi a, vi b) { return (vi)vzip1q_s16((int16x8_t)a, (int16x8_t)b); }
 INLINE vi unpack_high_16(vi a, vi b) { return (vi)vzip2q_s16((int16x8_t)a, (int16x8_t)b); }
+#define LOOK_UP_OFFSET 0
+INLINE vi look_up_bytes(const uint8_t *table, vi index)
+{
+    return (vi)vqtbl2q_u8((uint8x16x2_t){{vld1q_u8(table), vld1q_u8(table + 16)}}, (uint8x16_t)index);
+}
 
 /* transpose.h: neighbours are added in one instruction. */
 INLINE vf sum_four(const vf *v)

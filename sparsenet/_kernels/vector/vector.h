@@ -13,11 +13,12 @@
  *   widen_unsigned, widen_signed, store_bytes   bytes <-> int32 lanes
  *   widen_words                  16 bits -> uint32 lanes
  *   load_half, store_half        half precision <-> fp32, to nearest even, of values that half precision holds, or NaN
- *   BYTE_DOT                     1: there are byte_dot and unpack_*, for formats/int8.h
+ *   BYTE_DOT                     1: there are byte_dot, look_up_bytes and unpack_*, for formats/int8.h
  *   byte_dot(acc, x, s, is_signed)   acc + the products of four neighbouring bytes in each lane, which are -127..127;
  *                                x is 0..127 unless is_signed
  *   BYTE_DOT_OFFSET              what has been added to signed x, because the instruction takes them unsigned
  *   BYTE_DOT_BY_SIGN             1: signed x take more instructions than others
+ *   look_up_bytes(table, index)  for each byte of `index`, table[index - LOOK_UP_OFFSET], of 32 bytes
  *   unpack_low_8, unpack_high_8, unpack_low_16, unpack_high_16
  *                                a and b interleaved by 8 or 16 bits, within quarters of 128 bits
  */

@@ -16,3 +16,12 @@ INLINE vi byte_dot(vi acc, vi x, vi s, const int is_signed)
     return acc + add_pairs(is_signed ? byte_pairs(abs_bytes(s), sign_bytes(x, s)) : byte_pairs(x, s));
 }
 #endif
+
+/* vpshufb takes the lower four bits of an index, and makes a zero where bit 7 is set: of an index plus 0x70, that is so from
+ * 16 on, and of the same with bit 7 turned, below. */
+#define LOOK_UP_OFFSET 0x70
+INLINE vi look_up_bytes(const uint8_t *table, vi index)
+{
+    return shuffle_bytes(splat_sixteen(table), index)
+           | shuffle_bytes(splat_sixteen(table + 16), index ^ splat_int((int32_t)0x80808080));
+}

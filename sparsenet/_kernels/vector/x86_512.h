@@ -70,4 +70,6 @@ INLINE vi unpack_low_8(vi a, vi b) { return (vi)_mm512_unpacklo_epi8((__m512i)a,
 INLINE vi unpack_high_8(vi a, vi b) { return (vi)_mm512_unpackhi_epi8((__m512i)a, (__m512i)b); }
 INLINE vi unpack_low_16(vi a, vi b) { return (vi)_mm512_unpacklo_epi16((__m512i)a, (__m512i)b); }
 INLINE vi unpack_high_16(vi a, vi b) { return (vi)_mm512_unpackhi_epi16((__m512i)a, (__m512i)b); }
+INLINE vi splat_sixteen(const void *p) { return (vi)_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)p)); }
+INLINE vi shuffle_bytes(vi a, vi index) { return (vi)_mm512_shuffle_epi8((__m512i)a, (__m512i)index); }
 #include "vector/x86.h"

@@ -1,11 +1,25 @@
 """A plot of how training has gone."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sparsenet._base import BaseSparseMLP
 from sparsenet._constraints import shown
-from sparsenet._plotting import import_pyplot
+from sparsenet._displays.pyplot import import_pyplot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    from sparsenet._mlp import SparseMLPClassifier, SparseMLPRegressor
 
 
 class LossCurveDisplay:
@@ -62,15 +76,25 @@ class LossCurveDisplay:
     ... )  # doctest: +SKIP
     """
 
+    loss_curve: Sequence[float]
+    validation_loss_curve: Sequence[float] | None
+    train_scores: Sequence[float] | None
+    validation_scores: Sequence[float] | None
+    score_name: str | None
+    ax_: Axes
+    score_ax_: Axes | None
+    figure_: Figure
+    lines_: list[Line2D]
+
     def __init__(
         self,
-        loss_curve,
+        loss_curve: Sequence[float],
         *,
-        validation_loss_curve=None,
-        train_scores=None,
-        validation_scores=None,
-        score_name=None,
-    ):
+        validation_loss_curve: Sequence[float] | None = None,
+        train_scores: Sequence[float] | None = None,
+        validation_scores: Sequence[float] | None = None,
+        score_name: str | None = None,
+    ) -> None:
         self.loss_curve = loss_curve
         self.validation_loss_curve = validation_loss_curve
         self.train_scores = train_scores
@@ -78,7 +102,13 @@ class LossCurveDisplay:
         self.score_name = score_name
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, score_name=None):
+    def from_estimator(
+        cls,
+        estimator: SparseMLPClassifier | SparseMLPRegressor,
+        *,
+        ax: Axes | None = None,
+        score_name: str | None = None,
+    ) -> Self:
         """Plot the curves of a fitted estimator.
 
         Parameters
@@ -129,7 +159,7 @@ class LossCurveDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the curves.
 
         Parameters

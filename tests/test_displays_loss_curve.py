@@ -107,5 +107,5 @@ def test_a_model_without_epochs_is_refused(pyplot):
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     model = small(SparseMLPClassifier).fit(X, LABELS)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"pip install sparsenet\[plot\]"):
+    with pytest.raises(ImportError, match=r"pip install matplotlib"):
         LossCurveDisplay.from_estimator(model)

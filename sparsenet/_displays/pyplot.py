@@ -8,6 +8,6 @@ def import_pyplot(display):
     except ImportError as error:
         raise ImportError(
             f"{type(display).__name__} needs matplotlib; install it with "
-            "`pip install sparsenet[plot]`"
+            "`pip install matplotlib`"
         ) from error
     return pyplot

@@ -1,0 +1,1 @@
+"""Fitted estimators as something else: scikit-learn's models, ONNX, C."""

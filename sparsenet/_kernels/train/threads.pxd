@@ -1,0 +1,1 @@
+cdef int startable_threads(int n) except -1

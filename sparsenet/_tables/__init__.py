@@ -1,0 +1,1 @@
+"""Tables as they come: numbers, categories and missing values, in one network."""
