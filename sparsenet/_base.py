@@ -35,11 +35,12 @@ from sparsenet._kernels._dispatch import (
 from sparsenet._lbfgs import ROWS_AT_ONCE, train_full_batch
 from sparsenet._network import Network
 from sparsenet._outputs import Outputs
+from sparsenet._parallel.group import Alone, batch_size_of
 from sparsenet._parameters.declared import DeclaredParameters
 from sparsenet._pickled import FITTED, PickledMixin
 from sparsenet._scoring import scorer_of
 from sparsenet._threads import effective_n_threads
-from sparsenet._training import batch_size_of, optimizer_of, train
+from sparsenet._training import optimizer_of, train
 from sparsenet._training_set import Samples, TrainingError, TrainingSet
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ else:
     from sparsenet._callbacks import CallbackSupportMixin
 
 NO_SAMPLES = _validation.ValidationSamples()
+ALONE = Alone()
 
 # What ends with a choice of weights, from which a next part would not go on.
 NOT_IN_PARTS = ("early_stopping", "restore_best", "ema_decay", "time_limit")
@@ -329,6 +331,7 @@ class BaseSparseMLP(
         *,
         incremental=False,
         classes=None,
+        group=ALONE,
     ):
         """Check everything and train, aside of this object, which becomes the result.
 
@@ -345,27 +348,28 @@ class BaseSparseMLP(
         validation.check(self)
         result, before = self._aside(), vars(self).copy()
         data, network, fan_ins = result._prepare(
-            X, y, sample_weight, validation, incremental, classes
+            X, y, sample_weight, validation, incremental, classes, group.goes_on
         )
         result._network, result._trained_in_parts = network, incremental
         try:
-            result._train(data, fan_ins, incremental)
+            result._train(data, fan_ins, incremental, group)
         except TrainingError as error:
             raise ValueError(f"{type(self).__name__}: {error}") from error
         self._take_over(result, before)
         return self
 
-    def _train(self, data, fan_ins, incremental):
+    def _train(self, data, fan_ins, incremental, group):
         """Train the network, and keep what came of it."""
         # As they were checked, whatever a callback does to those of the estimator.
         parameters, network = _parameters.snapshot(self), self._network
-        n_threads = effective_n_threads(parameters.n_threads)
+        n_threads = parameters.n_threads
+        n_threads = effective_n_threads(n_threads or group.n_threads)
         is_lbfgs = parameters.solver == "lbfgs"
         n_epochs = 0 if is_lbfgs else 1 if incremental else parameters.max_iter
         with callbacks_told(self, data, n_epochs, self._with_network) as watchers:
             if is_lbfgs:
                 history = train_full_batch(
-                    network, data, parameters, self._history, n_threads
+                    network, data, parameters, self._history, n_threads, group
                 )
             else:
                 history = train(
@@ -377,7 +381,8 @@ class BaseSparseMLP(
                     fan_ins=fan_ins,
                     n_threads=n_threads,
                     incremental=incremental,
-                    watchers=watchers,
+                    watchers=[*watchers, *group.watchers(self)],
+                    group=group,
                 )
             self._set_history(history)
 
@@ -441,11 +446,15 @@ class BaseSparseMLP(
         self.validation_loss_curve_ = copy.copy(history.validation_losses)
         self.train_scores_ = copy.copy(history.train_scores)
 
-    def _prepare(self, X, y, sample_weight, validation, incremental, classes):
+    def _prepare(
+        self, X, y, sample_weight, validation, incremental, classes, goes_on=False
+    ):
         """Return the training set, the network to go on with or a new one, and its
         fan-ins before and after training.
         """
-        resume = hasattr(self, "_network") and (incremental or self.warm_start)
+        resume = hasattr(self, "_network") and (
+            incremental or self.warm_start or goes_on
+        )
         is_sparse = resume and self._network.sparse_rows
         given, X, y = self._read(X, y, reset=not resume, sparse_rows=is_sparse)
         self._fitted_dtype = X.dtype.name
@@ -458,7 +467,8 @@ class BaseSparseMLP(
         data = self._training_set(
             (given, labels), X, y, strata, in_training, sample_weight
         )
-        self._random_state = self._own_random_state(go_on=incremental and resume)
+        go_on = goes_on or (incremental and resume)
+        self._random_state = self._own_random_state(go_on)
         structure = self._structure_for(loss, n_outputs)
         if resume:
             self._check_same_structure(structure)

@@ -117,6 +117,18 @@ class BaseLayer(ABC):
         """
 
     @abstractmethod
+    def connection_keys(self):
+        """A number for each connection, or block of them, that says where it is.
+
+        An ascending int64 array in the order of the weights, of which each number
+        stands for as many.
+        """
+
+    @abstractmethod
+    def average_weights(self):
+        """The running average of the weights, which can be written; like `weights`."""
+
+    @abstractmethod
     def round_weights(self):
         """Let products read the float32 weights, which have been changed."""
 

@@ -226,6 +226,16 @@ class FeatureLayer(BaseLayer):
                 layer.table = layer.state
         return layer
 
+    def connection_keys(self):
+        if not self.is_sparse:
+            return np.arange(self.n_in)
+        n_blocks = self.n_out // self.height
+        features = np.arange(self.n_in)[:, np.newaxis]
+        return (features * n_blocks + self.connections).ravel()
+
+    def average_weights(self):
+        return self.state[:, -1, : self.fan_out]
+
     def round_weights(self):
         round_table(self)
 

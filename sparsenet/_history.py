@@ -67,13 +67,17 @@ class History:
         validates=False,
         train_scores=False,
         scoring=None,
+        n_iter=0,
     ):
-        """Return a copy to go on with; what is new about it starts afresh."""
+        """Return a copy to go on with; what is new about it starts afresh.
+
+        `n_iter` epochs of this call are done already.
+        """
         history = replace(
             self,
             solver=solver,
             scoring=scoring,
-            n_iter=0,
+            n_iter=n_iter,
             loss_curve=[*self.loss_curve],
         )
         # Other scores are no continuation of these.
@@ -86,7 +90,7 @@ class History:
         losses = _continued(before.validation_losses, validates)
         history.validation_scores, history.validation_losses = scores, losses
         history.n_rated_before = {
-            name: len(getattr(history, name) or ()) for name in RATINGS
+            name: len(getattr(history, name) or ()) - n_iter for name in RATINGS
         }
         if not validates:
             history.best_validation_score = None

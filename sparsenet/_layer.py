@@ -241,6 +241,15 @@ class Layer(BaseLayer):
         arrays = self.indices, weights, self.average_bias.copy()
         return Layer(self.n_in, self.n_out, self.precision, *arrays, first=self.first)
 
+    def connection_keys(self):
+        if not self.is_sparse:
+            return np.arange(len(self.weights))
+        blocks = np.repeat(np.arange(self.n_blocks), self.fan_in)
+        return blocks * self.n_in + self.indices
+
+    def average_weights(self):
+        return self.average
+
     def round_weights(self):
         if self.precision != "float32" or not self.first:  # else there is no copy
             round_weights(self)

@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from sparsenet._history import History
+from sparsenet._parallel.group import Alone
 from sparsenet._training_set import divergence
 
 # Rows whose gradient is summed in float32 before it is added to float64 sums. Memory is
@@ -18,8 +19,8 @@ ROWS_AT_ONCE = 2048
 class Objective:
     """Loss and gradient as functions of one float64 vector of all parameters."""
 
-    def __init__(self, network, data, alpha, n_threads):
-        self.network, self.data = network, data
+    def __init__(self, network, data, alpha, n_threads, group):
+        self.network, self.data, self.group = network, data, group
         self.alpha, self.n_threads = float(alpha) / data.mean_weight, n_threads
         rows = data.rows
         self.chunks = np.split(rows, range(ROWS_AT_ONCE, len(rows), ROWS_AT_ONCE))
@@ -59,8 +60,9 @@ class Objective:
         ):
             loss += 0.5 * self.alpha * np.vdot(weights, weights)
             of_weights += self.alpha * weights
-        gradient /= self.weight
-        return loss / self.weight, gradient
+        means = self.group.mean(np.append(gradient, loss) / self.weight)
+        self.group.check()
+        return float(means[-1]), means[:-1]
 
     def _by_layer(self, vector):
         """Views of a vector: (weights, biases) of each layer."""
@@ -68,7 +70,7 @@ class Objective:
         return list(zip(parts[::2], parts[1::2], strict=True))
 
 
-def train_full_batch(network, data, parameters, history, n_threads):
+def train_full_batch(network, data, parameters, history, n_threads, group=None):
     """Minimize the loss over all rows with L-BFGS-B (Zhu et al. 1997, algorithm 778).
 
     Parameters
@@ -81,6 +83,8 @@ def train_full_batch(network, data, parameters, history, n_threads):
     history : History or None
         Of the calls before.
     n_threads : int
+    group : Alone, default=None
+        As for `train`.
 
     Returns
     -------
@@ -101,7 +105,9 @@ def train_full_batch(network, data, parameters, history, n_threads):
         first evaluation of the loss, Ctrl-C goes on to the caller.
     """
     network.reset_optimizer()
-    objective = Objective(network, data, parameters.alpha, n_threads)
+    group = Alone() if group is None else group
+    group.begin_all_rows(data)
+    objective = Objective(network, data, parameters.alpha, n_threads, group)
     best, n_iter = [np.inf, objective.parameters()], 0
 
     def evaluate(vector):

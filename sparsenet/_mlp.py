@@ -319,8 +319,8 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
                     f"{name}: classes must be passed on the first call to partial_fit"
                 )
             self.classes_ = present if classes is None else classes
-        # Only partial_fit may see some of the classes at a time.
-        all_present = multilabel or not incremental
+        # Only partial_fit, and one of several processes, may see some of the classes.
+        all_present = multilabel or not (incremental or classes is not None)
         if np.setdiff1d(present, self.classes_).size or (
             all_present and len(present) != len(self.classes_)
         ):

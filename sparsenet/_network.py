@@ -268,7 +268,15 @@ class Network:
         self.layers, self.births = layers, births
 
     def train_epoch(
-        self, data, order, *, batch_size, optimizer, n_threads, rewiring=None
+        self,
+        data,
+        order,
+        *,
+        batch_size,
+        optimizer,
+        n_threads,
+        rewiring=None,
+        local_steps=None,
     ):
         """Train on the rows `order` once, in mini-batches.
 
@@ -282,6 +290,9 @@ class Network:
         n_threads : int
         rewiring : Rewiring, default=None
             Says when connections change, and is told. None: not at all.
+        local_steps : LocalSteps, default=None
+            Says when members of a group that train this network meet, and lets all
+            have the same weights then, as they have at the end. None: nobody else does.
 
         Returns
         -------
@@ -309,14 +320,26 @@ class Network:
             self._join_old_cohorts(optimizer)
             rows, n_rounds = order[begin:], 0
             if (steps := rewiring.steps_to_round(self.n_steps)) is not None:
-                # Pruning makes layers anew, with which the engine could not go on.
+                # Pruning makes layers anew, with which the engine could not go on, and
+                # a group may change features that are not up to date.
                 prunes = rewiring.method == "gradual"
-                n_rounds = 1 if prunes else ROUNDS
+                n_rounds = 1 if prunes or local_steps is not None else ROUNDS
                 rows = rows[: n_rounds * rewiring.interval * batch_size]
                 if not prunes and len(rows) > (steps - 1) * batch_size:
                     self._number_cohorts(optimizer)
+            seed = self.seed
+            if local_steps is not None:
+                seed = local_steps.noise_seed(seed)
+                rows = rows[: local_steps.steps_left(self.n_steps) * batch_size]
             rounds = self._rounds(
-                data, rows, batch_size, optimizer, rewiring, n_threads, n_rounds
+                data,
+                rows,
+                batch_size,
+                optimizer,
+                rewiring,
+                n_threads,
+                n_rounds,
+                local_steps,
             )
             engine = self._get_engine()
             sums = engine.train(
@@ -324,7 +347,7 @@ class Network:
                 rows,
                 batch_size,
                 optimizer.after(self.n_steps - n_steps),
-                self.seed,
+                seed,
                 self.births,
                 self.steps,
                 n_threads,
@@ -334,6 +357,9 @@ class Network:
             self._feature_work = engine.feature_work
             loss, weight = loss + sums[0], weight + sums[1]
             begin += engine.n_batches * batch_size
+            if local_steps is not None:
+                is_last = begin >= len(order)
+                local_steps.meet(self, is_last)
         if weight == 0:
             return 0.0
         if optimizer.alpha > 0:
@@ -388,7 +414,17 @@ class Network:
             for layer, fan_in in zip(self.layers, rewiring.final, strict=True)
         )
 
-    def _rounds(self, data, rows, batch_size, optimizer, rewiring, n_threads, n_rounds):
+    def _rounds(
+        self,
+        data,
+        rows,
+        batch_size,
+        optimizer,
+        rewiring,
+        n_threads,
+        n_rounds,
+        local_steps,
+    ):
         """Yield how many batches come before each round, and the births by then.
 
         A round takes place when the next item is asked for. After the last one of all,
@@ -399,7 +435,12 @@ class Network:
             n_batches += steps
             yield n_batches, self.births
             last = rows[: n_batches * batch_size][-batch_size:]
-            n_changed = self._rewire(data, last, optimizer, rewiring, n_threads)
+            rated = data, last  # by whose gradient connections grow
+            if local_steps is not None:
+                rated = local_steps.before_round(self, *rated, rewiring.method)
+            n_changed = self._rewire(*rated, optimizer, rewiring, n_threads)
+            if local_steps is not None:
+                local_steps.after_round(self)
             rewiring.rounds.append((self.n_steps, n_changed))
             n_rounds -= 1
             if n_rounds == 0:

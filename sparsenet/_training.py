@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sparsenet._history import History
 from sparsenet._optimizer import Optimizer
+from sparsenet._parallel.group import Alone
 from sparsenet._parameters import dropout
 from sparsenet._rewiring import Rewiring
 from sparsenet._schedules import factors, is_schedule
@@ -22,7 +23,7 @@ from sparsenet._training_set import Samples, divergence
 from sparsenet._watchers import Epoch, watchers_of
 
 
-def train(
+def train(  # noqa: PLR0913 - two callers, who know all of it
     network,
     data,
     parameters,
@@ -33,6 +34,7 @@ def train(
     n_threads,
     incremental=False,
     watchers=(),
+    group=None,
 ):
     """Train a network until it converges, or for one epoch.
 
@@ -58,6 +60,9 @@ def train(
         call before, as in `partial_fit`.
     watchers : sequence of Watcher, default=()
         Those that no parameter asks for.
+    group : Alone, default=None
+        Of the processes that train the network together; each calls this function with
+        samples of its own. None: there are no others.
 
     Returns
     -------
@@ -84,7 +89,8 @@ def train(
     After an error the network is in no state to go on with. After Ctrl-C it is as
     trained so far; with early stopping or `restore_best`, as it was at its best.
     """
-    training = Training(network, data, parameters, random_state, n_threads)
+    group = Alone() if group is None else group
+    training = Training(network, data, parameters, random_state, n_threads, group)
     training.begin(history, fan_ins, incremental)
     training.watchers += watchers
     try:
@@ -114,7 +120,7 @@ class Training:
 
     Attributes
     ----------
-    network, data, parameters, n_threads
+    network, data, parameters, n_threads, group
         Those of `train`.
     history : History
         How far training has come; this call's own.
@@ -122,50 +128,56 @@ class Training:
         Numbers of the rows to train on.
     validation : Samples or None
         What to validate on, if anything.
+    samples : Samples
+        Those to train on.
     max_iter : int
         Number of epochs, unless something ends training before. `end_with` changes it.
-    batch_size : int
-        In rows.
+    plan : Plan
+        Steps of an epoch, and rows of a step.
     watchers : list of Watcher
         Are told what happens, in this order.
     stop : bool
         Whether the epoch is the last one; watchers may set it.
     """
 
-    def __init__(self, network, data, parameters, random_state, n_threads):
+    def __init__(self, network, data, parameters, random_state, n_threads, group):
         self.network, self.data, self.parameters = network, data, parameters
-        self.random_state, self.n_threads = random_state, n_threads
+        self.random_state = group.generator(random_state, network)
+        self.n_threads, self.group = n_threads, group
         self.stop = False
 
     def begin(self, history, fan_ins, incremental):
         """Go on from the history of the calls before, or from none."""
         network, parameters = self.network, self.parameters
-        is_new = history is None
+        is_new, goes_on = history is None, self.group.goes_on and history is not None
+        n_iter = history.n_iter if goes_on else 0
         if is_new:
             history = History(parameters.solver)
-        if not incremental or history.solver != parameters.solver:
+        if not (incremental or goes_on) or history.solver != parameters.solver:
             network.reset_optimizer()
             history = replace(history, learning_rate_factor=1.0)
         self.incremental = incremental
         self.max_iter = 1 if incremental else parameters.max_iter
         self.rows, self.validation = self._split()
+        self.samples = self.group.shared(Samples(self.data, self.rows))
         self.history = history = history.resume(
             solver=parameters.solver,
             early_stopping=parameters.early_stopping,
             validates=self.validation is not None,
             train_scores=parameters.train_scores,
             scoring=parameters.scoring,
+            n_iter=n_iter,
         )
-        if not incremental:
+        if not (incremental or goes_on):
             history.first_epoch = history.n_epochs
-        self.batch_size = batch_size_of(parameters.batch_size, len(self.rows))
-        if parameters.batch_size not in ("auto", self.batch_size):
+        self.plan = self.group.begin(self)
+        if parameters.batch_size != "auto" and parameters.batch_size > len(self.rows):
             warnings.warn(
                 f"batch_size={parameters.batch_size} is larger than the number of "
-                f"samples and is clipped to {self.batch_size}",
+                f"samples and is clipped to {self.plan.batch_size}",
                 stacklevel=6,
             )
-        n_steps = math.ceil(len(self.rows) / self.batch_size)  # of an epoch
+        n_steps = self.plan.n_steps
         history.rewiring = _rewiring(
             parameters, history, network.n_steps, n_steps, fan_ins
         )
@@ -178,11 +190,11 @@ class Training:
         """Return the rows to train on, and what to validate on or None."""
         data, parameters = self.data, self.parameters
         if data.validation is not None:
-            return data.rows, data.validation
+            return data.rows, self.group.shared(data.validation)
         if not (parameters.early_stopping or parameters.restore_best):
             return data.rows, None
         rows, others = data.split(parameters.validation_fraction, self.random_state)
-        return rows, Samples(data, others)
+        return rows, self.group.shared(Samples(data, others))
 
     @property
     def rated_network(self):
@@ -199,20 +211,21 @@ class Training:
         self.max_iter = max_iter
         until = self.parameters.rewire_until
         if not isinstance(until, Integral):  # a share of training
-            n_steps = math.ceil(len(self.rows) / self.batch_size)
-            self.history.rewiring.end = max(1, int(until * (max_iter * n_steps)))
+            n_steps = max_iter * self.plan.n_steps
+            self.history.rewiring.end = max(1, int(until * n_steps))
 
     def run_epoch(self):
         """Train on all rows once."""
         self.tell("epoch_started")
-        history, parameters, rows = self.history, self.parameters, self.rows
-        n_steps = math.ceil(len(rows) / self.batch_size)
+        history, parameters, group = self.history, self.parameters, self.group
+        rows, n_steps = self.rows, self.plan.n_steps
+        order = self.random_state.permutation(rows) if parameters.shuffle else rows
         rounds = len(history.rewiring.rounds)
         begin = time.perf_counter()
         loss = self.network.train_epoch(
             self.data,
-            self.random_state.permutation(rows) if parameters.shuffle else rows,
-            batch_size=self.batch_size,
+            group.fill(order, self.plan),
+            batch_size=self.plan.batch_size,
             optimizer=optimizer_of(
                 parameters,
                 history,
@@ -222,21 +235,20 @@ class Training:
             ),
             n_threads=self.n_threads,
             rewiring=history.rewiring,
+            local_steps=group.local_steps,
         )
+        loss = float(group.mean(loss))
         seconds = time.perf_counter() - begin
+        n_rows = group.n_rows(len(rows))
         if not math.isfinite(loss):
             raise divergence(f"the loss of epoch {history.n_iter + 1} is")
-        history.add_epoch(loss, len(rows))
+        history.add_epoch(loss, n_rows)
         for n_steps, n_changed in history.rewiring.rounds[rounds:]:
             self.tell("rewired", n_steps, n_changed)
         density = self.network.density
-        epoch = Epoch(history.n_iter, loss, len(rows), seconds, density)
+        epoch = Epoch(history.n_iter, loss, n_rows, seconds, density)
         self.tell("epoch_ended", epoch)
-
-
-def batch_size_of(batch_size, n_rows):
-    """Rows of a mini-batch, by the parameter."""
-    return min(200 if isinstance(batch_size, str) else int(batch_size), n_rows)
+        self.stop = group.any(self.stop)
 
 
 def optimizer_of(parameters, history, n_steps, *, max_iter, mean_weight=1.0):

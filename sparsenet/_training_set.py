@@ -163,6 +163,18 @@ class TrainingSet:
             X, y = X.iloc[rows] if hasattr(X, "iloc") else X[rows], y[rows]
         return X, y, self.weights_of(rows)
 
+    def weight_of(self, rows):
+        """Sum of the weights of some rows in training, as they were given."""
+        if self.sample_weight is None:
+            return float(len(rows))
+        scaled = self.sample_weight[rows].sum(dtype=np.float64)
+        return float(scaled * self.mean_weight)
+
+    def rated_weight_of(self, rows):
+        """Sum of the weights by which some rows are rated."""
+        weights = self.weights_of(rows)
+        return float(len(rows) if weights is None else weights.sum())
+
     def weights_of(self, rows):
         """Weights by which some rows are rated, or None."""
         return None if self.rated_weight is None else self.rated_weight[rows]

@@ -107,9 +107,7 @@ class TrainScores(Watcher):
     """Rates the network on the training samples after each epoch."""
 
     def epoch_ended(self, training, epoch):
-        rating = training.data.rate(
-            training.rated_network, training.rows, training.n_threads
-        )
+        rating = training.samples.rate(training.rated_network, training.n_threads)
         training.history.add_train_score(rating.score)
 
 
@@ -153,7 +151,8 @@ class TimeLimit(Watcher):
         left = training.parameters.time_limit - (now - self.begin)
         n_left = max(left, 0.0) / max(statistics.median(self.seconds), 1e-9)
         most = training.parameters.max_iter - epoch.number
-        training.end_with(epoch.number + int(min(n_left, most)))
+        n_epochs = epoch.number + int(min(n_left, most))
+        training.end_with(int(training.group.of_first(n_epochs)))
 
 
 class Divergence(Watcher):

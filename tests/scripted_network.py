@@ -31,7 +31,17 @@ class ScriptedNetwork:
     def averaged(self):
         return self
 
-    def train_epoch(self, data, order, *, batch_size, optimizer, n_threads, rewiring):
+    def train_epoch(
+        self,
+        data,
+        order,
+        *,
+        batch_size,
+        optimizer,
+        n_threads,
+        rewiring,
+        local_steps=None,
+    ):
         self.rewirings.append(rewiring)
         self.n_steps += math.ceil(len(order) / batch_size)
         self.weight += 1

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sparsenet import SparseMLPClassifier, SparseMLPRegressor, from_sklearn
 from sparsenet import _lbfgs as lbfgs
+from sparsenet._parallel.group import Alone
 from sparsenet._training_set import TrainingSet
 
 pytestmark = pytest.mark.usefixtures("each_block_size")
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("each_block_size")
 
 def objective_of(network, X, y, sample_weight=None, alpha=0.3, n_threads=1):
     data = TrainingSet(X, y, sample_weight, None, None)
-    return lbfgs.Objective(network, data, alpha, n_threads)
+    return lbfgs.Objective(network, data, alpha, n_threads, Alone())
 
 
 @pytest.mark.parametrize("sparse_rows", [False, True])
