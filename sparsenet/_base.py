@@ -338,14 +338,7 @@ class BaseSparseMLP(
         Whatever ends an attempt leaves no trace, and another thread that predicts
         meanwhile has the model from before.
         """
-        _parameters.check_parameters(self)
-        for name in NOT_IN_PARTS if incremental else ():
-            if getattr(self, name):
-                raise ValueError(
-                    f"{type(self).__name__}: partial_fit does not support "
-                    f"{name}={getattr(self, name)!r}"
-                )
-        validation.check(self)
+        self._check_call(validation, incremental)
         result, before = self._aside(), vars(self).copy()
         data, network, fan_ins = result._prepare(
             X, y, sample_weight, validation, incremental, classes, group.goes_on
@@ -357,6 +350,17 @@ class BaseSparseMLP(
             raise ValueError(f"{type(self).__name__}: {error}") from error
         self._take_over(result, before)
         return self
+
+    def _check_call(self, validation, incremental):
+        """Refuse parameters, before samples are looked at."""
+        _parameters.check_parameters(self)
+        for name in NOT_IN_PARTS if incremental else ():
+            if getattr(self, name):
+                raise ValueError(
+                    f"{type(self).__name__}: partial_fit does not support "
+                    f"{name}={getattr(self, name)!r}"
+                )
+        validation.check(self)
 
     def _train(self, data, fan_ins, incremental, group):
         """Train the network, and keep what came of it."""

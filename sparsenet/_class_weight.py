@@ -75,3 +75,28 @@ def _of_labels(weights, labels, name):
             f"allowed: those of {shown(labels)}"
         )
     return {code: weights.get(label, 1) for code, label in enumerate(labels)}
+
+
+def class_counts(y, sample_weight):
+    """How many samples each class has, of those with a weight.
+
+    Returns the labels and their counts; of a multi-label y, None and an array of shape
+    (n_labels, 2).
+    """
+    y = y if sample_weight is None else y[np.asarray(sample_weight) > 0]
+    if y.ndim == 2 and y.shape[1] > 1:
+        n_ones = (y == 1).sum(axis=0)
+        return None, np.column_stack([len(y) - n_ones, n_ones])
+    return np.unique(y, return_counts=True)
+
+
+def balanced_weights(classes, counts):
+    """What "balanced" stands for: a dict, or one for each label of a multi-label y.
+
+    `classes` and `counts` are those of `class_counts`, of all samples.
+    """
+    if classes is None:
+        return [balanced_weights(LABELS, of_label) for of_label in counts]
+    present = counts > 0
+    weights = counts.sum() / (present.sum() * counts[present])
+    return dict(zip(classes[present].tolist(), weights.tolist(), strict=True))

@@ -21,7 +21,9 @@ class Objective:
 
     def __init__(self, network, data, alpha, n_threads, group):
         self.network, self.data, self.group = network, data, group
-        self.alpha, self.n_threads = float(alpha) / data.mean_weight, n_threads
+        # Each member of a group adds its share of the L2 term.
+        self.alpha = float(alpha) / data.mean_weight * group.share
+        self.n_threads = n_threads
         rows = data.rows
         self.chunks = np.split(rows, range(ROWS_AT_ONCE, len(rows), ROWS_AT_ONCE))
         #: Where the weights and biases of each layer are in a vector, and their shape.

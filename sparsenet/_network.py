@@ -48,11 +48,14 @@ class Data(NamedTuple):
     y : int32 array of shape (n,) or float32 array of shape (n, n_outputs)
         Class codes for a loss of codes, else numbers.
     sample_weight : float32 array of shape (n,), or None
+    mean_weight : float
+        What weights that were given have been divided by.
     """
 
     X: object
     y: np.ndarray
     sample_weight: np.ndarray | None = None
+    mean_weight: float = 1.0
 
 
 def layer_class(by_feature):

@@ -171,7 +171,8 @@ class Training:
         if not (incremental or goes_on):
             history.first_epoch = history.n_epochs
         self.plan = self.group.begin(self)
-        if parameters.batch_size != "auto" and parameters.batch_size > len(self.rows):
+        n_rows = self.group.n_rows(len(self.rows))
+        if parameters.batch_size != "auto" and parameters.batch_size > n_rows:
             warnings.warn(
                 f"batch_size={parameters.batch_size} is larger than the number of "
                 f"samples and is clipped to {self.plan.batch_size}",
@@ -189,7 +190,7 @@ class Training:
     def _split(self):
         """Return the rows to train on, and what to validate on or None."""
         data, parameters = self.data, self.parameters
-        if data.validation is not None:
+        if data.validation is not None or self.group.validates:
             return data.rows, self.group.shared(data.validation)
         if not (parameters.early_stopping or parameters.restore_best):
             return data.rows, None
@@ -249,6 +250,7 @@ class Training:
         epoch = Epoch(history.n_iter, loss, n_rows, seconds, density)
         self.tell("epoch_ended", epoch)
         self.stop = group.any(self.stop)
+        group.check()
 
 
 def optimizer_of(parameters, history, n_steps, *, max_iter, mean_weight=1.0):

@@ -7,6 +7,7 @@ takes them: all members get the same bits, and a simulation the same as a cluste
 
 import threading
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from itertools import pairwise
 
 import numpy as np
@@ -155,9 +156,11 @@ class ThreadCommunicator(Communicator):
             self._barrier.wait()
             received = [messages[self.rank] for _, messages in self._messages]
             self.interrupted |= any(interrupt for interrupt, _ in self._messages)
-            self._barrier.wait()
         except threading.BrokenBarrierError:
             raise WorkerLost("a thread of the group has ended") from None
+        # Until all have read; one that has may end at once.
+        with suppress(threading.BrokenBarrierError):
+            self._barrier.wait()
         return received
 
     def close(self):

@@ -58,11 +58,13 @@ class Int8:
         n_blocks = -(-len(values) // BLOCK)
         blocks = np.zeros((n_blocks, BLOCK), np.float32)
         blocks.reshape(-1)[: len(values)] = values
-        scales = np.abs(blocks).max(axis=1) / np.float32(127)
+        largest = np.maximum(blocks.max(axis=1), -blocks.min(axis=1))
+        scales = largest / np.float32(127)
         # Where all are 0, or too small to be divided by; NaN stays NaN by its scale.
         divisors = np.where(scales < np.finfo(np.float32).tiny, np.inf, scales)
         with np.errstate(invalid="ignore"):
-            stored = np.rint(blocks / divisors[:, np.newaxis]).astype(np.int8)
+            blocks /= divisors[:, np.newaxis]
+            stored = np.rint(blocks, out=blocks).astype(np.int8)
         return (
             scales.astype("<f4").tobytes() + stored.reshape(-1)[: len(values)].tobytes()
         )
@@ -71,8 +73,11 @@ class Int8:
     def decode(code, n):
         n_blocks = -(-n // BLOCK)
         scales = np.frombuffer(code, "<f4", n_blocks)
-        stored = np.frombuffer(code, np.int8, n, offset=4 * n_blocks)
-        return stored * np.repeat(scales, BLOCK)[:n]
+        decoded = np.zeros((n_blocks, BLOCK), np.float32)
+        decoded.reshape(-1)[:n] = np.frombuffer(code, np.int8, n, offset=4 * n_blocks)
+        with np.errstate(invalid="ignore"):  # 0 times an infinite scale
+            decoded *= scales[:, np.newaxis]
+        return decoded.reshape(-1)[:n]
 
 
 CODECS = {None: Float32, "bfloat16": BFloat16, "int8": Int8}

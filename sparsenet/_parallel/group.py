@@ -27,10 +27,15 @@ class Alone:
         Whether this is the rest of a call that was broken off after an epoch.
     n_threads : int or None
         Threads of this process, where the estimator says nothing.
+    share : float
+        This process's part of the weight of all training samples.
+    validates : bool
+        Whether there are samples to validate on, perhaps of other processes only.
     """
 
     local_steps = n_threads = None
-    goes_on = False
+    goes_on = validates = False
+    share = 1.0
 
     def watchers(self, estimator):
         """Who else is told of the training of an estimator."""
@@ -85,7 +90,7 @@ class DataParallel(Alone):
     communicator : Communicator
     interval, learning_rate, momentum, compression
         Those of `LocalSteps`.
-    goes_on, n_threads
+    goes_on, validates, n_threads
         See `Alone`.
     watchers : sequence of callable
         Called with the estimator, they return a watcher.
@@ -100,12 +105,14 @@ class DataParallel(Alone):
         momentum,
         compression,
         goes_on=False,
+        validates=False,
         n_threads=None,
         watchers=(),
     ):
         self.communicator = communicator
         self.options = interval, learning_rate, momentum, compression
-        self.goes_on, self.n_threads = goes_on, n_threads
+        self.goes_on, self.validates = goes_on, validates
+        self.n_threads = n_threads
         self._watchers = watchers
 
     def watchers(self, estimator):
@@ -117,7 +124,7 @@ class DataParallel(Alone):
         A step takes `batch_size` rows of each process on average: a process with more
         rows than others has larger batches, so that all have as many steps.
         """
-        self._share(training.data, training.rows)
+        self._learn_share(training.data, training.rows)
         n_rows = len(training.rows)
         mean_rows = math.ceil(self._n_rows / self.communicator.size)
         batch_size = batch_size_of(training.parameters.batch_size, mean_rows)
@@ -130,10 +137,9 @@ class DataParallel(Alone):
         return Plan(n_steps, batch_size)
 
     def begin_all_rows(self, data):
-        self._share(data, data.rows)
+        self._learn_share(data, data.rows)
 
-    def _share(self, data, rows):
-        """This process's part of all rows, by weight."""
+    def _learn_share(self, data, rows):
         own = data.weight_of(rows)
         weight, self._n_rows = self.communicator.sum_of([own, len(rows)])
         self.share = own / weight

@@ -48,11 +48,27 @@ class LocalSteps:
         self.shared = None
 
     def begin(self, network):
-        """All members have the same network, as they have from the first step on."""
+        """Training begins.
+
+        Raises
+        ------
+        RuntimeError
+            Members have different networks.
+        """
+        self._check_same(network, "start with different networks")
         self.shared = parameters_of(network)
         self.velocity = np.zeros_like(self.shared) if self.momentum else None
         self.residuals = Residuals() if self.codec.is_lossy else None
         self.last = network.n_steps
+
+    def _check_same(self, network, otherwise):
+        """Compare the members' connections and weights."""
+        crc = zlib.crc32(parameters_of(network).tobytes())
+        for keys, _ in connections_of(network):
+            crc = zlib.crc32(keys.tobytes(), crc)
+        gathered = self.communicator.all_gather(crc.to_bytes(4, "little"))
+        if len(set(map(bytes, gathered))) > 1:
+            raise RuntimeError(f"the members of the group {otherwise}")
 
     def steps_left(self, n_steps):
         """Steps until the next outer step, when the network has had so many."""
@@ -84,11 +100,13 @@ class LocalSteps:
         KeyboardInterrupt
             A member has been asked to end; it comes to all of them.
         """
+        is_last |= self.communicator.interrupted
         if is_last or self.steps_left(network.n_steps) <= 0:
             self.step(network)
-        if is_last and network.has_averages:
+        ends = self.communicator.interrupted
+        if (is_last or ends) and network.has_averages:
             self._mean_averages(network)
-        if self.communicator.interrupted:
+        if ends:
             raise KeyboardInterrupt
 
     def _mean_averages(self, network):
@@ -123,7 +141,9 @@ class LocalSteps:
     def _gathered(self, data, batch):
         """Some rows of each member's batch, as a data set of its own."""
         batch = batch[: -(-len(batch) // self.communicator.size)]
-        weights = None if data.sample_weight is None else data.sample_weight[batch]
+        weights = data.sample_weight
+        if weights is not None:  # as they were given, for all members alike
+            weights = weights[batch] * np.float32(data.mean_weight)
         members = [
             unpack(message)
             for message in self.communicator.all_gather(
@@ -142,15 +162,11 @@ class LocalSteps:
     def after_round(self, network):
         """Keep what belongs to connections that are still there, by their places."""
         after = connections_of(network)
-        crc = 0
-        for keys, _ in after:
-            crc = zlib.crc32(keys.tobytes(), crc)
-        gathered = self.communicator.all_gather(crc.to_bytes(4, "little"))
-        if len(set(map(bytes, gathered))) > 1:
-            raise RuntimeError(
-                "the workers have chosen different connections, as they may with "
-                "different instruction sets: set SPARSENET_ISA to one that all have"
-            )
+        self._check_same(
+            network,
+            "have chosen different connections, as they may with different instruction "
+            "sets: set SPARSENET_ISA to one that all have",
+        )
         self.shared = parameters_of(network)
         kept = [self.velocity] if self.momentum else []
         if self.residuals is not None:

@@ -16,6 +16,7 @@ from sparsenet._parallel.communicator import Communicator, WorkerLost
 HEADER = struct.Struct("<Q?")
 RANK = struct.Struct("<I")
 BUFFER_SIZE = 1 << 20
+HELLO = 2.0  # seconds for which a stranger may keep others waiting
 
 
 class Listener:
@@ -88,11 +89,15 @@ class Listener:
         """A connection with a member of lower rank, which listens already."""
         try:
             connection = socket.create_connection(address, _left(end))
-            connection.sendall(self.token + RANK.pack(rank))
         except OSError as error:
             raise WorkerLost(
                 f"no connection with the worker at {address}: {error}"
             ) from error
+        try:
+            connection.sendall(self.token + RANK.pack(rank))
+        except OSError as error:
+            connection.close()
+            raise WorkerLost(f"lost the worker at {address}: {error}") from error
         return connection
 
     def _accept(self, sockets, rank, addresses, end):
@@ -110,8 +115,8 @@ class Listener:
                 f"the workers at {missing} did not come: {error}"
             ) from error
         try:
-            connection.settimeout(min(5.0, _left(end)))
-            hello = _receive_exactly(connection, len(self.token) + RANK.size)
+            n = len(self.token) + RANK.size
+            hello = _receive_exactly(connection, n, min(end, time.monotonic() + HELLO))
         except OSError:
             hello = b""
         (other,) = RANK.unpack(hello[len(self.token) :] or b"\0\0\0\0")
@@ -127,10 +132,11 @@ def _left(end):
     return max(0.01, end - time.monotonic())
 
 
-def _receive_exactly(connection, n):
+def _receive_exactly(connection, n, end):
     """n bytes; OSError without them."""
     received = b""
     while len(received) < n:
+        connection.settimeout(_left(end))
         more = connection.recv(n - len(received))
         if not more:
             raise OSError("closed")

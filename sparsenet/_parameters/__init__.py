@@ -47,7 +47,7 @@ BY_LAYER = {
 def parameters_of(cls):
     """The parameters of an estimator's class, by name."""
     own = classifier if issubclass(cls, ClassifierMixin) else regressor
-    return SHARED | own.PARAMETERS
+    return SHARED | own.PARAMETERS | getattr(cls, "_further_parameters", {})
 
 
 def snapshot(estimator):

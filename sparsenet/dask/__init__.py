@@ -1,0 +1,17 @@
+"""Estimators that train on a Dask cluster: the extra ``sparsenet[dask]``."""
+
+try:
+    import distributed  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"sparsenet.dask needs dask and distributed, of which {error.name!r} is "
+        "missing; install them with: pip install 'sparsenet[dask]'"
+    ) from error
+
+from sparsenet.dask._estimators import SparseMLPClassifier, SparseMLPRegressor
+
+__all__ = ["SparseMLPClassifier", "SparseMLPRegressor"]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__
+del _name

@@ -1,0 +1,328 @@
+"""The estimators of `sparsenet`, trained on the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import inspect
+
+import dask
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+import sparsenet
+from sparsenet._base import NO_SAMPLES
+from sparsenet._docstrings import with_shared_sections
+from sparsenet._parameters.cluster import PARAMETERS
+from sparsenet.dask._partitions import is_collection, map_rows
+from sparsenet.dask._training import ClusterTraining
+
+
+def with_cluster_parameters(cls):
+    """Give a class the constructor of its local one, and the cluster's parameters."""
+    own = list(inspect.signature(cls._local_class.__init__).parameters.values())
+    further = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=entry.default)
+        for name, entry in PARAMETERS.items()
+    ]
+    signature = inspect.Signature([*own, *further])
+
+    def __init__(self, *args, **parameters):
+        bound = signature.bind(self, *args, **parameters)
+        bound.apply_defaults()
+        for name, value in list(bound.arguments.items())[1:]:
+            setattr(self, name, value)
+
+    __init__.__signature__ = signature
+    __init__.__qualname__ = f"{cls.__qualname__}.__init__"
+    cls.__init__ = __init__
+    return with_shared_sections(cls)
+
+
+class DaskMLP:
+    """What the estimators of a cluster share: before a local class in their bases."""
+
+    _further_parameters = PARAMETERS
+
+    def to_local(self):
+        """Return a local estimator with the parameters, and what was learned.
+
+        Returns
+        -------
+        estimator : object
+            Of the class of `sparsenet` with the same name; it needs no cluster.
+        """
+        local = object.__new__(self._local_class)
+        attributes = vars(self).items()
+        left_out = {*PARAMETERS, "_skl_callbacks"}
+        vars(local).update({n: value for n, value in attributes if n not in left_out})
+        return local
+
+    def _fit(
+        self,
+        X,
+        y,
+        sample_weight,
+        validation=NO_SAMPLES,
+        *,
+        incremental=False,
+        classes=None,
+    ):
+        """Train on the cluster, aside of this object, which becomes the result."""
+        self._check_call(validation, incremental)
+        before, local = vars(self).copy(), self.to_local()
+        if not is_collection(X, y, sample_weight):
+            X, y, sample_weight = self._checked(
+                local, X, y, sample_weight, validation, incremental, classes
+            )
+        if local.random_state is None:  # all workers draw the same
+            local.random_state = int(np.random.randint(2**32, dtype=np.uint32))
+        training = ClusterTraining(
+            self, local, incremental=incremental, classes=classes
+        )
+        fitted = training.fit(X, y, sample_weight, validation)
+        result, parameters = self._aside(), self.get_params(deep=False)
+        vars(result).update(
+            {n: value for n, value in vars(fitted).items() if n not in parameters}
+        )
+        self._take_over(result, before)
+        return self
+
+    def _checked(self, local, X, y, sample_weight, validation, incremental, classes):
+        """Refuse, before any work, what a local estimator would; in-memory samples."""
+        aside = local._aside()
+        aside._prepare(X, y, sample_weight, validation, incremental, classes)
+        return X, y, sample_weight
+
+    def predict(self, X):
+        """Predict, where the partitions of X are.
+
+        Parameters
+        ----------
+        X : dask.array.Array, Dask data frame, or as for the local estimator
+            The input data.
+
+        Returns
+        -------
+        y : dask.array.Array or ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            A Dask array, not computed yet, for a Dask collection.
+        """
+        return self._mapped("predict", X)
+
+    def score(self, X, y, sample_weight=None):
+        """Score predictions: accuracy of a classifier, R² of a regressor.
+
+        Parameters
+        ----------
+        X : dask.array.Array, Dask data frame, or as for the local estimator
+            The input data.
+
+        y : dask.array.Array, Dask series, or array-like
+            The targets.
+
+        sample_weight : dask.array.Array or array-like, default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        score : float
+            Computed of all samples, whose predictions and targets come to the client.
+        """
+        local = self.to_local()
+        if is_collection(X, y, sample_weight):
+            predicted = self.predict(X)
+            predicted, y, sample_weight = dask.compute(predicted, y, sample_weight)
+            X, local.predict = predicted, lambda predicted: predicted
+        return local.score(X, y, sample_weight)
+
+    def _mapped(self, method, X):
+        """What a method of the local estimator returns, for each partition of X."""
+        check_is_fitted(self)
+        local = self.to_local()
+        if not is_collection(X):
+            return getattr(local, method)(X)
+        local.n_threads = 1  # a worker's other threads predict other partitions
+        nameless = local._aside()
+        vars(nameless).pop("feature_names_in_", None)
+        dtype = np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
+        row = getattr(nameless, method)(np.zeros((1, X.shape[1]), dtype))
+        return map_rows(local, method, X, row.dtype, row.shape[1:])
+
+    def __sklearn_clone__(self):
+        other = self._aside()
+        other.client = None  # which cannot be copied
+        other = super(DaskMLP, other).__sklearn_clone__()
+        other.client = self.client
+        return other
+
+    def __deepcopy__(self, memo):
+        other = self._aside()
+        other.client = None
+        other = super(DaskMLP, other).__deepcopy__(memo)
+        other.client = self.client
+        return other
+
+    def __getstate__(self):
+        other = self._aside()
+        other.client = None
+        return super(DaskMLP, other).__getstate__()
+
+
+@with_cluster_parameters
+class SparseMLPClassifier(DaskMLP, sparsenet.SparseMLPClassifier):
+    """Multi-layer perceptron classifier that is trained on a Dask cluster.
+
+    `sparsenet.SparseMLPClassifier`, trained by all workers that have partitions of the
+    samples, which stay where they are. It is a local estimator in all else: attributes,
+    displays, export and predictions of what is no Dask collection.
+
+    Parameters
+    ----------
+    %(parameters)s
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; the column numbers of a multi-label y.
+
+    %(attributes)s
+
+    See Also
+    --------
+    sparsenet.SparseMLPClassifier : The same on one machine.
+    SparseMLPRegressor : The same for numbers as targets.
+
+    Notes
+    -----
+    A step takes `batch_size` rows of each worker on average; one with more rows than
+    others has larger batches, so that all have as many steps in an epoch. Validation
+    samples are set aside on each worker, and scores are the mean of the workers', by
+    their weights. Samples that are no Dask collections are cut into a part for each
+    worker.
+
+    With one worker the result is that of the local estimator, to the bit.
+
+    %(notes)s
+
+    References
+    ----------
+    %(references)s
+
+    .. [19] Douillard, A., et al. (2023). "DiLoCo: Distributed low-communication
+            training of language models." https://arxiv.org/abs/2311.08105
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from dask.distributed import Client
+    >>> from sklearn.datasets import load_digits
+    >>> from sparsenet.dask import SparseMLPClassifier
+    >>> client = Client(n_workers=2, threads_per_worker=1)  # doctest: +SKIP
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, y = da.from_array(X, chunks=(500, -1)), da.from_array(y, chunks=500)
+    >>> classifier = SparseMLPClassifier((256, 256), density=0.2, client=client)
+    ... # doctest: +SKIP
+    >>> classifier.fit(X, y).predict(X).compute()  # doctest: +SKIP
+    array([0, 1, 2, ..., 8, 9, 8])
+    """
+
+    _local_class = sparsenet.SparseMLPClassifier
+
+    def predict_proba(self, X):
+        """Predict probabilities, where the partitions of X are.
+
+        Parameters
+        ----------
+        X : dask.array.Array, Dask data frame, or as for the local estimator
+            The input data.
+
+        Returns
+        -------
+        probabilities : dask.array.Array or ndarray of shape (n_samples, n_classes)
+            Probability of each class, in the order of `classes_`, never 0.
+        """
+        return self._mapped("predict_proba", X)
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities, where the partitions of X are.
+
+        Parameters
+        ----------
+        X : dask.array.Array, Dask data frame, or as for the local estimator
+            The input data.
+
+        Returns
+        -------
+        log_probabilities : dask.array.Array or ndarray of shape (n_samples, n_classes)
+            Logarithm of `predict_proba`, never infinite.
+        """
+        return self._mapped("predict_log_proba", X)
+
+    def decision_function(self, X):
+        """Compute the logits, where the partitions of X are.
+
+        Parameters
+        ----------
+        X : dask.array.Array, Dask data frame, or as for the local estimator
+            The input data.
+
+        Returns
+        -------
+        logits : dask.array.Array or ndarray
+            Of the shape of the local estimator's.
+        """
+        return self._mapped("decision_function", X)
+
+
+@with_cluster_parameters
+class SparseMLPRegressor(DaskMLP, sparsenet.SparseMLPRegressor):
+    """Multi-layer perceptron regressor that is trained on a Dask cluster.
+
+    `sparsenet.SparseMLPRegressor`, trained by all workers that have partitions of the
+    samples, which stay where they are. It is a local estimator in all else: attributes,
+    displays, export and predictions of what is no Dask collection.
+
+    Parameters
+    ----------
+    %(parameters)s
+
+    Attributes
+    ----------
+    %(attributes)s
+
+    See Also
+    --------
+    sparsenet.SparseMLPRegressor : The same on one machine.
+    SparseMLPClassifier : The same for classes as targets.
+
+    Notes
+    -----
+    A step takes `batch_size` rows of each worker on average; one with more rows than
+    others has larger batches, so that all have as many steps in an epoch. Validation
+    samples are set aside on each worker, and scores are the mean of the workers', by
+    their weights. Samples that are no Dask collections are cut into a part for each
+    worker.
+
+    With one worker the result is that of the local estimator, to the bit.
+
+    %(notes)s
+
+    References
+    ----------
+    %(references)s
+
+    .. [19] Douillard, A., et al. (2023). "DiLoCo: Distributed low-communication
+            training of language models." https://arxiv.org/abs/2311.08105
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from dask.distributed import Client
+    >>> from sparsenet.dask import SparseMLPRegressor
+    >>> client = Client(n_workers=2, threads_per_worker=1)  # doctest: +SKIP
+    >>> X = da.random.random((10_000, 10), chunks=(1000, -1))
+    >>> regressor = SparseMLPRegressor((256, 256), density=0.2, client=client)
+    ... # doctest: +SKIP
+    >>> regressor.fit(X, X.sum(axis=1)).score(X, X.sum(axis=1)) > 0.9  # doctest: +SKIP
+    True
+    """
+
+    _local_class = sparsenet.SparseMLPRegressor

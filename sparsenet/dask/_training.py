@@ -1,0 +1,462 @@
+"""What the client does: brings the workers together, and waits for what they learn."""
+
+import pickle
+import queue
+import secrets
+import threading
+import time
+import warnings
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+from dask.base import is_dask_collection
+from distributed import CancelledError, Semaphore, default_client, wait
+
+import sparsenet
+from sparsenet import _parameters
+from sparsenet._callbacks import callbacks_told
+from sparsenet._class_weight import balanced_weights
+from sparsenet._watchers import Printer
+from sparsenet.dask import _worker
+from sparsenet.dask._partitions import by_worker, delayed_parts, in_memory_parts
+
+#: Seconds between two looks at whether all workers are there.
+PATIENCE = 1.0
+#: Seconds for a call of a function on workers.
+CALL = 5.0
+
+
+def client_of(estimator):
+    """The client of an estimator, or the one that was made last.
+
+    Raises
+    ------
+    ValueError
+        There is none, or it is closed.
+    """
+    name = type(estimator).__name__
+    client = estimator.client
+    if client is None:
+        try:
+            client = default_client()
+        except ValueError:
+            raise ValueError(
+                f"{name}: client=None and there is no client yet; make one before: "
+                "dask.distributed.Client(...)"
+            ) from None
+    if client.status != "running":
+        raise ValueError(
+            f"{name}: client is {client.status}; allowed: one that is running"
+        )
+    return client
+
+
+@contextmanager
+def one_training_at_a_time(client):
+    """While entered, no other client trains on the cluster.
+
+    A lease, which ends with the client that has it: a lock would outlive it.
+    """
+    with client.as_current():
+        lease = Semaphore(max_leases=1, name="sparsenet-training")
+    lease.acquire()
+    try:
+        yield
+    finally:
+        lease.release()
+
+
+class ClusterTraining:
+    """One call of `fit` or `partial_fit` on a cluster.
+
+    Parameters
+    ----------
+    estimator : object
+        The Dask estimator: says how, and has the callbacks.
+    local : object
+        The local estimator to start with.
+    incremental : bool
+        Whether this is a call of `partial_fit`.
+    classes : array-like or None
+        As of `partial_fit`.
+    """
+
+    def __init__(self, estimator, local, *, incremental=False, classes=None):
+        self.estimator, self.local = estimator, local
+        self.incremental, self.classes = incremental, classes
+        self.name, self.client = type(estimator).__name__, client_of(estimator)
+        self.token = secrets.token_bytes(16)
+        self.events = queue.SimpleQueue()
+        self.interrupted = False
+
+    def fit(self, X, y, sample_weight=None, validation=(None, None, None)):
+        """Train; returns the fitted local estimator."""
+        self._check_versions()
+        parts = self._partitions(X, y, sample_weight)
+        labels = "X_val", "y_val", "sample_weight_val"
+        validation = (
+            [] if validation[0] is None else self._partitions(*validation, labels)
+        )
+        return self.fit_partitions(parts, validation, given=(X, y, sample_weight))
+
+    def fit_partitions(self, parts, validation=(), given=(None, None, None)):
+        """Train on partitions that workers have; futures of `Rows`."""
+        with one_training_at_a_time(self.client):
+            members = by_worker(self.client, parts)
+            self.goes_on = False
+            while True:
+                outcome = self._generation(members, validation, given)
+                if outcome.estimator is not None:
+                    return self._finished(outcome)
+                members = self._after_loss(members, outcome)
+
+    def _partitions(self, X, y, sample_weight, labels=("X", "y", "sample_weight")):
+        """Futures of `Rows`, which workers have."""
+        if is_dask_collection(X) or is_dask_collection(y):
+            parts = delayed_parts(self.name, X, y, sample_weight, labels)
+            futures = self.client.compute(parts)
+        else:
+            addresses = sorted(self.client.nthreads())
+            parts = in_memory_parts(X, y, sample_weight, len(addresses))
+            futures = [
+                # In a list: of a tuple, each member would get a future.
+                self.client.scatter([part], workers=[address], hash=False)[0]
+                for part, address in zip(parts, addresses, strict=False)
+            ]
+        self._wait_for_data(futures)
+        return futures
+
+    def _wait_for_data(self, futures):
+        """Wait until workers have all partitions; raises what went wrong."""
+        if not self.client.nthreads():
+            raise RuntimeError(f"{self.name}: the cluster has no workers")
+        try:
+            wait(futures)
+        except CancelledError as error:
+            raise RuntimeError(
+                f"{self.name}: workers have lost data: {error}"
+            ) from error
+        for future in futures:
+            if future.status == "error":
+                future.result()
+
+    def _check_versions(self):
+        """Refuse workers with another version of this package."""
+        try:
+            versions = self.client.run(_worker.version)
+        except ImportError as error:
+            raise RuntimeError(
+                f"{self.name}: a worker cannot import sparsenet: {error}; install "
+                f"version {sparsenet.__version__} on all workers"
+            ) from error
+        others = {a: v for a, v in versions.items() if v != sparsenet.__version__}
+        if others:
+            raise RuntimeError(
+                f"{self.name}: the client has sparsenet {sparsenet.__version__}, but "
+                f"workers have others: {others}; allowed: the same on all"
+            )
+
+    # One generation of workers, up to the loss of one ---------------------------------
+
+    def _generation(self, members, validation, given):
+        """Let the workers that have data train; returns the `Outcome` that counts."""
+        self.addresses = sorted(members)
+        try:
+            described = self._describe(members)
+            call = self._call_of(described)
+            futures = self._submit(members, validation, described, call)
+            with self._told(given) as watchers:
+                return self._outcome(futures, watchers)
+        finally:
+            self._on_workers(_worker.end)
+
+    def _on_workers(self, function, *arguments, addresses=None):
+        """Call a function of `_worker` on workers that are there, aside of tasks.
+
+        Returns what it returns, by address, as far as it comes in time: workers that
+        have just gone are called, in vain, for half a minute.
+        """
+        returned = {}
+
+        def call():
+            try:
+                there = self.client.nthreads()
+                called = [a for a in addresses or self.addresses if a in there]
+                if called:
+                    results = self.client.run(
+                        function,
+                        self.token,
+                        *arguments,
+                        workers=called,
+                        on_error="ignore",
+                    )
+                    returned.update(results)
+            except (OSError, ValueError, RuntimeError):
+                pass  # the cluster is gone: there is nobody to be told
+
+        thread = threading.Thread(target=call, daemon=True)
+        thread.start()
+        thread.join(CALL)
+        return dict(returned)
+
+    def _task(self, address, function, *arguments):
+        return self.client.submit(
+            function,
+            *arguments,
+            workers=[address],
+            allow_other_workers=False,
+            pure=False,
+            retries=0,
+        )
+
+    def _describe(self, members):
+        """What each worker tells of its partitions."""
+        has_classes = hasattr(self.estimator, "class_weight")
+        ports = self.estimator.ports
+        ports = None if ports is None else tuple(map(int, ports))
+        futures = [
+            self._task(a, _worker.describe, self.token, members[a], ports, has_classes)
+            for a in self.addresses
+        ]
+        return self._results(futures)
+
+    def _call_of(self, described):
+        """Arguments of the local estimator's `_fit`, the same on all workers."""
+        if not hasattr(self.estimator, "class_weight"):
+            return {"incremental": self.incremental}
+        labels = [description.classes for description in described]
+        counts = [description.counts for description in described]
+        if labels[0] is None:
+            classes, counts = None, sum(counts)
+        else:
+            classes, code = np.unique(np.concatenate(labels), return_inverse=True)
+            counts = np.bincount(code, np.concatenate(counts))
+        weight = self.estimator.class_weight
+        if isinstance(weight, str) and not self.incremental:
+            self.local.class_weight = balanced_weights(classes, counts)
+        if self.incremental or classes is None:
+            classes = self.classes
+        return {"incremental": self.incremental, "classes": classes}
+
+    def _submit(self, members, validation, described, call):
+        """A task on each worker, which trains with the others."""
+        estimator, n_members = self.estimator, len(self.addresses)
+        reports = "yes" if estimator.verbose else "no"
+        if getattr(estimator, "_skl_callbacks", None):
+            reports = "answer"
+        options = {
+            "interval": int(estimator.sync_interval),
+            "learning_rate": float(estimator.outer_learning_rate),
+            "momentum": float(estimator.outer_momentum),
+            "compression": estimator.compression,
+            "timeout": float(estimator.timeout),
+            "goes_on": self.goes_on,
+            "validates": bool(validation),
+            "reports": reports,
+            "keeps_epochs": estimator.on_worker_loss == "continue",
+        }
+        # The local estimator goes once, as data: not in the graph, for each worker.
+        local = self.client.scatter(
+            _worker.with_training_state(self.local),
+            broadcast=True,
+            workers=self.addresses,
+            hash=False,
+        )
+        hosts = [description.address for description in described]
+        return [
+            self._task(
+                address,
+                _worker.train,
+                self.token,
+                rank,
+                hosts,
+                local,
+                members[address],
+                validation[rank::n_members],
+                call,
+                options,
+            )
+            for rank, address in enumerate(self.addresses)
+        ]
+
+    def _results(self, futures):
+        """Of short tasks, one on each worker; RuntimeError where one is lost."""
+        for future in futures:
+            future.add_done_callback(lambda future: self.events.put(("done", future)))
+        pending = set(futures)
+        while pending:
+            self._next_event(pending)
+            if lost := self._lost(pending, futures):
+                raise RuntimeError(f"{self.name}: lost the workers at {lost}")
+        return [future.result() for future in futures]
+
+    def _next_event(self, pending):
+        """Wait for one, or a while; returns a report, if it is one."""
+        try:
+            kind, content = self.events.get(timeout=PATIENCE)
+        except queue.Empty:
+            return None
+        if kind == "report":
+            return content
+        pending.discard(content)
+        return None
+
+    def _lost(self, pending, futures):
+        """Addresses of workers that are gone before their tasks were done."""
+        if self.client.status != "running":
+            raise RuntimeError(f"{self.name}: the client was closed during training")
+        there = self.client.nthreads()
+        return [
+            address
+            for address, future in zip(self.addresses, futures, strict=True)
+            if future in pending and address not in there
+        ]
+
+    def _outcome(self, futures, watchers):
+        """Wait for all workers that are there; returns the `Outcome` that counts.
+
+        Of several errors, the one that is not about another worker.
+        """
+        for future in futures:
+            future.add_done_callback(lambda future: self.events.put(("done", future)))
+        pending, lost = set(futures), []
+        looked = time.monotonic()
+        while pending:
+            try:
+                report = self._next_event(pending)
+                if report is not None:
+                    self._tell(report, watchers)
+                if report is None or time.monotonic() > looked + PATIENCE:
+                    looked = time.monotonic()
+                    lost = self._lost(pending, futures)
+                    pending -= {
+                        future
+                        for address, future in zip(self.addresses, futures, strict=True)
+                        if address in lost
+                    }
+            except KeyboardInterrupt:
+                if self.interrupted:
+                    raise
+                self.interrupted = True
+                self._on_workers(_worker.interrupt)
+        return self._choose(futures, lost)
+
+    def _choose(self, futures, lost):
+        outcomes, there = {}, self.client.nthreads()
+        for address, future in zip(self.addresses, futures, strict=True):
+            if future.status == "cancelled" and address not in there:
+                lost = [*lost, address]  # with data that cannot be computed anew
+            elif address in lost:
+                future.cancel()
+            elif future.status == "cancelled":
+                raise RuntimeError(f"{self.name}: the training was cancelled")
+            else:
+                outcomes[address] = future.result()
+        self.bytes_sent = {a: outcome.n_bytes for a, outcome in outcomes.items()}
+        for outcome in outcomes.values():
+            if outcome.estimator is not None:
+                return outcome
+        self.survivors = outcomes
+        words = [outcome.lost for outcome in outcomes.values() if outcome.lost]
+        words += [f"the worker at {address} is gone" for address in lost]
+        self.checkpoint = None
+        if outcomes and self.estimator.on_worker_loss == "continue":
+            address = max(outcomes, key=lambda a: outcomes[a].n_epochs)
+            if outcomes[address].n_epochs > 0:
+                kept = self._on_workers(_worker.checkpoint_of, addresses=[address])
+                self.checkpoint = kept.get(address)
+        return _worker.Outcome(lost="; ".join(words))
+
+    def _after_loss(self, members, outcome):
+        """The members that training goes on with.
+
+        Raises
+        ------
+        RuntimeError
+            It is not to go on, or nobody is left.
+        """
+        there = self.client.nthreads()
+        left = {a: members[a] for a in self.survivors if a in there}
+        if self.estimator.on_worker_loss == "raise" or not left:
+            raise RuntimeError(
+                f"{self.name}: training has lost a worker ({outcome.lost}); with "
+                "on_worker_loss='continue' it would go on without it"
+            )
+        n_epochs = 0
+        if self.checkpoint is not None:
+            self.local, self.goes_on = self.checkpoint, True
+            n_epochs = self.checkpoint.n_iter_
+        warnings.warn(
+            f"{self.name}: training has lost a worker ({outcome.lost}) and goes on "
+            f"with {len(left)} of {len(members)}, after epoch {n_epochs}",
+            RuntimeWarning,
+            stacklevel=7,
+        )
+        return left
+
+    def _finished(self, outcome):
+        for category, message in outcome.messages:
+            warnings.warn(message, category, stacklevel=6)
+        return outcome.estimator
+
+    # What the client is told ----------------------------------------------------------
+
+    @contextmanager
+    def _told(self, given):
+        """While entered, reports come; yields the watchers to tell."""
+        estimator = self.estimator
+        parameters = _parameters.snapshot(estimator)
+        n_epochs = 1 if self.incremental else parameters.max_iter
+        n_epochs = 0 if parameters.solver == "lbfgs" else n_epochs
+        topic = _worker.topic_of(self.token)
+        self.told = SimpleNamespace(
+            parameters=parameters, rows=None, stop=False, network=None
+        )
+        self.client.subscribe_topic(
+            topic, lambda event: self.events.put(("report", event[1]))
+        )
+        try:
+            with callbacks_told(
+                estimator, Given(*given), n_epochs, self._with_network
+            ) as watchers:
+                yield watchers + ([Printer()] if parameters.verbose else [])
+        finally:
+            self.client.unsubscribe_topic(topic)
+
+    def _with_network(self, network, history):
+        model = self.estimator._aside()
+        model._network = network
+        model._set_history(history)
+        return model
+
+    def _tell(self, report, watchers):
+        """Tell the watchers what a worker has reported, and answer it."""
+        report = pickle.loads(report)
+        told = self.told
+        told.max_iter, told.history = report.max_iter, report.history
+        told.network = told.rated_network = report.network
+        before = told.parameters
+        for watcher in watchers:
+            getattr(watcher, report.event)(told, *report.arguments)
+        if told.parameters is not before:
+            raise ValueError(
+                f"{self.name}: a callback has changed a parameter, which workers that "
+                "train already cannot take"
+            )
+        if report.network is not None:
+            self._on_workers(_worker.answer, told.stop, addresses=self.addresses[:1])
+
+
+class Given:
+    """Samples as callbacks get them: Dask collections, or whatever was passed."""
+
+    def __init__(self, X, y, sample_weight):
+        self.X, self.y, self.sample_weight = X, y, sample_weight
+        self.rows = None
+
+    def as_given(self, rows):
+        return self.X, self.y, self.sample_weight
+
+    def weights_of(self, rows):
+        return self.sample_weight

@@ -1,0 +1,265 @@
+"""What runs on the workers of a cluster: each trains on the partitions that it has."""
+
+import copy
+import pickle
+import threading
+import warnings
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import urlparse
+
+import numpy as np
+from distributed import get_worker
+
+import sparsenet
+from sparsenet._class_weight import class_counts
+from sparsenet._parallel.communicator import Communicator, WorkerLost
+from sparsenet._parallel.group import DataParallel
+from sparsenet._parallel.sockets import Listener
+from sparsenet._validation import ValidationSamples
+from sparsenet._watchers import Watcher
+from sparsenet.dask._partitions import joined
+
+# By the token of a training, and the address of the worker: tests may have several
+# workers in one process.
+_members = {}
+
+
+@dataclass
+class Member:
+    """A worker's part in one training."""
+
+    listener: Listener
+    communicator: Communicator | None = None
+    checkpoint: "Checkpoint | None" = None
+    answer: object = None
+    answered: threading.Event = field(default_factory=threading.Event)
+    ended: bool = False
+
+
+class Description(NamedTuple):
+    """What a worker tells of its partitions, before training."""
+
+    address: tuple
+    n_rows: int
+    classes: np.ndarray | None
+    counts: np.ndarray | None
+
+
+class Outcome(NamedTuple):
+    """What training has come to on a worker.
+
+    Attributes
+    ----------
+    estimator : object or None
+        The fitted one, of the first worker.
+    lost : str or None
+        Which other worker was lost, in words.
+    n_epochs : int
+        Whole epochs, where one was lost.
+    messages : list
+        Warnings: category and text.
+    interrupted : bool
+        Whether the client has ended it.
+    n_bytes, n_outer_steps : int
+        What this worker has sent, in so many outer steps.
+    """
+
+    estimator: object = None
+    lost: str | None = None
+    n_epochs: int = 0
+    messages: list = ()
+    interrupted: bool = False
+    n_bytes: int = 0
+    n_outer_steps: int = 0
+
+
+def version():
+    """Of this package."""
+    return sparsenet.__version__
+
+
+def _key(token):
+    return token, get_worker().address
+
+
+def describe(token, parts, ports, has_classes):
+    """Open a port for the other workers, and look at the targets."""
+    rows = joined(parts)
+    classes = counts = None
+    if has_classes:
+        classes, counts = class_counts(np.asarray(rows.y), rows.sample_weight)
+    n_rows = rows.X.shape[0]
+    n_targets = len(rows.y)
+    if n_rows != n_targets:
+        raise ValueError(
+            f"a partition of X has {n_rows} rows, and that of y {n_targets}; allowed: "
+            "as many"
+        )
+    host = urlparse(get_worker().address).hostname
+    listener = Listener(host, token, ports)
+    _members[_key(token)] = Member(listener)
+    return Description(listener.address, n_rows, classes, counts)
+
+
+def train(token, rank, addresses, estimator, parts, validation, call, options):
+    """Train on this worker's partitions; returns an `Outcome`.
+
+    `call` are the keyword arguments of the estimator's `_fit`, `options` those of
+    `DataParallel`, with a "timeout", whether this worker "keeps_epochs" to go on from,
+    and "reports" that the client wants of epochs: "no", "yes" or "answer".
+    """
+    member = _members.get(_key(token))
+    if member is None:
+        address = get_worker().address
+        return Outcome(lost=f"the worker at {address}, which has restarted")
+    options, timeout = dict(options), options["timeout"]
+    reports, keeps_epochs = options.pop("reports"), options.pop("keeps_epochs")
+    del options["timeout"]
+    rows = joined(parts)
+    samples = ValidationSamples(*joined(validation)) if validation else None
+    checkpoint = member.checkpoint = Checkpoint()
+    watchers = [checkpoint.of] if keeps_epochs else []
+    if reports != "no" and rank == 0:
+        watchers.append(lambda model: Reporter(token, member, reports, timeout))
+    group = None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            member.communicator = member.listener.connect(rank, addresses, timeout)
+            group = DataParallel(
+                member.communicator,
+                n_threads=get_worker().state.nthreads,
+                watchers=watchers,
+                **options,
+            )
+            if samples is not None:
+                call = {**call, "validation": samples}
+            estimator._fit(rows.X, rows.y, rows.sample_weight, group=group, **call)
+        except WorkerLost as error:
+            return Outcome(lost=str(error), n_epochs=checkpoint.n_epochs)
+        finally:
+            if member.communicator is not None:
+                member.communicator.close()
+    messages = [(warning.category, str(warning.message)) for warning in caught]
+    steps = group.local_steps
+    return Outcome(
+        estimator=with_training_state(estimator) if rank == 0 else None,
+        messages=messages if rank == 0 else [],
+        interrupted=getattr(estimator._history, "interrupted", False),
+        n_bytes=member.communicator.n_bytes_sent,
+        n_outer_steps=0 if steps is None else steps.n_outer_steps,
+    )
+
+
+def with_training_state(estimator):
+    """A copy whose pickle holds what training would go on from."""
+    estimator = copy.copy(estimator)
+    if hasattr(estimator, "_network"):
+        estimator._network = estimator._network.with_pickles(True)
+    return estimator
+
+
+def interrupt(token, dask_worker):
+    """Ask the members of a training to end; it goes on to the next outer step."""
+    member = _members.get((token, dask_worker.address))
+    if member is not None and member.communicator is not None:
+        member.communicator.interrupt = True
+
+
+def answer(token, stop, dask_worker):
+    """Let the first worker go on after its report."""
+    member = _members.get((token, dask_worker.address))
+    if member is not None:
+        member.answer = stop
+        member.answered.set()
+
+
+def checkpoint_of(token, dask_worker):
+    """The estimator after the last whole epoch."""
+    member = _members[token, dask_worker.address]
+    return with_training_state(member.checkpoint.estimator)
+
+
+def end(token, dask_worker):
+    """Close what a training has opened; one that still runs ends with an error."""
+    member = _members.pop((token, dask_worker.address), None)
+    if member is None:
+        return
+    member.ended = True
+    member.answered.set()
+    member.listener.close()
+    if member.communicator is not None:
+        member.communicator.close()
+
+
+class Checkpoint(Watcher):
+    """Keeps the estimator as it is after each epoch.
+
+    Attributes
+    ----------
+    estimator : object or None
+    n_epochs : int
+        Of all calls.
+    """
+
+    estimator, n_epochs = None, 0
+
+    def of(self, model):
+        """This watcher, of the training of a model."""
+        self.model = model
+        return self
+
+    def epoch_ended(self, training, epoch):
+        history = copy.deepcopy(training.history)
+        model = self.model._with_network(training.network.copy(), history)
+        model._random_state = copy.deepcopy(self.model._random_state)
+        self.estimator, self.n_epochs = model, history.n_epochs
+
+
+class Report(NamedTuple):
+    """What the client is told of an epoch, before it (no `epoch`) and after it."""
+
+    event: str
+    arguments: tuple
+    max_iter: int
+    history: object
+    network: object
+
+
+class Reporter(Watcher):
+    """Tells the client, and waits for its answer where it wants to be asked."""
+
+    def __init__(self, token, member, reports, timeout):
+        self.token, self.member = token, member
+        self.asks, self.timeout = reports == "answer", timeout
+
+    def _tell(self, training, event, *arguments):
+        # Networks are for callbacks.
+        network = training.rated_network.copy() if self.asks else None
+        report = Report(event, arguments, training.max_iter, training.history, network)
+        self.member.answered.clear()
+        get_worker().log_event(topic_of(self.token), pickle.dumps(report))
+        if not self.asks:
+            return
+        if not self.member.answered.wait(self.timeout) or self.member.ended:
+            raise WorkerLost("the client has not answered")
+        training.stop |= self.member.answer
+
+    def started(self, training):
+        self._tell(training, "started")
+
+    def epoch_started(self, training):
+        if self.asks:
+            self._tell(training, "epoch_started")
+
+    def epoch_ended(self, training, epoch):
+        self._tell(training, "epoch_ended", epoch)
+
+    def stalled(self, training, consequence):
+        self._tell(training, "stalled", consequence)
+
+
+def topic_of(token):
+    """Of the reports of a training."""
+    return f"sparsenet-{token.hex()}"

@@ -1,0 +1,24 @@
+"""Clients that are missing or closed; no other test of this module makes one."""
+
+import pytest
+
+pytest.importorskip("distributed", reason="Dask is an extra")
+
+from clusters import cluster_of
+
+from sparsenet.dask import SparseMLPClassifier
+
+X, LABELS = [[0.0], [1.0]], [0, 1]
+
+
+def test_a_client_is_needed():
+    model = SparseMLPClassifier()
+    with pytest.raises(ValueError, match="client=None and there is no client yet"):
+        model.fit(X, LABELS)
+
+
+def test_a_closed_client_is_refused():
+    with cluster_of(1) as client:
+        pass
+    with pytest.raises(ValueError, match="client is closed; allowed"):
+        SparseMLPClassifier(client=client).fit(X, LABELS)

@@ -1,0 +1,181 @@
+"""What goes wrong on a cluster, and what is left then."""
+
+import os
+import signal
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("distributed", reason="Dask is an extra")
+
+import dask.array as da
+from clusters import cluster_of, open_trainings
+from sklearn.datasets import load_digits
+
+import sparsenet
+from sparsenet.dask import SparseMLPClassifier
+
+X, LABELS = load_digits(return_X_y=True)
+X = X / 16
+LONG = {"max_iter": 100_000, "n_iter_no_change": 100_000, "sparse_training": "static"}
+
+
+@pytest.fixture(scope="module")
+def client():
+    with cluster_of(2) as client:
+        yield client
+
+
+@pytest.fixture
+def parts(client):
+    """Samples of which each worker has some."""
+    client.wait_for_workers(2, timeout=60)
+    addresses = sorted(client.nthreads())
+    halves = [slice(0, 900), slice(900, None)]
+
+    def array(values):
+        futures = [
+            client.scatter(values[rows], workers=[address], hash=False)
+            for rows, address in zip(halves, addresses, strict=True)
+        ]
+        return da.concatenate(
+            [
+                da.from_delayed(future, values[rows].shape, values.dtype)
+                for future, rows in zip(futures, halves, strict=True)
+            ]
+        )
+
+    return array(X), array(LABELS)
+
+
+def small(client, **parameters):
+    defaults = {"hidden_layer_sizes": (32,), "density": 0.3, "random_state": 0}
+    return SparseMLPClassifier(client=client, timeout=20, **defaults | parameters)
+
+
+def in_training(client, function, *arguments):
+    """Call a function while workers train, in another thread."""
+
+    def wait():
+        deadline = time.monotonic() + 60
+        while open_trainings(client) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1)
+        function(*arguments)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def is_usable(client):
+    client.wait_for_workers(2, timeout=60)
+    model = small(client, max_iter=2).fit(X, LABELS)
+    predicted = model.predict(da.from_array(X, chunks=(450, -1)))
+    assert predicted.compute().shape == LABELS.shape
+    assert open_trainings(client) == 0
+
+
+def kill_a_worker(client):
+    address, pid = max(client.run(os.getpid).items())
+    os.kill(pid, signal.SIGKILL)
+    return address
+
+
+def test_a_lost_worker_is_an_error(client, parts):
+    model = small(client, **LONG)
+    in_training(client, kill_a_worker, client)
+    with pytest.raises(RuntimeError, match="SparseMLPClassifier: training has lost a"):
+        model.fit(*parts)
+    assert not hasattr(model, "classes_")
+    is_usable(client)
+
+
+def test_training_goes_on_without_a_lost_worker(client, parts):
+    model = small(
+        client,
+        max_iter=400,
+        n_iter_no_change=400,
+        on_worker_loss="continue",
+        sparse_training="static",
+        hidden_layer_sizes=(512, 512),
+    )
+    in_training(client, kill_a_worker, client)
+    with pytest.warns(RuntimeWarning, match="goes on with 1 of 2, after epoch [1-9]"):
+        model.fit(*parts)
+    assert model.n_iter_ == len(model.loss_curve_) == 400
+    assert np.isfinite(model.loss_curve_).all() and model.loss_ < model.loss_curve_[0]
+    is_usable(client)
+
+
+def test_ctrl_c_leaves_what_was_learned(client, parts):
+    model = small(client, **LONG)
+    in_training(client, os.kill, os.getpid(), signal.SIGINT)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(*parts)
+    assert 0 < model.n_iter_ < 100_000
+    assert model.score(*parts) > 0.5
+    is_usable(client)
+
+
+def test_a_restarted_cluster_is_an_error():
+    with cluster_of(2) as client:
+        in_training(client, client.restart)
+        with pytest.raises(RuntimeError, match="SparseMLPClassifier: "):
+            small(client, **LONG).fit(X, LABELS)
+        time.sleep(2)  # until the client has its workers again
+        is_usable(client)
+
+
+def test_a_full_port_range_is_an_error(client, parts):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=rf"no port .* ports=\({port}, {port}\)"):
+            small(client, ports=(port, port)).fit(*parts)
+    is_usable(client)
+
+
+def test_ports_of_a_range_are_taken(client, parts):
+    assert small(client, ports=(42_300, 42_399), max_iter=2).fit(*parts).n_iter_ == 2
+
+
+def test_workers_of_another_version_are_refused(client, parts, monkeypatch):
+    monkeypatch.setattr(sparsenet, "__version__", "9.9")
+    with pytest.raises(RuntimeError, match=r"client has sparsenet 9\.9, but workers"):
+        small(client).fit(*parts)
+
+
+def test_two_trainings_take_turns(client, parts):
+    scores = []
+
+    def fit():
+        scores.append(small(client, max_iter=20).fit(*parts).score(*parts))
+
+    threads = [threading.Thread(target=fit) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(scores) == 2 and scores[0] == scores[1]
+
+
+def test_an_error_of_one_worker_is_the_users(client):
+    labels = LABELS.astype(float)
+    bad = X.copy()
+    bad[1500, 3] = np.nan
+    parts = da.from_array(bad, chunks=(900, -1)), da.from_array(labels, chunks=900)
+    with pytest.raises(ValueError, match="X contains NaN"):
+        small(client).fit(*parts)
+    with pytest.raises(ValueError, match="Training diverged"):
+        small(client, learning_rate_init=1e30).fit(X, LABELS)
+    assert open_trainings(client) == 0
+
+
+def test_data_that_cannot_be_computed_is_an_error(client):
+    def fails(block):
+        raise OSError("no such file")
+
+    lost = da.from_array(X, chunks=(450, -1)).map_blocks(fails, meta=X[:0])
+    with pytest.raises(OSError, match="no such file"):
+        small(client).fit(lost, da.from_array(LABELS, chunks=450))
