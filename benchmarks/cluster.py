@@ -2,9 +2,10 @@ r"""Samples a second of processes that train one network, against one process.
 
 Fashion-MNIST, 784-1024-1024-10, one thread a process, all on this machine. Each process
 has its part of the rows and 128 of them in a step; they meet every ``--intervals``
-steps over TCP. In each round every setting is trained once, in turn, so that all see
-the same machine; ratios are of the same round. Epochs count from a barrier to the next
-one, but for the first, which warms up; what starts the processes does not count.
+steps over TCP, or "never": what the machine would allow at most. In each round every
+setting is trained once, in turn, so that all see the same machine; ratios are of the
+same round. Epochs count from a barrier to the next one, but for the first, which warms
+up; what starts the processes does not count.
 
     python benchmarks/cluster.py
     python benchmarks/cluster.py --random              where there is no Fashion-MNIST
@@ -111,16 +112,15 @@ def read(args):
 
 def train(rank, pipe, barrier, X, y, job, args):
     """Train with those others whose rank is below the job's number of processes."""
-    if job.n_processes == 1:
-        clock = Clock(lambda: None)
+    clock = Clock(barrier.wait if job.n_processes > 1 else lambda: None)
+    if job.interval is None:
         group = TimedAlone(clock)
     else:
-        clock = Clock(barrier.wait)
         group = DataParallel(
             connect(rank, pipe),
             interval=job.interval,
-            learning_rate=0.7,
-            momentum=0.9,
+            learning_rate=1.0,
+            momentum=0.3,
             compression=job.compression,
             watchers=[lambda estimator: clock],
         )
@@ -137,7 +137,7 @@ def train(rank, pipe, barrier, X, y, job, args):
     part = slice(rank, None, job.n_processes)
     model._fit(X[part], y[part], None, group=group)
     sent = outer_steps = 0
-    if job.n_processes > 1:
+    if job.interval is not None:
         sent = group.communicator.n_bytes_sent
         outer_steps = group.local_steps.n_outer_steps
         group.communicator.close()
@@ -176,7 +176,7 @@ class Processes:
         pipes = self.pipes[: job.n_processes]
         for pipe in pipes:
             pipe.send(job)
-        if job.n_processes > 1:
+        if job.interval is not None:
             addresses = [pipe.recv() for pipe in pipes]
             for pipe in pipes:
                 pipe.send(addresses)
@@ -197,6 +197,7 @@ def speeds(processes, n_rows, args):
     jobs = []
     for precision in args.precision:
         jobs.append(Job(1, precision, args.epochs))
+        jobs.append(Job(args.processes, precision, args.epochs))
         jobs += [
             Job(args.processes, precision, args.epochs, interval, compression)
             for compression in args.compression
@@ -214,7 +215,7 @@ def speeds(processes, n_rows, args):
         yield (
             job.precision,
             job.n_processes,
-            job.interval or "",
+            job.interval or ("never" if job.n_processes > 1 else ""),
             (job.compression or "float32") if job.interval else "",
             f"{1 / timing.median:,.0f}",
             f"{low:,.0f} - {high:,.0f}",
