@@ -80,14 +80,17 @@ def _of_labels(weights, labels, name):
 def class_counts(y, sample_weight):
     """How many samples each class has, of those with a weight.
 
-    Returns the labels and their counts; of a multi-label y, None and an array of shape
-    (n_labels, 2).
+    Returns all labels and their counts, which may be 0; of a multi-label y, None and an
+    array of shape (n_labels, 2).
     """
-    y = y if sample_weight is None else y[np.asarray(sample_weight) > 0]
+    counted = (
+        np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight) > 0
+    )
     if y.ndim == 2 and y.shape[1] > 1:
-        n_ones = (y == 1).sum(axis=0)
-        return None, np.column_stack([len(y) - n_ones, n_ones])
-    return np.unique(y, return_counts=True)
+        n_ones = counted @ (y == 1)
+        return None, np.column_stack([counted.sum() - n_ones, n_ones])
+    classes, codes = np.unique(y, return_inverse=True)
+    return classes, np.bincount(codes.ravel(), counted, len(classes))
 
 
 def balanced_weights(classes, counts):

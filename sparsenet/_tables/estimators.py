@@ -166,6 +166,10 @@ class BaseTabularMLP(BaseEstimator):
         encoded = self._encode(X, y, sample_weight)
         target, n_outputs = self._read_target(y, sample_weight)
         self.members_ = self._train(encoded, target, n_outputs, sample_weight, begin)
+        self._take_attributes()
+
+    def _take_attributes(self):
+        """Those of the networks, for all."""
         self.n_iter_ = max(member.n_iter_ for member in self.members_)
 
     def _encode(self, X, y, sample_weight):
@@ -221,10 +225,14 @@ class BaseTabularMLP(BaseEstimator):
                 random_state=int(seed),
                 time_limit=left,
             )
-            members.append(member.fit(X, y, sample_weight))
+            member = self._fitted_member(member, X, y, sample_weight)
+            members.append(member)
             if member._history.interrupted:
                 break
         return members
+
+    def _fitted_member(self, member, X, y, sample_weight):
+        return member.fit(X, y, sample_weight)
 
     def _mean(self, X, method):
         """The mean of what the networks predict for X."""
@@ -408,8 +416,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         names = ("label_smoothing", "class_weight")
         return {name: getattr(self, name) for name in names}
 
-    def _fit(self, X, y, sample_weight, begin):
-        super()._fit(X, y, sample_weight, begin)
+    def _take_attributes(self):
+        super()._take_attributes()
         self.classes_ = self.members_[0].classes_
 
     def __sklearn_tags__(self) -> Tags:

@@ -137,4 +137,4 @@ def parameters_of(cls):
         for name, default in NETWORK.items()
     }
     own = OF_CLASSIFIERS if issubclass(cls, ClassifierMixin) else {}
-    return network | OWN | own
+    return network | OWN | own | getattr(cls, "_further_parameters", {})

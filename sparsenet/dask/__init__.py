@@ -9,8 +9,14 @@ except ImportError as error:
     ) from error
 
 from sparsenet.dask._estimators import SparseMLPClassifier, SparseMLPRegressor
+from sparsenet.dask._tables import TabularMLPClassifier, TabularMLPRegressor
 
-__all__ = ["SparseMLPClassifier", "SparseMLPRegressor"]
+__all__ = [
+    "SparseMLPClassifier",
+    "SparseMLPRegressor",
+    "TabularMLPClassifier",
+    "TabularMLPRegressor",
+]
 
 for _name in __all__:
     globals()[_name].__module__ = __name__

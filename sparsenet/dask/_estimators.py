@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-
-import dask
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 import sparsenet
 from sparsenet._base import NO_SAMPLES
 from sparsenet._docstrings import with_shared_sections
-from sparsenet._parameters.cluster import PARAMETERS
-from sparsenet.dask._partitions import is_collection, map_rows
+from sparsenet.dask._on_cluster import OnCluster, with_cluster_parameters
+from sparsenet.dask._partitions import is_collection
 from sparsenet.dask._training import ClusterTraining
 
 
-def with_cluster_parameters(cls):
-    """Give a class the constructor of its local one, and the cluster's parameters."""
-    own = list(inspect.signature(cls._local_class.__init__).parameters.values())
-    further = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=entry.default)
-        for name, entry in PARAMETERS.items()
-    ]
-    signature = inspect.Signature([*own, *further])
-
-    def __init__(self, *args, **parameters):
-        bound = signature.bind(self, *args, **parameters)
-        bound.apply_defaults()
-        for name, value in list(bound.arguments.items())[1:]:
-            setattr(self, name, value)
-
-    __init__.__signature__ = signature
-    __init__.__qualname__ = f"{cls.__qualname__}.__init__"
-    cls.__init__ = __init__
-    return with_shared_sections(cls)
-
-
-class DaskMLP:
-    """What the estimators of a cluster share: before a local class in their bases."""
-
-    _further_parameters = PARAMETERS
-
-    def to_local(self):
-        """Return a local estimator with the parameters, and what was learned.
-
-        Returns
-        -------
-        estimator : object
-            Of the class of `sparsenet` with the same name; it needs no cluster.
-        """
-        local = object.__new__(self._local_class)
-        attributes = vars(self).items()
-        left_out = {*PARAMETERS, "_skl_callbacks"}
-        vars(local).update({n: value for n, value in attributes if n not in left_out})
-        return local
+class DaskMLP(OnCluster):
+    """What classifier and regressor share."""
 
     def _fit(
         self,
@@ -92,80 +51,15 @@ class DaskMLP:
         aside._prepare(X, y, sample_weight, validation, incremental, classes)
         return X, y, sample_weight
 
-    def predict(self, X):
-        """Predict, where the partitions of X are.
-
-        Parameters
-        ----------
-        X : dask.array.Array, Dask data frame, or as for the local estimator
-            The input data.
-
-        Returns
-        -------
-        y : dask.array.Array or ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            A Dask array, not computed yet, for a Dask collection.
-        """
-        return self._mapped("predict", X)
-
-    def score(self, X, y, sample_weight=None):
-        """Score predictions: accuracy of a classifier, R² of a regressor.
-
-        Parameters
-        ----------
-        X : dask.array.Array, Dask data frame, or as for the local estimator
-            The input data.
-
-        y : dask.array.Array, Dask series, or array-like
-            The targets.
-
-        sample_weight : dask.array.Array or array-like, default=None
-            Weights of the samples.
-
-        Returns
-        -------
-        score : float
-            Computed of all samples, whose predictions and targets come to the client.
-        """
-        local = self.to_local()
-        if is_collection(X, y, sample_weight):
-            predicted = self.predict(X)
-            predicted, y, sample_weight = dask.compute(predicted, y, sample_weight)
-            X, local.predict = predicted, lambda predicted: predicted
-        return local.score(X, y, sample_weight)
-
-    def _mapped(self, method, X):
-        """What a method of the local estimator returns, for each partition of X."""
-        check_is_fitted(self)
-        local = self.to_local()
-        if not is_collection(X):
-            return getattr(local, method)(X)
-        local.n_threads = 1  # a worker's other threads predict other partitions
-        nameless = local._aside()
+    def _row_of(self, method, X):
+        nameless = self.to_local()
         vars(nameless).pop("feature_names_in_", None)
         dtype = np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
         row = getattr(nameless, method)(np.zeros((1, X.shape[1]), dtype))
-        return map_rows(local, method, X, row.dtype, row.shape[1:])
-
-    def __sklearn_clone__(self):
-        other = self._aside()
-        other.client = None  # which cannot be copied
-        other = super(DaskMLP, other).__sklearn_clone__()
-        other.client = self.client
-        return other
-
-    def __deepcopy__(self, memo):
-        other = self._aside()
-        other.client = None
-        other = super(DaskMLP, other).__deepcopy__(memo)
-        other.client = self.client
-        return other
-
-    def __getstate__(self):
-        other = self._aside()
-        other.client = None
-        return super(DaskMLP, other).__getstate__()
+        return row.dtype, row.shape[1:]
 
 
+@with_shared_sections
 @with_cluster_parameters
 class SparseMLPClassifier(DaskMLP, sparsenet.SparseMLPClassifier):
     """Multi-layer perceptron classifier that is trained on a Dask cluster.
@@ -272,6 +166,7 @@ class SparseMLPClassifier(DaskMLP, sparsenet.SparseMLPClassifier):
         return self._mapped("decision_function", X)
 
 
+@with_shared_sections
 @with_cluster_parameters
 class SparseMLPRegressor(DaskMLP, sparsenet.SparseMLPRegressor):
     """Multi-layer perceptron regressor that is trained on a Dask cluster.

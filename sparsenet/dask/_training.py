@@ -93,10 +93,10 @@ class ClusterTraining:
     def fit(self, X, y, sample_weight=None, validation=(None, None, None)):
         """Train; returns the fitted local estimator."""
         self._check_versions()
-        parts = self._partitions(X, y, sample_weight)
+        parts = self.partitions(X, y, sample_weight)
         labels = "X_val", "y_val", "sample_weight_val"
         validation = (
-            [] if validation[0] is None else self._partitions(*validation, labels)
+            [] if validation[0] is None else self.partitions(*validation, labels)
         )
         return self.fit_partitions(parts, validation, given=(X, y, sample_weight))
 
@@ -111,7 +111,7 @@ class ClusterTraining:
                     return self._finished(outcome)
                 members = self._after_loss(members, outcome)
 
-    def _partitions(self, X, y, sample_weight, labels=("X", "y", "sample_weight")):
+    def partitions(self, X, y, sample_weight, labels=("X", "y", "sample_weight")):
         """Futures of `Rows`, which workers have."""
         if is_dask_collection(X) or is_dask_collection(y):
             parts = delayed_parts(self.name, X, y, sample_weight, labels)
@@ -124,10 +124,10 @@ class ClusterTraining:
                 self.client.scatter([part], workers=[address], hash=False)[0]
                 for part, address in zip(parts, addresses, strict=False)
             ]
-        self._wait_for_data(futures)
+        self.wait_for_data(futures)
         return futures
 
-    def _wait_for_data(self, futures):
+    def wait_for_data(self, futures):
         """Wait until workers have all partitions; raises what went wrong."""
         if not self.client.nthreads():
             raise RuntimeError(f"{self.name}: the cluster has no workers")
@@ -398,6 +398,7 @@ class ClusterTraining:
     def _finished(self, outcome):
         for category, message in outcome.messages:
             warnings.warn(message, category, stacklevel=6)
+        outcome.estimator._history.interrupted = outcome.interrupted
         return outcome.estimator
 
     # What the client is told ----------------------------------------------------------

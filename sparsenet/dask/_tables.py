@@ -1,0 +1,259 @@
+"""The estimators of tables, trained on the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length
+
+import sparsenet
+from sparsenet._tables.columns import check_table, take_rows
+from sparsenet._tables.estimators import with_parameters
+from sparsenet._validation import check_sample_weight
+from sparsenet.dask import _estimators
+from sparsenet.dask._on_cluster import OnCluster, with_cluster_parameters
+from sparsenet.dask._partitions import Rows, is_collection, joined
+from sparsenet.dask._training import ClusterTraining
+
+#: Rows of which encoders learn; quantiles and categories of more differ little.
+SAMPLE = 100_000
+#: Parameters of a training on a cluster.
+OF_TRAINING = tuple(OnCluster._further_parameters)
+
+
+def _targets(rows):
+    """Targets and weights of a partition, which the client looks at."""
+    weight = rows.sample_weight
+    return np.asarray(rows.y), None if weight is None else np.asarray(weight)
+
+
+def _some(rows, numbers):
+    """Some rows of a partition."""
+    return take_rows(rows.X, numbers)
+
+
+def _encoded(model, rows, target):
+    """A partition as the networks take it."""
+    X = check_table(model, rows.X, reset=False)
+    X = model._checked_encoding(model.encoder_.transform(X))
+    return Rows(X, target, rows.sample_weight)
+
+
+class DaskTabularMLP(OnCluster):
+    """What classifier and regressor share."""
+
+    def _fit(self, X, y, sample_weight, begin):
+        """See `BaseTabularMLP`. The encoder learns of a sample of the rows.
+
+        Targets and weights come to the client; tables stay where they are.
+        """
+        if not is_collection(X, y, sample_weight):
+            X = check_table(self, X, reset=True)
+            y = self._checked_target(y)
+            check_consistent_length(X, y)
+        training = ClusterTraining(self._member(), None)
+        client, parts = training.client, training.partitions(X, y, sample_weight)
+        targets = client.gather(client.map(_targets, parts, pure=False))
+        lengths = [len(target) for target, _ in targets]
+        whole = joined([Rows(None, *target) for target in targets])
+        y = self._checked_target(whole.y)
+        sample_weight = check_sample_weight(self, whole.sample_weight, len(y))
+        ends = np.cumsum(lengths)[:-1]
+        rows = self._sample(lengths, sample_weight)
+        chosen = np.split(rows, np.searchsorted(rows, ends))
+        some = [
+            client.submit(_some, part, numbers - start, pure=False)
+            for part, numbers, start in zip(
+                parts, chosen, [0, *ends.tolist()], strict=True
+            )
+            if len(numbers)
+        ]
+        sample = joined([Rows(part, None) for part in client.gather(some)]).X
+        sample = check_table(self, sample, reset=True)
+        self._encode(sample, y[rows], None)
+        y, n_outputs = self._read_target(y, sample_weight)
+        model = client.scatter(self._aside_without_client(), broadcast=True, hash=False)
+        encoded = client.map(
+            _encoded, [model] * len(parts), parts, np.split(y, ends), pure=False
+        )
+        self.members_ = self._train(encoded, y, n_outputs, sample_weight, begin)
+        self._take_attributes()
+
+    def _sample(self, lengths, sample_weight):
+        """Numbers of the rows of which the encoder learns, ascending."""
+        rows = np.arange(sum(lengths))
+        if sample_weight is not None:
+            rows = np.flatnonzero(sample_weight)
+        if len(rows) > SAMPLE:
+            steps = np.arange(SAMPLE) * (len(rows) / SAMPLE)
+            rows = rows[steps.astype(np.int64)]
+        return rows
+
+    def _member(self, **parameters):
+        """A network that is trained on this estimator's cluster."""
+        of_training = {name: getattr(self, name) for name in OF_TRAINING}
+        return self._cluster_class(**parameters, **of_training)
+
+    def _fitted_member(self, member, X, y, sample_weight):
+        on_cluster = self._member(**member.get_params(deep=False))
+        training = ClusterTraining(on_cluster, member)
+        training.wait_for_data(X)
+        return training.fit_partitions(X)
+
+    def _aside_without_client(self):
+        other = self._aside()
+        other.client = None
+        return other
+
+
+@with_parameters
+@with_cluster_parameters
+class TabularMLPClassifier(DaskTabularMLP, sparsenet.TabularMLPClassifier):
+    """Classifier for tables as they are, trained on a Dask cluster.
+
+    `sparsenet.TabularMLPClassifier`, trained by all workers that have partitions of
+    the table.
+
+    Parameters
+    ----------
+    %(parameters)s
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; the column numbers of a multi-label y.
+
+    encoder_ : TableEncoder
+        What turns X into numbers, or the fitted copy of `encoder`.
+
+    members_ : list of sparsenet.SparseMLPClassifier
+        The networks.
+
+    n_iter_ : int
+        Number of epochs of the network that has most.
+
+    n_features_in_ : int
+        Number of columns.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had names and all of them are strings.
+
+    See Also
+    --------
+    sparsenet.TabularMLPClassifier : The same on one machine.
+    TabularMLPRegressor : The same for numbers as targets.
+
+    Notes
+    -----
+    The encoder learns of at most 100,000 rows, evenly spaced, which come to the client,
+    as do all targets. The table stays where it is, and so does what it is encoded to.
+    With k workers a step takes the batches of all, and an epoch has so many fewer.
+
+    Examples
+    --------
+    >>> import dask.dataframe as dd
+    >>> from dask.distributed import Client
+    >>> from sparsenet.dask import TabularMLPClassifier
+    >>> client = Client(n_workers=2, threads_per_worker=1)  # doctest: +SKIP
+    >>> table = dd.read_parquet("table/*.parquet")  # doctest: +SKIP
+    >>> classifier = TabularMLPClassifier(client=client)  # doctest: +SKIP
+    >>> classifier.fit(table.drop(columns="y"), table["y"])  # doctest: +SKIP
+    """
+
+    _local_class = sparsenet.TabularMLPClassifier
+    _cluster_class = _estimators.SparseMLPClassifier
+
+    def predict_proba(self, X):
+        """Predict probabilities, where the partitions of X are.
+
+        Parameters
+        ----------
+        X : Dask data frame or array, or as for the local estimator
+            The table.
+
+        Returns
+        -------
+        probabilities : dask.array.Array or ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, never 0.
+        """
+        return self._mapped("predict_proba", X)
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities, where the partitions of X are.
+
+        Parameters
+        ----------
+        X : Dask data frame or array, or as for the local estimator
+            The table.
+
+        Returns
+        -------
+        log_probabilities : dask.array.Array or ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; never infinite.
+        """
+        return self._mapped("predict_log_proba", X)
+
+    def _row_of(self, method, X):
+        if method != "predict":
+            return np.dtype(np.float32), (len(self.classes_),)
+        if self.members_[0]._is_multilabel():
+            return np.dtype(np.int64), (len(self.classes_),)
+        return self.classes_.dtype, ()
+
+
+@with_parameters
+@with_cluster_parameters
+class TabularMLPRegressor(DaskTabularMLP, sparsenet.TabularMLPRegressor):
+    """Regressor for tables as they are, trained on a Dask cluster.
+
+    `sparsenet.TabularMLPRegressor`, trained by all workers that have partitions of the
+    table.
+
+    Parameters
+    ----------
+    %(parameters)s
+
+    Attributes
+    ----------
+    encoder_ : TableEncoder
+        What turns X into numbers, or the fitted copy of `encoder`.
+
+    members_ : list of sparsenet.SparseMLPRegressor
+        The networks, which predict standardized targets.
+
+    n_iter_ : int
+        Number of epochs of the network that has most.
+
+    n_features_in_ : int
+        Number of columns.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had names and all of them are strings.
+
+    See Also
+    --------
+    sparsenet.TabularMLPRegressor : The same on one machine.
+    TabularMLPClassifier : The same for classes as targets.
+
+    Notes
+    -----
+    The encoder learns of at most 100,000 rows, evenly spaced, which come to the client,
+    as do all targets. The table stays where it is, and so does what it is encoded to.
+    With k workers a step takes the batches of all, and an epoch has so many fewer.
+
+    Examples
+    --------
+    >>> import dask.dataframe as dd
+    >>> from dask.distributed import Client
+    >>> from sparsenet.dask import TabularMLPRegressor
+    >>> client = Client(n_workers=2, threads_per_worker=1)  # doctest: +SKIP
+    >>> table = dd.read_parquet("table/*.parquet")  # doctest: +SKIP
+    >>> regressor = TabularMLPRegressor(client=client)  # doctest: +SKIP
+    >>> regressor.fit(table.drop(columns="y"), table["y"])  # doctest: +SKIP
+    """
+
+    _local_class = sparsenet.TabularMLPRegressor
+    _cluster_class = _estimators.SparseMLPRegressor
+
+    def _row_of(self, method, X):
+        n_outputs = self.members_[0].n_outputs_
+        return np.dtype(np.float64), (n_outputs,) if n_outputs > 1 else ()
