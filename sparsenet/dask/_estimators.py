@@ -27,29 +27,19 @@ class DaskMLP(OnCluster):
     ):
         """Train on the cluster, aside of this object, which becomes the result."""
         self._check_call(validation, incremental)
-        before, local = vars(self).copy(), self.to_local()
+        before, local, result = vars(self).copy(), self.to_local(), self._aside()
         if not is_collection(X, y, sample_weight):
-            X, y, sample_weight = self._checked(
-                local, X, y, sample_weight, validation, incremental, classes
-            )
+            # What a local estimator would refuse, before any work.
+            samples = X, y, sample_weight, validation
+            local._aside()._prepare(*samples, incremental, classes)
         if local.random_state is None:  # all workers draw the same
             local.random_state = int(np.random.randint(2**32, dtype=np.uint32))
         training = ClusterTraining(
-            self, local, incremental=incremental, classes=classes
+            result, local, incremental=incremental, classes=classes
         )
-        fitted = training.fit(X, y, sample_weight, validation)
-        result, parameters = self._aside(), self.get_params(deep=False)
-        vars(result).update(
-            {n: value for n, value in vars(fitted).items() if n not in parameters}
-        )
+        training.fit(X, y, sample_weight, validation)
         self._take_over(result, before)
         return self
-
-    def _checked(self, local, X, y, sample_weight, validation, incremental, classes):
-        """Refuse, before any work, what a local estimator would; in-memory samples."""
-        aside = local._aside()
-        aside._prepare(X, y, sample_weight, validation, incremental, classes)
-        return X, y, sample_weight
 
     def _row_of(self, method, X):
         nameless = self.to_local()

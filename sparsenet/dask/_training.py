@@ -73,7 +73,7 @@ class ClusterTraining:
     Parameters
     ----------
     estimator : object
-        The Dask estimator: says how, and has the callbacks.
+        The Dask estimator: says how, has the callbacks, and gets what is learned.
     local : object
         The local estimator to start with.
     incremental : bool
@@ -102,11 +102,11 @@ class ClusterTraining:
 
     def fit_partitions(self, parts, validation=(), given=(None, None, None)):
         """Train on partitions that workers have; futures of `Rows`."""
-        with one_training_at_a_time(self.client):
+        with one_training_at_a_time(self.client), self._told(given) as watchers:
             members = by_worker(self.client, parts)
             self.goes_on = False
             while True:
-                outcome = self._generation(members, validation, given)
+                outcome = self._generation(members, validation, watchers)
                 if outcome.estimator is not None:
                     return self._finished(outcome)
                 members = self._after_loss(members, outcome)
@@ -129,14 +129,18 @@ class ClusterTraining:
 
     def wait_for_data(self, futures):
         """Wait until workers have all partitions; raises what went wrong."""
-        if not self.client.nthreads():
-            raise RuntimeError(f"{self.name}: the cluster has no workers")
-        try:
-            wait(futures)
-        except CancelledError as error:
-            raise RuntimeError(
-                f"{self.name}: workers have lost data: {error}"
-            ) from error
+        while True:
+            if not self.client.nthreads():
+                raise RuntimeError(f"{self.name}: the cluster has no workers")
+            try:
+                wait(futures, timeout=PATIENCE)
+                break
+            except CancelledError as error:
+                raise RuntimeError(
+                    f"{self.name}: workers have lost data: {error}"
+                ) from error
+            except TimeoutError:
+                pass  # there is still something to wait for
         for future in futures:
             if future.status == "error":
                 future.result()
@@ -159,15 +163,14 @@ class ClusterTraining:
 
     # One generation of workers, up to the loss of one ---------------------------------
 
-    def _generation(self, members, validation, given):
+    def _generation(self, members, validation, watchers):
         """Let the workers that have data train; returns the `Outcome` that counts."""
         self.addresses = sorted(members)
         try:
             described = self._describe(members)
             call = self._call_of(described)
             futures = self._submit(members, validation, described, call)
-            with self._told(given) as watchers:
-                return self._outcome(futures, watchers)
+            return self._outcome(futures, watchers)
         finally:
             self._on_workers(_worker.end)
 
@@ -379,9 +382,10 @@ class ClusterTraining:
         there = self.client.nthreads()
         left = {a: members[a] for a in self.survivors if a in there}
         if self.estimator.on_worker_loss == "raise" or not left:
+            remedy = "with on_worker_loss='continue' it would go on without it"
             raise RuntimeError(
-                f"{self.name}: training has lost a worker ({outcome.lost}); with "
-                "on_worker_loss='continue' it would go on without it"
+                f"{self.name}: training has lost a worker ({outcome.lost}); "
+                + (remedy if left else "no other one is left")
             )
         n_epochs = 0
         if self.checkpoint is not None:
@@ -396,10 +400,15 @@ class ClusterTraining:
         return left
 
     def _finished(self, outcome):
+        """The fitted local estimator, whose attributes the Dask estimator gets, too."""
         for category, message in outcome.messages:
             warnings.warn(message, category, stacklevel=6)
-        outcome.estimator._history.interrupted = outcome.interrupted
-        return outcome.estimator
+        fitted = outcome.estimator
+        fitted._history.interrupted = outcome.interrupted
+        parameters = self.estimator.get_params(deep=False)
+        learned = {n: v for n, v in vars(fitted).items() if n not in parameters}
+        vars(self.estimator).update(learned)
+        return fitted
 
     # What the client is told ----------------------------------------------------------
 

@@ -34,6 +34,7 @@ class Member:
     checkpoint: "Checkpoint | None" = None
     answer: object = None
     answered: threading.Event = field(default_factory=threading.Event)
+    interrupt: bool = False
     ended: bool = False
 
 
@@ -119,7 +120,9 @@ def train(token, rank, addresses, estimator, parts, validation, call, options):
     rows = joined(parts)
     samples = ValidationSamples(*joined(validation)) if validation else None
     checkpoint = member.checkpoint = Checkpoint()
-    watchers = [checkpoint.of] if keeps_epochs else []
+    watchers = [lambda model: Unwanted(member)]
+    if keeps_epochs:
+        watchers.append(checkpoint.of)
     if reports != "no" and rank == 0:
         watchers.append(lambda model: Reporter(token, member, reports, timeout))
     group = None
@@ -127,6 +130,7 @@ def train(token, rank, addresses, estimator, parts, validation, call, options):
         warnings.simplefilter("always")
         try:
             member.communicator = member.listener.connect(rank, addresses, timeout)
+            member.communicator.interrupt |= member.interrupt
             group = DataParallel(
                 member.communicator,
                 n_threads=get_worker().state.nthreads,
@@ -163,8 +167,10 @@ def with_training_state(estimator):
 def interrupt(token, dask_worker):
     """Ask the members of a training to end; it goes on to the next outer step."""
     member = _members.get((token, dask_worker.address))
-    if member is not None and member.communicator is not None:
-        member.communicator.interrupt = True
+    if member is not None:
+        member.interrupt = True
+        if member.communicator is not None:
+            member.communicator.interrupt = True
 
 
 def answer(token, stop, dask_worker):
@@ -191,6 +197,20 @@ def end(token, dask_worker):
     member.listener.close()
     if member.communicator is not None:
         member.communicator.close()
+
+
+class Unwanted(Watcher):
+    """Ends a training that nobody waits for: its client has cancelled it, or gone."""
+
+    def __init__(self, member):
+        worker = get_worker()
+        self.member, self.tasks = member, worker.state.tasks
+        self.key = worker.get_current_task()
+
+    def epoch_ended(self, training, epoch):
+        task = self.tasks.get(self.key)
+        if task is None or task.state in ("cancelled", "resumed"):
+            self.member.communicator.interrupt = True
 
 
 class Checkpoint(Watcher):
