@@ -83,9 +83,9 @@ def class_counts(y, sample_weight):
     Returns all labels and their counts, which may be 0; of a multi-label y, None and an
     array of shape (n_labels, 2).
     """
-    counted = (
-        np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight) > 0
-    )
+    counted = np.ones(len(y))
+    if sample_weight is not None:
+        counted[np.asarray(sample_weight) == 0] = 0
     if y.ndim == 2 and y.shape[1] > 1:
         n_ones = counted @ (y == 1)
         return None, np.column_stack([counted.sum() - n_ones, n_ones])

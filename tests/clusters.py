@@ -3,6 +3,8 @@
 import warnings
 from contextlib import contextmanager
 
+import dask.array as da
+import numpy as np
 from dask.distributed import Client, LocalCluster
 
 
@@ -13,13 +15,34 @@ def cluster_of(n_workers):
         LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=50,
         ) as cluster,
         Client(cluster) as client,
         warnings.catch_warnings(),
     ):
         yield client
+
+
+def spread(client, values, sizes):
+    """A Dask array of which each worker has a chunk, in the order of addresses."""
+    futures = [
+        client.scatter([part], workers=[address], hash=False)[0]
+        for part, address in zip(
+            cut(values, sizes), sorted(client.nthreads()), strict=False
+        )
+    ]
+    chunks = [
+        da.from_delayed(future, (size, *values.shape[1:]), values.dtype)
+        for future, size in zip(futures, sizes, strict=True)
+    ]
+    return da.concatenate(chunks)
+
+
+def cut(values, sizes):
+    """The parts of some values, of so many rows each."""
+    ends = np.cumsum(sizes)
+    return [values[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 def open_trainings(client):

@@ -77,7 +77,7 @@ def test_code_of_pages_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
     text = page.read_text(encoding="utf-8")
-    for module in ("sklearn.callback", "onnxruntime", "skl2onnx"):
+    for module in ("sklearn.callback", "onnxruntime", "skl2onnx", "dask.distributed"):
         if f"from {module}" in text or f"import {module}" in text:
             pytest.importorskip(module, reason="not everywhere")
     names = {"__name__": "__main__"}
@@ -108,10 +108,17 @@ def strings_of_package():
         yield path.read_text(encoding="utf-8")
 
 
+def sparsenet_dask():
+    pytest.importorskip("distributed", reason="Dask is an extra")
+    return importlib.import_module("sparsenet.dask")
+
+
 def test_the_reference_has_all_public_names():
     lines = (ROOT / "doc" / "api.rst").read_text(encoding="utf-8").splitlines()
     listed = {line.strip() for line in lines if line.startswith("   ")}
     assert set(sparsenet.__all__) <= listed
+    on_cluster = sparsenet_dask().__all__
+    assert all(lines.count(f"   {name}") == 2 for name in on_cluster)
 
 
 def test_every_promise_has_its_test():

@@ -58,6 +58,10 @@ class Communicator(ABC):
     def close(self):
         """End the connections; others that wait for this member find it gone."""
 
+    @abstractmethod
+    def abort(self):
+        """Let an exchange of this member, in another thread, fail as soon as may be."""
+
     def all_gather(self, message):
         """The message of each member, bytes-like, in the order of the ranks."""
         received = self.exchange([message] * self.size)
@@ -165,3 +169,5 @@ class ThreadCommunicator(Communicator):
 
     def close(self):
         self._barrier.abort()
+
+    abort = close

@@ -9,6 +9,7 @@ import selectors
 import socket
 import struct
 import time
+from contextlib import suppress
 
 from sparsenet._parallel.communicator import Communicator, WorkerLost
 
@@ -59,6 +60,11 @@ class Listener:
 
     def close(self):
         self._socket.close()
+
+    def abort(self):
+        """Let `connect`, in another thread, fail as soon as may be."""
+        with suppress(OSError):  # closed, or of a system that does not know it
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def connect(self, rank, addresses, timeout):
         """Connect all members, whose addresses are in the order of their ranks.
@@ -224,12 +230,15 @@ class SocketCommunicator(Communicator):
             self._selector.unregister(connection)
         transfer.watched = wanted
 
-    def close(self):
+    def abort(self):
+        # Not closed: the other thread would wait for what it watches no more.
         for connection in self._sockets.values():
-            try:
+            with suppress(OSError):  # closed by the other member
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # closed by the other member
+
+    def close(self):
+        self.abort()
+        for connection in self._sockets.values():
             connection.close()
         self._selector.close()
 

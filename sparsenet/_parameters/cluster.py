@@ -28,7 +28,10 @@ PARAMETERS = {
     "client": Parameter(
         None,
         Constraint(
-            lambda value: value is None or hasattr(value, "scheduler_info"),
+            lambda value: (
+                value is None
+                or (hasattr(value, "scheduler_info") and not isinstance(value, type))
+            ),
             "a dask.distributed.Client or None",
         ),
         "dask.distributed.Client or None",

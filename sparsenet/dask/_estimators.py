@@ -7,9 +7,16 @@ import numpy as np
 import sparsenet
 from sparsenet._base import NO_SAMPLES
 from sparsenet._docstrings import with_shared_sections
+from sparsenet._validation import ValidationSamples, check_sample_weight
 from sparsenet.dask._on_cluster import OnCluster, with_cluster_parameters
 from sparsenet.dask._partitions import is_collection
 from sparsenet.dask._training import ClusterTraining
+
+
+def _as_arrays(local, X, y, sample_weight):
+    """Samples that can be cut, as a local estimator understands them."""
+    X, _, y = local._read(X, y, reset=False, sparse_rows=False)
+    return X, y, check_sample_weight(local, sample_weight, len(y))
 
 
 class DaskMLP(OnCluster):
@@ -28,12 +35,16 @@ class DaskMLP(OnCluster):
         """Train on the cluster, aside of this object, which becomes the result."""
         self._check_call(validation, incremental)
         before, local, result = vars(self).copy(), self.to_local(), self._aside()
+        goes_on = incremental and hasattr(self, "_network")
+        if local.random_state is None and not goes_on:  # all workers draw the same
+            local.random_state = int(np.random.randint(2**32, dtype=np.uint32))
         if not is_collection(X, y, sample_weight):
             # What a local estimator would refuse, before any work.
-            samples = X, y, sample_weight, validation
-            local._aside()._prepare(*samples, incremental, classes)
-        if local.random_state is None:  # all workers draw the same
-            local.random_state = int(np.random.randint(2**32, dtype=np.uint32))
+            aside, samples = local._aside(), (X, y, sample_weight)
+            aside._prepare(*samples, validation, incremental, classes)
+            X, y, sample_weight = _as_arrays(aside, *samples)
+            if validation.X_val is not None:
+                validation = ValidationSamples(*_as_arrays(aside, *validation))
         training = ClusterTraining(
             result, local, incremental=incremental, classes=classes
         )

@@ -104,6 +104,8 @@ class OnCluster:
         local = self.to_local()
         if not is_collection(X):
             return getattr(local, method)(X)
+        if getattr(X, "ndim", 2) != 2:  # in scikit-learn's words
+            raise ValueError(f"Expected 2D array, got {X.ndim}D array instead")
         local.n_threads = 1  # a worker's other threads predict other partitions
         return map_rows(local, method, X, *self._row_of(method, X))
 

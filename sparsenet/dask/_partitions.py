@@ -91,8 +91,19 @@ def _delayed(column):
     return column.to_delayed()
 
 
+def check_lengths(name, rows):
+    """Refuse a partition of X that has other rows than that of y."""
+    n_rows, n_targets = rows.X.shape[0], len(rows.y)
+    if n_rows != n_targets:
+        raise ValueError(
+            f"{name}: a partition of X has {n_rows} rows, and that of y {n_targets}; "
+            "allowed: as many"
+        )
+
+
 def joined(parts):
     """`Rows` of all parts of a worker, in their order."""
+    parts = [rows for rows in parts if len(rows.y)] or parts[:1]
     X, y, sample_weight = zip(*parts, strict=True)
     return Rows(_joined(X), _joined(y), _joined(sample_weight))
 

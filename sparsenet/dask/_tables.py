@@ -28,7 +28,7 @@ def _targets(rows):
 
 def _some(rows, numbers):
     """Some rows of a partition."""
-    return take_rows(rows.X, numbers)
+    return Rows(take_rows(rows.X, numbers), numbers)
 
 
 def _encoded(model, rows, target):
@@ -67,7 +67,7 @@ class DaskTabularMLP(OnCluster):
             )
             if len(numbers)
         ]
-        sample = joined([Rows(part, None) for part in client.gather(some)]).X
+        sample = joined(client.gather(some)).X
         sample = check_table(self, sample, reset=True)
         self._encode(sample, y[rows], None)
         y, n_outputs = self._read_target(y, sample_weight)

@@ -7,10 +7,10 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
+from itertools import compress
 from types import SimpleNamespace
 
 import numpy as np
-from dask.base import is_dask_collection
 from distributed import CancelledError, Semaphore, default_client, wait
 
 import sparsenet
@@ -19,7 +19,12 @@ from sparsenet._callbacks import callbacks_told
 from sparsenet._class_weight import balanced_weights
 from sparsenet._watchers import Printer
 from sparsenet.dask import _worker
-from sparsenet.dask._partitions import by_worker, delayed_parts, in_memory_parts
+from sparsenet.dask._partitions import (
+    by_worker,
+    delayed_parts,
+    in_memory_parts,
+    is_collection,
+)
 
 #: Seconds between two looks at whether all workers are there.
 PATIENCE = 1.0
@@ -113,7 +118,7 @@ class ClusterTraining:
 
     def partitions(self, X, y, sample_weight, labels=("X", "y", "sample_weight")):
         """Futures of `Rows`, which workers have."""
-        if is_dask_collection(X) or is_dask_collection(y):
+        if is_collection(X, y, sample_weight):
             parts = delayed_parts(self.name, X, y, sample_weight, labels)
             futures = self.client.compute(parts)
         else:
@@ -169,6 +174,10 @@ class ClusterTraining:
         try:
             described = self._describe(members)
             call = self._call_of(described)
+            counted = [description.counts_any for description in described]
+            if any(counted):  # the others stand aside, as those without data do
+                self.addresses = list(compress(self.addresses, counted))
+                described = list(compress(described, counted))
             futures = self._submit(members, validation, described, call)
             return self._outcome(futures, watchers)
         finally:
@@ -219,8 +228,16 @@ class ClusterTraining:
         ports = self.estimator.ports
         ports = None if ports is None else tuple(map(int, ports))
         futures = [
-            self._task(a, _worker.describe, self.token, members[a], ports, has_classes)
-            for a in self.addresses
+            self._task(
+                address,
+                _worker.describe,
+                self.token,
+                self.name,
+                members[address],
+                ports,
+                has_classes,
+            )
+            for address in self.addresses
         ]
         return self._results(futures)
 
@@ -246,7 +263,7 @@ class ClusterTraining:
         """A task on each worker, which trains with the others."""
         estimator, n_members = self.estimator, len(self.addresses)
         reports = "yes" if estimator.verbose else "no"
-        if getattr(estimator, "_skl_callbacks", None):
+        if self._has_callbacks():
             reports = "answer"
         options = {
             "interval": int(estimator.sync_interval),
@@ -260,8 +277,10 @@ class ClusterTraining:
             "keeps_epochs": estimator.on_worker_loss == "continue",
         }
         # The local estimator goes once, as data: not in the graph, for each worker.
+        local = _worker.with_training_state(self.local)
+        local.verbose = False  # the client prints
         local = self.client.scatter(
-            _worker.with_training_state(self.local),
+            local,
             broadcast=True,
             workers=self.addresses,
             hash=False,
@@ -405,9 +424,8 @@ class ClusterTraining:
             warnings.warn(message, category, stacklevel=6)
         fitted = outcome.estimator
         fitted._history.interrupted = outcome.interrupted
-        parameters = self.estimator.get_params(deep=False)
-        learned = {n: v for n, v in vars(fitted).items() if n not in parameters}
-        vars(self.estimator).update(learned)
+        fitted.verbose = self.estimator.verbose
+        vars(self.estimator).update(self._learned(fitted))
         return fitted
 
     # What the client is told ----------------------------------------------------------
@@ -430,22 +448,35 @@ class ClusterTraining:
             with callbacks_told(
                 estimator, Given(*given), n_epochs, self._with_network
             ) as watchers:
+                watchers = watchers if self._has_callbacks() else []
                 yield watchers + ([Printer()] if parameters.verbose else [])
         finally:
             self.client.unsubscribe_topic(topic)
 
+    def _has_callbacks(self):
+        return bool(getattr(self.estimator, "_skl_callbacks", None))
+
     def _with_network(self, network, history):
+        """The Dask estimator as a worker has reported it, with a network."""
         model = self.estimator._aside()
+        vars(model).update(self._learned(self.told.estimator))
         model._network = network
         model._set_history(history)
         return model
+
+    def _learned(self, fitted):
+        """The attributes of a local estimator that are no parameters."""
+        parameters = self.estimator.get_params(deep=False)
+        return {n: v for n, v in vars(fitted).items() if n not in parameters}
 
     def _tell(self, report, watchers):
         """Tell the watchers what a worker has reported, and answer it."""
         report = pickle.loads(report)
         told = self.told
         told.max_iter, told.history = report.max_iter, report.history
-        told.network = told.rated_network = report.network
+        if report.estimator is not None:
+            told.estimator = report.estimator
+            told.network = told.rated_network = report.estimator._network
         before = told.parameters
         for watcher in watchers:
             getattr(watcher, report.event)(told, *report.arguments)
@@ -454,7 +485,7 @@ class ClusterTraining:
                 f"{self.name}: a callback has changed a parameter, which workers that "
                 "train already cannot take"
             )
-        if report.network is not None:
+        if report.estimator is not None:
             self._on_workers(_worker.answer, told.stop, addresses=self.addresses[:1])
 
 

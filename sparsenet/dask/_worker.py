@@ -18,7 +18,7 @@ from sparsenet._parallel.group import DataParallel
 from sparsenet._parallel.sockets import Listener
 from sparsenet._validation import ValidationSamples
 from sparsenet._watchers import Watcher
-from sparsenet.dask._partitions import joined
+from sparsenet.dask._partitions import check_lengths, joined
 
 # By the token of a training, and the address of the worker: tests may have several
 # workers in one process.
@@ -34,15 +34,26 @@ class Member:
     checkpoint: "Checkpoint | None" = None
     answer: object = None
     answered: threading.Event = field(default_factory=threading.Event)
+    key: str | None = None  # of the task that trains
     interrupt: bool = False
     ended: bool = False
 
 
 class Description(NamedTuple):
-    """What a worker tells of its partitions, before training."""
+    """What a worker tells of its partitions, before training.
+
+    Attributes
+    ----------
+    address : (str, int)
+        Where it listens.
+    counts_any : bool
+        Whether a row has a weight.
+    classes, counts : ndarray or None
+        As from `class_counts`; None of a regressor.
+    """
 
     address: tuple
-    n_rows: int
+    counts_any: bool
     classes: np.ndarray | None
     counts: np.ndarray | None
 
@@ -84,23 +95,20 @@ def _key(token):
     return token, get_worker().address
 
 
-def describe(token, parts, ports, has_classes):
+def describe(token, name, parts, ports, has_classes):
     """Open a port for the other workers, and look at the targets."""
+    for rows in parts:
+        check_lengths(name, rows)
     rows = joined(parts)
     classes = counts = None
     if has_classes:
         classes, counts = class_counts(np.asarray(rows.y), rows.sample_weight)
-    n_rows = rows.X.shape[0]
-    n_targets = len(rows.y)
-    if n_rows != n_targets:
-        raise ValueError(
-            f"a partition of X has {n_rows} rows, and that of y {n_targets}; allowed: "
-            "as many"
-        )
+    weight = rows.sample_weight
+    counts_any = len(rows.y) > 0 if weight is None else bool(np.any(weight))
     host = urlparse(get_worker().address).hostname
     listener = Listener(host, token, ports)
     _members[_key(token)] = Member(listener)
-    return Description(listener.address, n_rows, classes, counts)
+    return Description(listener.address, counts_any, classes, counts)
 
 
 def train(token, rank, addresses, estimator, parts, validation, call, options):
@@ -114,6 +122,7 @@ def train(token, rank, addresses, estimator, parts, validation, call, options):
     if member is None:
         address = get_worker().address
         return Outcome(lost=f"the worker at {address}, which has restarted")
+    member.key = get_worker().get_current_task()
     options, timeout = dict(options), options["timeout"]
     reports, keeps_epochs = options.pop("reports"), options.pop("keeps_epochs")
     del options["timeout"]
@@ -124,12 +133,14 @@ def train(token, rank, addresses, estimator, parts, validation, call, options):
     if keeps_epochs:
         watchers.append(checkpoint.of)
     if reports != "no" and rank == 0:
-        watchers.append(lambda model: Reporter(token, member, reports, timeout))
+        watchers.append(lambda model: Reporter(model, token, member, reports, timeout))
     group = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             member.communicator = member.listener.connect(rank, addresses, timeout)
+            if member.ended:
+                raise WorkerLost("the client has ended the training")
             member.communicator.interrupt |= member.interrupt
             group = DataParallel(
                 member.communicator,
@@ -194,21 +205,21 @@ def end(token, dask_worker):
         return
     member.ended = True
     member.answered.set()
-    member.listener.close()
+    member.listener.abort()
     if member.communicator is not None:
-        member.communicator.close()
+        member.communicator.abort()
+    elif member.key is None:  # nobody would close it
+        member.listener.close()
 
 
 class Unwanted(Watcher):
     """Ends a training that nobody waits for: its client has cancelled it, or gone."""
 
     def __init__(self, member):
-        worker = get_worker()
-        self.member, self.tasks = member, worker.state.tasks
-        self.key = worker.get_current_task()
+        self.member, self.tasks = member, get_worker().state.tasks
 
     def epoch_ended(self, training, epoch):
-        task = self.tasks.get(self.key)
+        task = self.tasks.get(self.member.key)
         if task is None or task.state in ("cancelled", "resumed"):
             self.member.communicator.interrupt = True
 
@@ -244,20 +255,21 @@ class Report(NamedTuple):
     arguments: tuple
     max_iter: int
     history: object
-    network: object
+    estimator: object
 
 
 class Reporter(Watcher):
     """Tells the client, and waits for its answer where it wants to be asked."""
 
-    def __init__(self, token, member, reports, timeout):
-        self.token, self.member = token, member
+    def __init__(self, model, token, member, reports, timeout):
+        self.model, self.token, self.member = model, token, member
         self.asks, self.timeout = reports == "answer", timeout
 
     def _tell(self, training, event, *arguments):
-        # Networks are for callbacks.
-        network = training.rated_network.copy() if self.asks else None
-        report = Report(event, arguments, training.max_iter, training.history, network)
+        history, estimator = training.history, None
+        if self.asks:  # for callbacks
+            estimator = self.model._with_network(training.rated_network, history)
+        report = Report(event, arguments, training.max_iter, history, estimator)
         self.member.answered.clear()
         get_worker().log_event(topic_of(self.token), pickle.dumps(report))
         if not self.asks:
