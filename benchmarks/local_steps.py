@@ -12,13 +12,13 @@ too: with more workers, long intervals become the same.
              by `TableEncoder`, a fifth of the rows for testing, 256-256 hidden units
 
     python benchmarks/local_steps.py
-    python benchmarks/local_steps.py --momentum 0 --learning-rate 1
+    python benchmarks/local_steps.py --momentum 0
     python benchmarks/local_steps.py --tasks fashion --workers 4 --intervals 10 50
     python benchmarks/local_steps.py --json FILE
 
-The table has means over the seeds, of networks and of who has which rows, and the
-largest distance of one from its mean. "Rounds" are those of rewiring: where a worker
-has fewer steps than ``--rewire-interval`` there are none.
+The table has means over the seeds, of networks and of who has which rows; "+-" is half
+of the range of their accuracies, from the lowest to the highest. "Rounds" are those of
+rewiring: where a worker has fewer steps than ``--rewire-interval`` there are none.
 """
 
 from __future__ import annotations
@@ -99,6 +99,7 @@ def measure(data, hidden, workers, interval, args):
             density=args.density,
             batch_size=args.batch_size,
             max_iter=args.epochs,
+            learning_rate="flat_cosine",
             n_iter_no_change=args.epochs + 1,
             rewire_interval=args.rewire_interval,
             n_threads=1,
@@ -138,9 +139,9 @@ def arguments():
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--intervals", type=int, nargs="+", default=[1, 10, 50, 200])
     parser.add_argument(
-        "--learning-rate", type=float, default=0.7, help="of the outer step"
+        "--learning-rate", type=float, default=1.0, help="of the outer step"
     )
-    parser.add_argument("--momentum", type=float, default=0.9, help="of the outer step")
+    parser.add_argument("--momentum", type=float, default=0.3, help="of the outer step")
     parser.add_argument(
         "--compression", choices=[name for name in CODECS if name], help="none if left"
     )

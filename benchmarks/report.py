@@ -58,6 +58,17 @@ REPORTS = {
         "Tables: networks that share their weights, and such that do not",
         "table_members.py members.jsonl --report",
     ),
+    "cluster": (
+        "Processes that train one network",
+        "cluster.py --precision float32 --rounds 7 --epochs 4",
+    ),
+    "cluster_speedup": ("Many workers, by calculation", "cluster_speedup.py"),
+    "local_steps": (
+        "Accuracy of many workers, by simulation",
+        "local_steps.py --seeds 2 --epochs 8 --intervals 1 10 50 "
+        "--json doc/local_steps.json",
+    ),
+    "all_reduce": ("Sums over processes", "all_reduce.py"),
     "kernels": ("Kernels alone", "kernels.py --op spmm sddmm"),
     "compare": ("This version against an earlier one", "compare.py 315db0a"),
 }
@@ -65,6 +76,7 @@ REPORTS = {
 DRAWN = {
     "accuracy_over_time": "The accuracies of this table against its seconds",
     "tables": "Errors of the last part against seconds, and mean ranks",
+    "local_steps": "Accuracy, and log loss, against the number of workers",
 }
 #: Those that read 20 Newsgroups: from --texts, where it cannot be downloaded.
 OF_TEXTS = {"accuracy_over_time", "text"}

@@ -251,3 +251,49 @@ def _mean_ranks(p, measured):
     axes.set(ylim=(len(order) - 0.5, -1.0), xlim=(0.5, len(order) + 1), yticks=[])
     axes.set_xlabel("mean rank; grey: not different at 5 %")
     axes.set_title("ranks", fontsize=10)
+
+
+#: The panels of local_steps.json: its task, title, measure and axis.
+LOCAL_STEPS = (
+    ("fashion", "Fashion-MNIST", "accuracy", "test accuracy, %"),
+    ("flights", "flights", "log_loss", "test log loss, lower is better"),
+)
+
+
+def local_steps():
+    """Accuracy against the number of workers, by steps between outer steps."""
+    p = Picture(330)
+    path = Path(__file__).with_name("local_steps.json")
+    tasks = json.loads(path.read_text(encoding="utf-8"))["tasks"]
+    missing = [task for task, *_ in LOCAL_STEPS if not tasks.get(task)]
+    if missing:
+        raise ValueError(f"{path} has nothing of {', '.join(missing)}")
+    for column, (task, title, measure, label) in enumerate(LOCAL_STEPS):
+        axes = p.figure.add_axes((0.09 + 0.5 * column, 0.15, 0.4, 0.67))
+        _by_workers(axes, tasks[task], measure)
+        axes.set_title(title, fontsize=10)
+        axes.set(xlabel="workers", ylabel=label)
+        if column == 0:
+            p.figure.legend(loc="upper center", ncols=5, frameon=False, fontsize=8)
+    return p
+
+
+def _by_workers(axes, points, measure):
+    """A line for each interval, all from the single process, which has its own."""
+    means = {(x["workers"], x["interval"]): np.mean(x[measure]) for x in points}
+    alone = means.pop((1, None))
+    axes.axhline(alone, color=GREY, linestyle="--", label="single process")
+    intervals = sorted({interval for _, interval in means})
+    colors = (BLACK, BLUE, GREEN, ORANGE)[: len(intervals)]
+    for interval, color, marker in zip(
+        intervals, colors, "osD^"[: len(intervals)], strict=True
+    ):
+        line = {1: alone} | {w: y for (w, i), y in means.items() if i == interval}
+        label = "every step" if interval == 1 else f"every {interval} steps"
+        axes.semilogx(
+            line.keys(), line.values(), f"{marker}-", color=color, label=label, ms=5
+        )
+    workers = sorted({1} | {n for n, _ in means})
+    axes.set_xticks(workers, map(str, workers))
+    axes.minorticks_off()
+    axes.grid(color=LIGHT_GREY)

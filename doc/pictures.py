@@ -19,6 +19,7 @@ PICTURES = {
     charts: (
         "accuracy_over_time",
         "tables",
+        "local_steps",
         "sparsity",
         "schedules",
         "losses",

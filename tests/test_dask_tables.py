@@ -109,7 +109,7 @@ def test_a_sample_is_spread_evenly(client, frame, monkeypatch):
 
 def test_errors_name_the_estimator(client, frame):
     model = TabularMLPClassifier(client=client, sync_interval=0)
-    with pytest.raises(ValueError, match="TabularMLPClassifier: sync_interval=0; allo"):
+    with pytest.raises(ValueError, match="TabularMLPClassifier: sync_interval=0; "):
         model.fit(frame[COLUMNS], frame["label"])
     model = TabularMLPRegressor(client=client)
     with pytest.raises(ValueError, match="TabularMLPRegressor: y has something else"):

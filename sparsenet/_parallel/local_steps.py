@@ -229,9 +229,8 @@ def carried(flat, before, after, network):
         start += values.size
         taken = np.zeros((len(new), of_new), np.float32)
         if of_old == of_new:  # else a dense layer was pruned, whose blocks were others
-            place = np.minimum(np.searchsorted(old, new), len(old) - 1)
-            was_there = old[place] == new
-            taken[was_there] = values[place[was_there]]
+            was_there = np.isin(new, old, assume_unique=True)
+            taken[was_there] = values[np.isin(old, new, assume_unique=True)]
         carried += [taken.ravel(), flat[start : start + len(layer.bias)]]
         start += len(layer.bias)
     return np.concatenate(carried)
