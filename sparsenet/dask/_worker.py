@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlparse
 
 import numpy as np
-from distributed import get_worker
+from distributed import get_worker, secede
 
 import sparsenet
 from sparsenet._class_weight import class_counts
@@ -126,6 +126,8 @@ def train(token, rank, addresses, estimator, parts, validation, call, options):
     options, timeout = dict(options), options["timeout"]
     reports, keeps_epochs = options.pop("reports"), options.pop("keeps_epochs")
     del options["timeout"]
+    if reports == "answer":
+        secede()  # callbacks may predict on this cluster, which takes threads
     rows = joined(parts)
     samples = ValidationSamples(*joined(validation)) if validation else None
     checkpoint = member.checkpoint = Checkpoint()
