@@ -1,6 +1,5 @@
 """Training on all rows at once, by SciPy's L-BFGS-B."""
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -138,7 +137,7 @@ def train_full_batch(network, data, parameters, history, n_threads, group=None):
             },
         )
         if result.status != 0:
-            warnings.warn(
+            group.warn(
                 f"lbfgs failed to converge after {result.nit} iteration(s) "
                 f"(status={result.status}):\n{result.message}\n\nIncrease max_iter or "
                 "max_fun, or scale the features",
@@ -148,7 +147,7 @@ def train_full_batch(network, data, parameters, history, n_threads, group=None):
     except KeyboardInterrupt:
         if np.isinf(best[0]):  # before the first evaluation: there is nothing to keep
             raise
-        warnings.warn("Training interrupted by user.", stacklevel=5)
+        group.warn("Training interrupted by user.", stacklevel=5)
     loss, vector = best
     objective.take(vector)
     if not np.isfinite(loss) or not network.is_finite():

@@ -7,7 +7,6 @@ loop's watchers.
 
 import math
 import time
-import warnings
 from dataclasses import replace
 from numbers import Integral
 
@@ -99,7 +98,7 @@ def train(  # noqa: PLR0913 - two callers, who know all of it
             training.run_epoch()
         ended = training.stop or is_schedule(parameters.learning_rate)
         if not ended and not incremental and parameters.time_limit is None:
-            warnings.warn(
+            group.warn(
                 f"Stochastic Optimizer: Maximum iterations ({training.max_iter}) "
                 "reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
@@ -108,7 +107,7 @@ def train(  # noqa: PLR0913 - two callers, who know all of it
     except KeyboardInterrupt:
         training.history.complete_epoch()
         training.history.interrupted = True
-        warnings.warn("Training interrupted by user.", stacklevel=5)
+        group.warn("Training interrupted by user.", stacklevel=5)
     if network.has_averages:
         network.restore(network.averaged().layers)
     training.tell("ended")
@@ -171,9 +170,9 @@ class Training:
         if not (incremental or goes_on):
             history.first_epoch = history.n_epochs
         self.plan = self.group.begin(self)
-        n_rows = self.group.n_rows(len(self.rows))
+        n_rows = self.group.rows_of_each(len(self.rows))
         if parameters.batch_size != "auto" and parameters.batch_size > n_rows:
-            warnings.warn(
+            self.group.warn(
                 f"batch_size={parameters.batch_size} is larger than the number of "
                 f"samples and is clipped to {self.plan.batch_size}",
                 stacklevel=6,
@@ -184,8 +183,33 @@ class Training:
         )
         if is_new and not network.is_rewired(history.rewiring):
             n_steps *= self.max_iter
-            _warn_of_no_round(history.rewiring, n_steps, incremental)
+            self._warn_of_no_round(n_steps)
         self.watchers = watchers_of(self)
+
+    def _warn_of_no_round(self, n_steps):
+        """Say so if a network's first call, of so many steps, has no round."""
+        rewiring = self.history.rewiring
+        steps = rewiring.steps_to_round(rewiring.start)
+        if rewiring.method == "static" or rewiring.is_pruning:
+            return
+        if steps is not None and steps <= n_steps:
+            return
+        interval, end = rewiring.interval, rewiring.end
+        where = f"this call has {n_steps:,} steps"
+        if steps is not None:
+            where += (
+                f", so that the first comes in call {-(-interval // n_steps)} like it"
+            )
+        elif self.incremental:
+            where += f", and all the calls that rewire_until allows have {end:,}"
+        else:
+            where += f", of which rewire_until allows {end:,}"
+        self.group.warn(
+            f"sparse_training={rewiring.method!r} leaves all connections as they were "
+            f"drawn: rounds come every rewire_interval={interval} steps, and {where}. "
+            "Lower rewire_interval, or choose sparse_training='static'",
+            stacklevel=7,
+        )
 
     def _split(self):
         """Return the rows to train on, and what to validate on or None."""
@@ -194,7 +218,8 @@ class Training:
             return data.rows, self.group.shared(data.validation)
         if not (parameters.early_stopping or parameters.restore_best):
             return data.rows, None
-        rows, others = data.split(parameters.validation_fraction, self.random_state)
+        fraction = parameters.validation_fraction
+        rows, others = self.group.split(data, fraction, self.random_state)
         return rows, self.group.shared(Samples(data, others))
 
     @property
@@ -311,27 +336,4 @@ def _rewiring(parameters, history, n_steps, steps_per_epoch, fan_ins):
         start=n_steps,
         rounds=[*history.rewiring.rounds],
         **fan_ins,
-    )
-
-
-def _warn_of_no_round(rewiring, n_steps, incremental):
-    """Say so if a network's first call, of so many steps, has no round of rewiring."""
-    steps = rewiring.steps_to_round(rewiring.start)
-    if rewiring.method == "static" or rewiring.is_pruning:
-        return
-    if steps is not None and steps <= n_steps:
-        return
-    interval, end = rewiring.interval, rewiring.end
-    where = f"this call has {n_steps:,} steps"
-    if steps is not None:
-        where += f", so that the first comes in call {-(-interval // n_steps)} like it"
-    elif incremental:
-        where += f", and all the calls that rewire_until allows have {end:,}"
-    else:
-        where += f", of which rewire_until allows {end:,}"
-    warnings.warn(
-        f"sparse_training={rewiring.method!r} leaves all connections as they were "
-        f"drawn: rounds come every rewire_interval={interval} steps, and {where}. "
-        "Lower rewire_interval, or choose sparse_training='static'",
-        stacklevel=7,
     )

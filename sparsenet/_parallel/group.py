@@ -1,6 +1,7 @@
 """What the training of a network asks of the processes that train it together."""
 
 import math
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +59,10 @@ class Alone:
         """Rows that all train on."""
         return n_rows
 
+    def rows_of_each(self, n_rows):
+        """Rows that a process trains on, on average."""
+        return n_rows
+
     def fill(self, order, plan):
         """The rows of an epoch, enough for all of its steps."""
         return order
@@ -81,6 +86,14 @@ class Alone:
     def check(self):
         """Raise KeyboardInterrupt where one of the processes was asked to end."""
 
+    def split(self, data, validation_fraction, random_state):
+        """Rows to train on, and to validate on: `TrainingSet.split`."""
+        return data.split(validation_fraction, random_state)
+
+    def warn(self, message, category=UserWarning, stacklevel=1):
+        """Warn the user; `stacklevel` is as if the caller did."""
+        warnings.warn(message, category, stacklevel=stacklevel + 1)
+
 
 class DataParallel(Alone):
     """A process that trains a network with others, on its own part of the samples.
@@ -94,6 +107,13 @@ class DataParallel(Alone):
         See `Alone`.
     watchers : sequence of callable
         Called with the estimator, they return a watcher.
+
+    Attributes
+    ----------
+    kept_split : tuple or None
+        Rows to train on and to validate on, of the call of which this is the rest.
+    messages : list
+        Of what the user is to be warned: category and text.
     """
 
     def __init__(
@@ -109,6 +129,7 @@ class DataParallel(Alone):
         n_threads=None,
         watchers=(),
     ):
+        self.kept_split, self.messages = None, []
         self.communicator = communicator
         self.options = interval, learning_rate, momentum, compression
         self.goes_on, self.validates = goes_on, validates
@@ -126,7 +147,7 @@ class DataParallel(Alone):
         """
         self._learn_share(training.data, training.rows)
         n_rows = len(training.rows)
-        mean_rows = math.ceil(self._n_rows / self.communicator.size)
+        mean_rows = self.rows_of_each(n_rows)
         batch_size = batch_size_of(training.parameters.batch_size, mean_rows)
         n_steps = math.ceil(mean_rows / batch_size)
         if math.ceil(n_rows / batch_size) != n_steps:
@@ -153,6 +174,9 @@ class DataParallel(Alone):
     def n_rows(self, n_rows):
         return int(self._n_rows)
 
+    def rows_of_each(self, n_rows):
+        return math.ceil(self._n_rows / self.communicator.size)
+
     def fill(self, order, plan):
         """See `Alone`. Too few rows come again, from the first one on."""
         missing = (plan.n_steps - 1) * plan.batch_size + 1 - len(order)
@@ -174,6 +198,14 @@ class DataParallel(Alone):
     def check(self):
         if self.communicator.interrupted:
             raise KeyboardInterrupt
+
+    def split(self, data, validation_fraction, random_state):
+        if self.kept_split is None:
+            self.kept_split = data.split(validation_fraction, random_state)
+        return self.kept_split
+
+    def warn(self, message, category=UserWarning, stacklevel=1):
+        self.messages.append((category, message))
 
 
 class SharedSamples:

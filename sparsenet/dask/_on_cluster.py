@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 
-import dask
 from sklearn.utils.validation import check_is_fitted
 
 from sparsenet._parameters.cluster import PARAMETERS
@@ -93,10 +92,18 @@ class OnCluster:
         local = self.to_local()
         if is_collection(X, y, sample_weight):
             # Apart: arrays and frames are computed in different ways.
-            (predicted,) = dask.compute(self.predict(X))
-            y, sample_weight = dask.compute(y, sample_weight)
+            predicted = self._computed(self.predict(X))
+            y, sample_weight = self._computed(y), self._computed(sample_weight)
             X, local.predict = predicted, lambda predicted: predicted
         return local.score(X, y, sample_weight)
+
+    def _computed(self, value):
+        """A collection as it is in memory, by this estimator's client if it has one."""
+        if not is_collection(value):
+            return value
+        if self.client is None:
+            return value.compute()
+        return self.client.compute(value).result()
 
     def _mapped(self, method, X):
         """What a method of the local estimator returns, for each partition of X."""
@@ -115,6 +122,9 @@ class OnCluster:
         other = super(OnCluster, other).__sklearn_clone__()
         other.client = self.client
         return other
+
+    def __copy__(self):
+        return self._aside()
 
     def __deepcopy__(self, memo):
         other = memo[id(self)] = self._aside()

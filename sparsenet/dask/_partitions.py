@@ -91,6 +91,13 @@ def _delayed(column):
     return column.to_delayed()
 
 
+def n_weighted(rows):
+    """How many rows have a weight."""
+    if rows.sample_weight is None:
+        return len(rows.y)
+    return int(np.count_nonzero(rows.sample_weight))
+
+
 def check_lengths(name, rows):
     """Refuse a partition of X that has other rows than that of y."""
     n_rows, n_targets = rows.X.shape[0], len(rows.y)
@@ -141,11 +148,13 @@ def map_rows(model, method, X, dtype, shape):
     predict = dask.delayed(_predict, pure=False)
     lengths = X.chunks[0] if isinstance(X, Array) else [np.nan] * X.npartitions
     blocks = [
-        from_delayed(predict(model, method, part, dtype), (n, *shape), dtype)
+        from_delayed(predict(model, method, part, dtype, shape), (n, *shape), dtype)
         for n, part in zip(lengths, _delayed(X), strict=True)
     ]
     return concatenate(blocks, allow_unknown_chunksizes=True)
 
 
-def _predict(model, method, rows, dtype):
+def _predict(model, method, rows, dtype, shape):
+    if rows.shape[0] == 0:
+        return np.empty((0, *shape), dtype)
     return getattr(model, method)(rows).astype(dtype, copy=False)

@@ -11,7 +11,7 @@ from sparsenet._tables.estimators import with_parameters
 from sparsenet._validation import check_sample_weight
 from sparsenet.dask import _estimators
 from sparsenet.dask._on_cluster import OnCluster, with_cluster_parameters
-from sparsenet.dask._partitions import Rows, is_collection, joined
+from sparsenet.dask._partitions import Rows, by_worker, is_collection, joined
 from sparsenet.dask._training import ClusterTraining
 
 #: Rows of which encoders learn; quantiles and categories of more differ little.
@@ -51,6 +51,7 @@ class DaskTabularMLP(OnCluster):
             y = self._checked_target(y)
             check_consistent_length(X, y)
         training = ClusterTraining(self._member(), None)
+        training.check_versions()
         client, parts = training.client, training.partitions(X, y, sample_weight)
         targets = client.gather(client.map(_targets, parts, pure=False))
         lengths = [len(target) for target, _ in targets]
@@ -72,9 +73,23 @@ class DaskTabularMLP(OnCluster):
         self._encode(sample, y[rows], None)
         y, n_outputs = self._read_target(y, sample_weight)
         model = client.scatter(self._aside_without_client(), broadcast=True, hash=False)
-        encoded = client.map(
-            _encoded, [model] * len(parts), parts, np.split(y, ends), pure=False
-        )
+        places = {
+            future.key: address
+            for address, futures in by_worker(client, parts).items()
+            for future in futures
+        }
+        encoded = [
+            client.submit(
+                _encoded, model, part, target, workers=[places[part.key]], pure=False
+            )
+            for part, target, n in zip(
+                parts,
+                client.scatter(np.split(y, ends), hash=False),
+                lengths,
+                strict=True,
+            )
+            if n > 0
+        ]
         self.members_ = self._train(encoded, y, n_outputs, sample_weight, begin)
         self._take_attributes()
 

@@ -1,5 +1,6 @@
 """What the client does: brings the workers together, and waits for what they learn."""
 
+import copy
 import pickle
 import queue
 import secrets
@@ -24,6 +25,7 @@ from sparsenet.dask._partitions import (
     delayed_parts,
     in_memory_parts,
     is_collection,
+    n_weighted,
 )
 
 #: Seconds between two looks at whether all workers are there.
@@ -88,33 +90,43 @@ class ClusterTraining:
     """
 
     def __init__(self, estimator, local, *, incremental=False, classes=None):
-        self.estimator, self.local = estimator, local
+        self.estimator = estimator
         self.incremental, self.classes = incremental, classes
         self.name, self.client = type(estimator).__name__, client_of(estimator)
         self.token = secrets.token_bytes(16)
         self.events = queue.SimpleQueue()
-        self.interrupted = False
+        self.interrupted = self.goes_on = False
+        self.parameters = {} if local is None else local.get_params(deep=False)
+        self.local = local if local is None else copy.copy(local)
 
     def fit(self, X, y, sample_weight=None, validation=(None, None, None)):
         """Train; returns the fitted local estimator."""
-        self._check_versions()
+        self.check_versions()
         parts = self.partitions(X, y, sample_weight)
         labels = "X_val", "y_val", "sample_weight_val"
         validation = (
             [] if validation[0] is None else self.partitions(*validation, labels)
         )
+        # A worker validates on two samples at least.
+        weighted = self.client.gather(self.client.map(n_weighted, validation))
+        enough = [n >= 2 for n in weighted]
+        validation = list(compress(validation, enough)) or validation
         return self.fit_partitions(parts, validation, given=(X, y, sample_weight))
 
     def fit_partitions(self, parts, validation=(), given=(None, None, None)):
         """Train on partitions that workers have; futures of `Rows`."""
+        members = by_worker(self.client, parts)
+        everyone = sorted(members)
         with one_training_at_a_time(self.client), self._told(given) as watchers:
-            members = by_worker(self.client, parts)
-            self.goes_on = False
-            while True:
-                outcome = self._generation(members, validation, watchers)
-                if outcome.estimator is not None:
-                    return self._finished(outcome)
-                members = self._after_loss(members, outcome)
+            try:
+                while True:
+                    outcome = self._attempt(members, validation, watchers)
+                    if outcome.estimator is not None:
+                        return self._finished(outcome)
+                    members = self._after_loss(members, outcome)
+                    validation = [f for f in validation if f.status == "finished"]
+            finally:
+                self._on_workers(_worker.end, addresses=everyone)
 
     def partitions(self, X, y, sample_weight, labels=("X", "y", "sample_weight")):
         """Futures of `Rows`, which workers have."""
@@ -138,7 +150,8 @@ class ClusterTraining:
             if not self.client.nthreads():
                 raise RuntimeError(f"{self.name}: the cluster has no workers")
             try:
-                wait(futures, timeout=PATIENCE)
+                with self.client.as_current():
+                    wait(futures, timeout=PATIENCE)
                 break
             except CancelledError as error:
                 raise RuntimeError(
@@ -150,7 +163,7 @@ class ClusterTraining:
             if future.status == "error":
                 future.result()
 
-    def _check_versions(self):
+    def check_versions(self):
         """Refuse workers with another version of this package."""
         try:
             versions = self.client.run(_worker.version)
@@ -166,22 +179,19 @@ class ClusterTraining:
                 f"workers have others: {others}; allowed: the same on all"
             )
 
-    # One generation of workers, up to the loss of one ---------------------------------
+    # Up to the loss of a worker -------------------------------------------------------
 
-    def _generation(self, members, validation, watchers):
+    def _attempt(self, members, validation, watchers):
         """Let the workers that have data train; returns the `Outcome` that counts."""
         self.addresses = sorted(members)
-        try:
-            described = self._describe(members)
-            call = self._call_of(described)
-            counted = [description.counts_any for description in described]
-            if any(counted):  # the others stand aside, as those without data do
-                self.addresses = list(compress(self.addresses, counted))
-                described = list(compress(described, counted))
-            futures = self._submit(members, validation, described, call)
-            return self._outcome(futures, watchers)
-        finally:
-            self._on_workers(_worker.end)
+        described = self._describe(members)
+        call = self._call_of(described)
+        counted = [description.counts_any for description in described]
+        if any(counted):  # the others stand aside, as those without data do
+            self.addresses = list(compress(self.addresses, counted))
+            described = list(compress(described, counted))
+        futures = self._submit(members, validation, described, call)
+        return self._outcome(futures, watchers)
 
     def _on_workers(self, function, *arguments, addresses=None):
         """Call a function of `_worker` on workers that are there, aside of tasks.
@@ -305,7 +315,7 @@ class ClusterTraining:
     def _results(self, futures):
         """Of short tasks, one on each worker; RuntimeError where one is lost."""
         for future in futures:
-            future.add_done_callback(lambda future: self.events.put(("done", future)))
+            future.add_done_callback(self.events.put)
         pending = set(futures)
         while pending:
             self._next_event(pending)
@@ -314,15 +324,13 @@ class ClusterTraining:
         return [future.result() for future in futures]
 
     def _next_event(self, pending):
-        """Wait for one, or a while; returns a report, if it is one."""
+        """Wait for one, or a while; returns whether it is that there are reports."""
         try:
-            kind, content = self.events.get(timeout=PATIENCE)
+            future = self.events.get(timeout=PATIENCE)
         except queue.Empty:
-            return None
-        if kind == "report":
-            return content
-        pending.discard(content)
-        return None
+            return False
+        pending.discard(future)
+        return future is None
 
     def _lost(self, pending, futures):
         """Addresses of workers that are gone before their tasks were done."""
@@ -336,20 +344,17 @@ class ClusterTraining:
         ]
 
     def _outcome(self, futures, watchers):
-        """Wait for all workers that are there; returns the `Outcome` that counts.
-
-        Of several errors, the one that is not about another worker.
-        """
+        """Wait for all workers that are there; returns the `Outcome` that counts."""
         for future in futures:
-            future.add_done_callback(lambda future: self.events.put(("done", future)))
+            future.add_done_callback(self.events.put)
         pending, lost = set(futures), []
         looked = time.monotonic()
         while pending:
             try:
-                report = self._next_event(pending)
-                if report is not None:
-                    self._tell(report, watchers)
-                if report is None or time.monotonic() > looked + PATIENCE:
+                has_reports = self._next_event(pending)
+                if watchers and (has_reports or not pending):
+                    self._take_reports(watchers)
+                if not has_reports or time.monotonic() > looked + PATIENCE:
                     looked = time.monotonic()
                     lost = self._lost(pending, futures)
                     pending -= {
@@ -365,6 +370,10 @@ class ClusterTraining:
         return self._choose(futures, lost)
 
     def _choose(self, futures, lost):
+        """The `Outcome` that counts, of tasks that are done; raises their errors.
+
+        Where a worker is lost, what the others can go on from is kept.
+        """
         outcomes, there = {}, self.client.nthreads()
         for address, future in zip(self.addresses, futures, strict=True):
             if future.status == "cancelled" and address not in there:
@@ -375,7 +384,6 @@ class ClusterTraining:
                 raise RuntimeError(f"{self.name}: the training was cancelled")
             else:
                 outcomes[address] = future.result()
-        self.bytes_sent = {a: outcome.n_bytes for a, outcome in outcomes.items()}
         for outcome in outcomes.values():
             if outcome.estimator is not None:
                 return outcome
@@ -388,6 +396,8 @@ class ClusterTraining:
             if outcomes[address].n_epochs > 0:
                 kept = self._on_workers(_worker.checkpoint_of, addresses=[address])
                 self.checkpoint = kept.get(address)
+        if self.interrupted and self.checkpoint is not None:
+            return _worker.Outcome(estimator=self.checkpoint, interrupted=True)
         return _worker.Outcome(lost="; ".join(words))
 
     def _after_loss(self, members, outcome):
@@ -406,10 +416,9 @@ class ClusterTraining:
                 f"{self.name}: training has lost a worker ({outcome.lost}); "
                 + (remedy if left else "no other one is left")
             )
-        n_epochs = 0
         if self.checkpoint is not None:
             self.local, self.goes_on = self.checkpoint, True
-            n_epochs = self.checkpoint.n_iter_
+        n_epochs = self.local.n_iter_ if self.goes_on else 0
         warnings.warn(
             f"{self.name}: training has lost a worker ({outcome.lost}) and goes on "
             f"with {len(left)} of {len(members)}, after epoch {n_epochs}",
@@ -424,7 +433,7 @@ class ClusterTraining:
             warnings.warn(message, category, stacklevel=6)
         fitted = outcome.estimator
         fitted._history.interrupted = outcome.interrupted
-        fitted.verbose = self.estimator.verbose
+        vars(fitted).update(self.parameters)  # some were others on the workers
         vars(self.estimator).update(self._learned(fitted))
         return fitted
 
@@ -437,13 +446,17 @@ class ClusterTraining:
         parameters = _parameters.snapshot(estimator)
         n_epochs = 1 if self.incremental else parameters.max_iter
         n_epochs = 0 if parameters.solver == "lbfgs" else n_epochs
-        topic = _worker.topic_of(self.token)
         self.told = SimpleNamespace(
-            parameters=parameters, rows=None, stop=False, network=None
+            parameters=parameters,
+            rows=None,
+            stop=False,
+            started=False,
+            begun=-1,
+            ended=-1,
         )
-        self.client.subscribe_topic(
-            topic, lambda event: self.events.put(("report", event[1]))
-        )
+        wants_reports = parameters.verbose or self._has_callbacks()
+        if wants_reports:
+            self.client.subscribe_topic(_worker.TOPIC, self._hear)
         try:
             with callbacks_told(
                 estimator, Given(*given), n_epochs, self._with_network
@@ -451,7 +464,20 @@ class ClusterTraining:
                 watchers = watchers if self._has_callbacks() else []
                 yield watchers + ([Printer()] if parameters.verbose else [])
         finally:
-            self.client.unsubscribe_topic(topic)
+            if wants_reports:
+                self.client.unsubscribe_topic(_worker.TOPIC)
+
+    def _hear(self, event):
+        """Called for each event of the topic, of whichever training."""
+        if event[1] == self.token.hex():
+            self.events.put(None)
+
+    def _take_reports(self, watchers):
+        """Tell the watchers what the first worker has reported."""
+        first = self.addresses[:1]
+        for reports in self._on_workers(_worker.take_reports, addresses=first).values():
+            for report in reports:
+                self._tell(pickle.loads(report), watchers)
 
     def _has_callbacks(self):
         return bool(getattr(self.estimator, "_skl_callbacks", None))
@@ -471,15 +497,15 @@ class ClusterTraining:
 
     def _tell(self, report, watchers):
         """Tell the watchers what a worker has reported, and answer it."""
-        report = pickle.loads(report)
         told = self.told
         told.max_iter, told.history = report.max_iter, report.history
         if report.estimator is not None:
             told.estimator = report.estimator
             told.network = told.rated_network = report.estimator._network
         before = told.parameters
-        for watcher in watchers:
-            getattr(watcher, report.event)(told, *report.arguments)
+        if self._is_news(report):
+            for watcher in watchers:
+                getattr(watcher, report.event)(told, *report.arguments)
         if told.parameters is not before:
             raise ValueError(
                 f"{self.name}: a callback has changed a parameter, which workers that "
@@ -487,6 +513,19 @@ class ClusterTraining:
             )
         if report.estimator is not None:
             self._on_workers(_worker.answer, told.stop, addresses=self.addresses[:1])
+
+    def _is_news(self, report):
+        """Not of an epoch that is trained again, after the loss of a worker."""
+        told, n_epochs = self.told, report.history.n_epochs
+        if report.event == "started":
+            is_news, told.started = not told.started, True
+        elif report.event == "epoch_started":
+            is_news = n_epochs > told.begun
+            told.begun = max(told.begun, n_epochs)
+        else:
+            is_news = n_epochs > told.ended or report.event == "stalled"
+            told.ended = max(told.ended, n_epochs)
+        return is_news
 
 
 class Given:

@@ -3,7 +3,6 @@
 import copy
 import pickle
 import threading
-import warnings
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import urlparse
@@ -23,6 +22,8 @@ from sparsenet.dask._partitions import check_lengths, joined
 # By the token of a training, and the address of the worker: tests may have several
 # workers in one process.
 _members = {}
+#: Under which the client hears that there are reports.
+TOPIC = "sparsenet"
 
 
 @dataclass
@@ -32,7 +33,9 @@ class Member:
     listener: Listener
     communicator: Communicator | None = None
     checkpoint: "Checkpoint | None" = None
-    answer: object = None
+    split: tuple | None = None  # rows to train on, and to validate on
+    reports: list = field(default_factory=list)  # pickles
+    answer: bool = False
     answered: threading.Event = field(default_factory=threading.Event)
     key: str | None = None  # of the task that trains
     interrupt: bool = False
@@ -73,8 +76,6 @@ class Outcome(NamedTuple):
         Warnings: category and text.
     interrupted : bool
         Whether the client has ended it.
-    n_bytes, n_outer_steps : int
-        What this worker has sent, in so many outer steps.
     """
 
     estimator: object = None
@@ -82,8 +83,6 @@ class Outcome(NamedTuple):
     n_epochs: int = 0
     messages: list = ()
     interrupted: bool = False
-    n_bytes: int = 0
-    n_outer_steps: int = 0
 
 
 def version():
@@ -107,7 +106,9 @@ def describe(token, name, parts, ports, has_classes):
     counts_any = len(rows.y) > 0 if weight is None else bool(np.any(weight))
     host = urlparse(get_worker().address).hostname
     listener = Listener(host, token, ports)
-    _members[_key(token)] = Member(listener)
+    before = _members.get(_key(token))
+    split = None if before is None else before.split
+    _members[_key(token)] = Member(listener, split=split)
     return Description(listener.address, counts_any, classes, counts)
 
 
@@ -137,35 +138,34 @@ def train(token, rank, addresses, estimator, parts, validation, call, options):
     if reports != "no" and rank == 0:
         watchers.append(lambda model: Reporter(model, token, member, reports, timeout))
     group = None
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            member.communicator = member.listener.connect(rank, addresses, timeout)
-            if member.ended:
-                raise WorkerLost("the client has ended the training")
-            member.communicator.interrupt |= member.interrupt
-            group = DataParallel(
-                member.communicator,
-                n_threads=get_worker().state.nthreads,
-                watchers=watchers,
-                **options,
-            )
-            if samples is not None:
-                call = {**call, "validation": samples}
-            estimator._fit(rows.X, rows.y, rows.sample_weight, group=group, **call)
-        except WorkerLost as error:
-            return Outcome(lost=str(error), n_epochs=checkpoint.n_epochs)
-        finally:
-            if member.communicator is not None:
-                member.communicator.close()
-    messages = [(warning.category, str(warning.message)) for warning in caught]
-    steps = group.local_steps
+    try:
+        member.communicator = member.listener.connect(rank, addresses, timeout)
+        if member.ended:
+            raise WorkerLost("the client has ended the training")
+        member.communicator.interrupt |= member.interrupt
+        group = DataParallel(
+            member.communicator,
+            n_threads=get_worker().state.nthreads,
+            watchers=watchers,
+            **options,
+        )
+        group.kept_split = member.split
+        if samples is not None:
+            call = {**call, "validation": samples}
+        estimator._fit(rows.X, rows.y, rows.sample_weight, group=group, **call)
+    except WorkerLost as error:
+        return Outcome(lost=str(error), n_epochs=checkpoint.n_epochs)
+    finally:
+        if member.communicator is not None:
+            member.communicator.close()
+        if group is not None:
+            member.split = group.kept_split
+        if is_unwanted(member):
+            _members.pop(_key(token), None)
     return Outcome(
         estimator=with_training_state(estimator) if rank == 0 else None,
-        messages=messages if rank == 0 else [],
+        messages=group.messages if rank == 0 else [],
         interrupted=getattr(estimator._history, "interrupted", False),
-        n_bytes=member.communicator.n_bytes_sent,
-        n_outer_steps=0 if steps is None else steps.n_outer_steps,
     )
 
 
@@ -184,6 +184,7 @@ def interrupt(token, dask_worker):
         member.interrupt = True
         if member.communicator is not None:
             member.communicator.interrupt = True
+        member.answered.set()  # no answer will come
 
 
 def answer(token, stop, dask_worker):
@@ -192,6 +193,13 @@ def answer(token, stop, dask_worker):
     if member is not None:
         member.answer = stop
         member.answered.set()
+
+
+def take_reports(token, dask_worker):
+    """Those that have not been taken yet."""
+    member = _members[token, dask_worker.address]
+    reports, member.reports = member.reports, []
+    return reports
 
 
 def checkpoint_of(token, dask_worker):
@@ -214,15 +222,20 @@ def end(token, dask_worker):
         member.listener.close()
 
 
+def is_unwanted(member):
+    """Whether nobody waits for the task of a training."""
+    task = get_worker().state.tasks.get(member.key)
+    return member.ended or task is None or task.state in ("cancelled", "resumed")
+
+
 class Unwanted(Watcher):
     """Ends a training that nobody waits for: its client has cancelled it, or gone."""
 
     def __init__(self, member):
-        self.member, self.tasks = member, get_worker().state.tasks
+        self.member = member
 
     def epoch_ended(self, training, epoch):
-        task = self.tasks.get(self.member.key)
-        if task is None or task.state in ("cancelled", "resumed"):
+        if is_unwanted(self.member):
             self.member.communicator.interrupt = True
 
 
@@ -273,8 +286,10 @@ class Reporter(Watcher):
             estimator = self.model._with_network(training.rated_network, history)
         report = Report(event, arguments, training.max_iter, history, estimator)
         self.member.answered.clear()
-        get_worker().log_event(topic_of(self.token), pickle.dumps(report))
-        if not self.asks:
+        self.member.reports.append(pickle.dumps(report))
+        # The scheduler keeps what it passes on: that there is a report, and no more.
+        get_worker().log_event(TOPIC, self.token.hex())
+        if not self.asks or self.member.interrupt:
             return
         if not self.member.answered.wait(self.timeout) or self.member.ended:
             raise WorkerLost("the client has not answered")
@@ -292,8 +307,3 @@ class Reporter(Watcher):
 
     def stalled(self, training, consequence):
         self._tell(training, "stalled", consequence)
-
-
-def topic_of(token):
-    """Of the reports of a training."""
-    return f"sparsenet-{token.hex()}"
