@@ -12,10 +12,15 @@ import pytest
 pytest.importorskip("distributed", reason="Dask is an extra")
 
 import dask.array as da
+import dask.dataframe as dd
+import pandas as pd
 from clusters import cluster_of, open_trainings
+from dask.distributed import Client, LocalCluster
 from sklearn.datasets import load_digits
 
 import sparsenet
+from sparsenet._parallel.communicator import ThreadCommunicator
+from sparsenet._parallel.group import DataParallel
 from sparsenet.dask import SparseMLPClassifier
 
 X, LABELS = load_digits(return_X_y=True)
@@ -179,3 +184,102 @@ def test_data_that_cannot_be_computed_is_an_error(client):
     lost = da.from_array(X, chunks=(450, -1)).map_blocks(fails, meta=X[:0])
     with pytest.raises(OSError, match="no such file"):
         small(client).fit(lost, da.from_array(LABELS, chunks=450))
+
+
+class AtEpoch:
+    """A callback that calls a function at the end of an epoch, counted from 1."""
+
+    def __init__(self, number, function, *arguments):
+        self.number, self.told = number, []
+        self.function, self.arguments = function, arguments
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        if context.task_name == "epoch":
+            self.told.append(context.task_id + 1)
+            if len(self.told) == self.number:
+                self.function(*self.arguments)
+
+
+needs_callbacks = pytest.mark.skipif(
+    not hasattr(SparseMLPClassifier, "set_callbacks"),
+    reason="scikit-learn has callbacks since 1.9",
+)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+@needs_callbacks
+def test_ctrl_c_in_a_callback_leaves_what_was_learned(client):
+    model = small(client, max_iter=50).set_callbacks(AtEpoch(3, interrupt))
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model.fit(X, LABELS)
+    assert 3 <= model.n_iter_ < 50
+    is_usable(client)
+
+
+@needs_callbacks
+def test_validation_and_callbacks_go_on_without_a_lost_worker():
+    with cluster_of(2) as client:
+        callback = AtEpoch(3, kill_a_worker, client)
+        model = small(
+            client, max_iter=6, on_worker_loss="continue", restore_best=True
+        ).set_callbacks(callback)
+        with pytest.warns(RuntimeWarning, match="goes on with 1 of 2, after epoch 3"):
+            model.fit(X, LABELS)
+        assert callback.told == [1, 2, 3, 4, 5, 6]
+        assert len(model.validation_scores_) == model.n_iter_ == 6
+
+
+def test_rows_set_aside_stay_so_after_a_loss():
+    options = {"interval": 5, "learning_rate": 1.0, "momentum": 0.0}
+    local = small(None, early_stopping=True, max_iter=2).to_local()
+    for split in None, (np.arange(800), np.arange(800, 900)):
+        (member,) = ThreadCommunicator.group(1)
+        group = DataParallel(member, compression=None, **options)
+        group.kept_split = split
+        local._fit(X[:900], LABELS[:900], None, group=group)
+        rows, others = group.kept_split  # that a worker hands to its next part
+        assert len(rows) + len(others) == len({*rows.tolist(), *others.tolist()}) == 900
+        assert split is None or (rows is split[0] and others is split[1])
+
+
+def test_workers_that_stand_aside_leave_nothing_open(client, parts):
+    weight = np.where(np.arange(len(X)) < 900, 1.0, 0.0)
+    model = small(client, max_iter=2)
+    assert model.fit(X, LABELS, sample_weight=weight).n_iter_ == 2
+    assert open_trainings(client) == 0
+
+
+def test_empty_partitions_are_passed_by(client, parts):
+    some = parts[0][:900][parts[1][:900] < 0]
+    whole = da.concatenate([some, parts[0]]), da.concatenate([parts[1][:0], parts[1]])
+    model = small(client, max_iter=2).fit(*parts)
+    assert model.predict(whole[0]).compute().shape == LABELS.shape
+    frame = dd.from_pandas(pd.DataFrame(X).assign(y=LABELS), npartitions=3)
+    frame = frame[frame["y"] < 10].persist()
+    frame = dd.concat([frame[frame["y"] > 10], frame])
+    model = small(client, max_iter=2).fit(frame.drop(columns="y"), frame["y"])
+    assert model.predict(frame.drop(columns="y")).compute().shape == LABELS.shape
+
+
+def test_a_client_that_is_not_the_default_one():
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        parts = da.from_array(X, chunks=(900, -1)), da.from_array(LABELS, chunks=900)
+        model = small(client, max_iter=2).fit(*parts)
+        assert model.score(*parts) == model.score(X, LABELS)

@@ -1,9 +1,9 @@
 """Local steps: members train on their own, and meet now and then for an outer step.
 
 Post-local SGD (Lin et al. 2020, arXiv:1808.07217), with an outer step of Nesterov's
-momentum (DiLoCo, Douillard et al. 2023, arXiv:2311.08105, algorithm 1). The values of
-the sparse network travel, and nothing else: which connections there are, each member
-derives from the same seed and the same values.
+momentum (DiLoCo, Douillard et al. 2023, arXiv:2311.08105, algorithm 1). Only values of
+the sparse network travel. Which connections there are, each member derives from the
+same seed and the same values; with "rigl", also from the same few samples.
 """
 
 import zlib

@@ -72,7 +72,7 @@ PARAMETERS = {
         either(none, choice(*(name for name in CODECS if name))),
         options(name for name in CODECS if name) + " or None",
         """
-    In which format workers send what they have changed: 1.06 bytes for each connection
+    In which format workers send what they have changed. Each number takes 1.06 bytes
     with "int8", 2 with "bfloat16" and 4 with None. What rounding leaves out is sent the
     next time.
     """,
@@ -93,7 +93,7 @@ PARAMETERS = {
         """
     Seconds, > 0, for which workers wait for each other before one counts as dead:
     longer than the slowest takes for `sync_interval` steps, or to rate its validation
-    samples.
+    samples. The client's callbacks have as long.
     """,
     ),
     "ports": Parameter(
