@@ -61,7 +61,7 @@ def with_parameters(cls):
         names = inspect.signature(cls).parameters
         entries = "\n\n".join(table[name].documentation(name) for name in names)
         # The papers are listed where networks are documented.
-        entries = re.sub(r" \[\d+\]_", "", entries)
+        entries = re.sub(r"\s+\[\d+\]_", "", entries)
         text = inspect.cleandoc(cls.__doc__)
         cls.__doc__ = text % {"parameters": entries} + "\n"
     return cls
