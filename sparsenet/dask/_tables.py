@@ -53,45 +53,50 @@ class DaskTabularMLP(OnCluster):
         training = ClusterTraining(self._member(), None)
         training.check_versions()
         client, parts = training.client, training.partitions(X, y, sample_weight)
+        lengths, y, sample_weight = self._gathered_targets(client, parts)
+        self._learn_encoder(client, parts, lengths, y, sample_weight)
+        y, n_outputs = self._read_target(y, sample_weight)
+        encoded = self._encoded_parts(client, parts, lengths, y)
+        self.members_ = self._train(encoded, y, n_outputs, sample_weight, begin)
+        self._take_attributes()
+
+    def _gathered_targets(self, client, parts):
+        """Rows of each partition, and targets and weights of all."""
         targets = client.gather(client.map(_targets, parts, pure=False))
-        lengths = [len(target) for target, _ in targets]
         whole = joined([Rows(None, *target) for target in targets])
         y = self._checked_target(whole.y)
         sample_weight = check_sample_weight(self, whole.sample_weight, len(y))
-        ends = np.cumsum(lengths)[:-1]
+        return [len(target) for target, _ in targets], y, sample_weight
+
+    def _learn_encoder(self, client, parts, lengths, y, sample_weight):
+        """Fit the encoder on some rows of all partitions."""
         rows = self._sample(lengths, sample_weight)
-        chosen = np.split(rows, np.searchsorted(rows, ends))
+        ends = np.cumsum(lengths)
+        chosen = np.split(rows, np.searchsorted(rows, ends[:-1]))
         some = [
-            client.submit(_some, part, numbers - start, pure=False)
-            for part, numbers, start in zip(
-                parts, chosen, [0, *ends.tolist()], strict=True
-            )
+            client.submit(_some, part, numbers - (end - n), pure=False)
+            for part, numbers, end, n in zip(parts, chosen, ends, lengths, strict=True)
             if len(numbers)
         ]
-        sample = joined(client.gather(some)).X
-        sample = check_table(self, sample, reset=True)
+        sample = check_table(self, joined(client.gather(some)).X, reset=True)
         self._encode(sample, y[rows], None)
-        y, n_outputs = self._read_target(y, sample_weight)
+
+    def _encoded_parts(self, client, parts, lengths, y):
+        """Futures of `Rows` as the networks take them, where the partitions are."""
         model = client.scatter(self._aside_without_client(), broadcast=True, hash=False)
+        targets = client.scatter(np.split(y, np.cumsum(lengths)[:-1]), hash=False)
         places = {
-            future.key: address
+            part.key: address
             for address, futures in by_worker(client, parts).items()
-            for future in futures
+            for part in futures
         }
-        encoded = [
+        return [
             client.submit(
                 _encoded, model, part, target, workers=[places[part.key]], pure=False
             )
-            for part, target, n in zip(
-                parts,
-                client.scatter(np.split(y, ends), hash=False),
-                lengths,
-                strict=True,
-            )
+            for part, target, n in zip(parts, targets, lengths, strict=True)
             if n > 0
         ]
-        self.members_ = self._train(encoded, y, n_outputs, sample_weight, begin)
-        self._take_attributes()
 
     def _sample(self, lengths, sample_weight):
         """Numbers of the rows of which the encoder learns, ascending."""

@@ -87,10 +87,25 @@ class ClusterTraining:
         Whether this is a call of `partial_fit`.
     classes : array-like or None
         As of `partial_fit`.
+
+    Attributes
+    ----------
+    addresses : list of str
+        The workers that train, in the order of their ranks.
+    survivors : dict
+        After the loss of a worker: `Outcome` of the others, by address.
+    checkpoint : object or None
+        Then, the local estimator after the last whole epoch.
+    goes_on : bool
+        Whether workers go on from such an estimator, `local`, amid a call.
+    told : object
+        What watchers in the client get as the training.
     """
 
     def __init__(self, estimator, local, *, incremental=False, classes=None):
         self.estimator = estimator
+        self.addresses, self.survivors = [], {}
+        self.checkpoint = self.told = None
         self.incremental, self.classes = incremental, classes
         self.name, self.client = type(estimator).__name__, client_of(estimator)
         self.token = secrets.token_bytes(16)
