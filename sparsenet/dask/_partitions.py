@@ -6,9 +6,10 @@ import dask
 import numpy as np
 from dask.array import Array, concatenate, from_delayed
 from dask.base import is_dask_collection
-from sklearn.utils import _safe_indexing, gen_even_slices
+from sklearn.utils import gen_even_slices
 
 from sparsenet._parallel.arrays import stacked
+from sparsenet._tables.columns import take_rows
 
 
 class Rows(NamedTuple):
@@ -29,7 +30,7 @@ def in_memory_parts(X, y, sample_weight, n_parts):
     return [
         Rows(
             *(
-                None if value is None else _safe_indexing(value, rows)
+                None if value is None else take_rows(value, rows)
                 for value in (X, y, sample_weight)
             )
         )
@@ -134,6 +135,8 @@ def by_worker(client, futures):
     holders = client.who_has(futures)
     for future in futures:
         addresses = holders[future.key]
+        if not addresses:
+            raise RuntimeError("workers have lost data before training")
         address = min(addresses, key=lambda a: (len(parts.get(a, ())), a))
         parts.setdefault(address, []).append(future)
     return parts

@@ -50,6 +50,7 @@ class DaskTabularMLP(OnCluster):
             X = check_table(self, X, reset=True)
             y = self._checked_target(y)
             check_consistent_length(X, y)
+            sample_weight = check_sample_weight(self, sample_weight, len(y))
         training = ClusterTraining(self._member(), None)
         training.check_versions()
         client, parts = training.client, training.partitions(X, y, sample_weight)
