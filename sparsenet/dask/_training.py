@@ -30,7 +30,7 @@ from sparsenet.dask._partitions import (
 
 #: Seconds between two looks at whether all workers are there.
 PATIENCE = 1.0
-#: Seconds for a call of a function on workers.
+#: Seconds to wait for a function on workers whose result nobody needs.
 CALL = 5.0
 
 
@@ -208,7 +208,7 @@ class ClusterTraining:
         futures = self._submit(members, validation, described, call)
         return self._outcome(futures, watchers)
 
-    def _on_workers(self, function, *arguments, addresses=None):
+    def _on_workers(self, function, *arguments, addresses=None, seconds=CALL):
         """Call a function of `_worker` on workers that are there, aside of tasks.
 
         Returns what it returns, by address, as far as it comes in time: workers that
@@ -234,8 +234,13 @@ class ClusterTraining:
 
         thread = threading.Thread(target=call, daemon=True)
         thread.start()
-        thread.join(CALL)
+        thread.join(seconds)
         return dict(returned)
+
+    def _fetched(self, function, address):
+        """What a function returns there, which may be a network: it has its time."""
+        seconds = float(self.estimator.timeout)
+        return self._on_workers(function, addresses=[address], seconds=seconds)
 
     def _task(self, address, function, *arguments):
         return self.client.submit(
@@ -409,7 +414,7 @@ class ClusterTraining:
         if outcomes and self.estimator.on_worker_loss == "continue":
             address = max(outcomes, key=lambda a: outcomes[a].n_epochs)
             if outcomes[address].n_epochs > 0:
-                kept = self._on_workers(_worker.checkpoint_of, addresses=[address])
+                kept = self._fetched(_worker.checkpoint_of, address)
                 self.checkpoint = kept.get(address)
         if self.interrupted and self.checkpoint is not None:
             return _worker.Outcome(estimator=self.checkpoint, interrupted=True)
@@ -489,8 +494,8 @@ class ClusterTraining:
 
     def _take_reports(self, watchers):
         """Tell the watchers what the first worker has reported."""
-        first = self.addresses[:1]
-        for reports in self._on_workers(_worker.take_reports, addresses=first).values():
+        first = self.addresses[0]
+        for reports in self._fetched(_worker.take_reports, first).values():
             for report in reports:
                 self._tell(pickle.loads(report), watchers)
 
