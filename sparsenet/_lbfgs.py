@@ -27,24 +27,18 @@ class Objective:
         self.chunks = np.split(rows, range(ROWS_AT_ONCE, len(rows), ROWS_AT_ONCE))
         #: Where the weights and biases of each layer are in a vector, and their shape.
         self.parts, begin = [], 0
-        for layer in network.layers:
-            for array in (layer.weights, layer.bias):
-                end = begin + array.size
-                self.parts.append((slice(begin, end), array.shape))
-                begin = end
+        for array in network.parameter_arrays:
+            end = begin + array.size
+            self.parts.append((slice(begin, end), array.shape))
+            begin = end
         self.weight = float(len(rows))
         if data.sample_weight is not None:
             self.weight = float(data.sample_weight[rows].sum(dtype=np.float64))
 
     def parameters(self):
         """Those of the network now: weights and biases of one layer after another."""
-        return np.concatenate(
-            [
-                array.ravel().astype(np.float64)
-                for layer in self.network.layers
-                for array in (layer.weights, layer.bias)
-            ]
-        )
+        arrays = self.network.parameter_arrays
+        return np.concatenate([array.ravel() for array in arrays], dtype=np.float64)
 
     def take(self, parameters):
         """Give the network these parameters."""

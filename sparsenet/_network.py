@@ -381,6 +381,11 @@ class Network:
         engine = self._get_engine()
         return sum(engine.add_gradients(data, rows, sums, n_threads) for rows in chunks)
 
+    @property
+    def parameter_arrays(self):
+        """Weights and biases, which may be written to before `round_weights`."""
+        return [a for layer in self.layers for a in (layer.weights, layer.bias)]
+
     def set_parameters(self, pairs):
         """Overwrite the weights and biases of all layers."""
         for layer, (weights, bias) in zip(self.layers, pairs, strict=True):

@@ -14,7 +14,7 @@ from sparsenet._network import Data
 from sparsenet._parallel.arrays import pack, stacked, unpack
 from sparsenet._parallel.compression import CODECS, Residuals
 
-#: So that members' dropout and rounding differ: a seed's bits are not those of another.
+#: Times its rank, it changes about half of the bits of a member's seed.
 GOLDEN = 0x9E3779B97F4A7C15
 
 
@@ -182,19 +182,12 @@ class LocalSteps:
 
 def parameters_of(network):
     """All weights and biases, layer by layer, in one float32 array."""
-    return np.concatenate(
-        [
-            array.ravel()
-            for layer in network.layers
-            for array in (layer.weights, layer.bias)
-        ]
-    )
+    return np.concatenate([array.ravel() for array in network.parameter_arrays])
 
 
 def set_parameters(network, flat):
     """Overwrite all weights and biases, in the order of `parameters_of`."""
-    arrays = [a for layer in network.layers for a in (layer.weights, layer.bias)]
-    parts = split_like(flat, arrays)
+    parts = split_like(flat, network.parameter_arrays)
     network.set_parameters(zip(parts[::2], parts[1::2], strict=True))
 
 
