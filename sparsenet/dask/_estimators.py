@@ -8,7 +8,11 @@ import sparsenet
 from sparsenet._base import NO_SAMPLES
 from sparsenet._docstrings import with_shared_sections
 from sparsenet._validation import ValidationSamples, check_sample_weight
-from sparsenet.dask._on_cluster import OnCluster, with_cluster_parameters
+from sparsenet.dask._on_cluster import (
+    OnCluster,
+    ProbabilitiesOnCluster,
+    with_cluster_parameters,
+)
 from sparsenet.dask._partitions import is_collection
 from sparsenet.dask._training import ClusterTraining
 
@@ -62,7 +66,9 @@ class DaskMLP(OnCluster):
 
 @with_shared_sections
 @with_cluster_parameters
-class SparseMLPClassifier(DaskMLP, sparsenet.SparseMLPClassifier):
+class SparseMLPClassifier(
+    DaskMLP, ProbabilitiesOnCluster, sparsenet.SparseMLPClassifier
+):
     """Multi-layer perceptron classifier that is trained on a Dask cluster.
 
     `sparsenet.SparseMLPClassifier`, trained by all workers that have partitions of the
@@ -120,36 +126,6 @@ class SparseMLPClassifier(DaskMLP, sparsenet.SparseMLPClassifier):
     """
 
     _local_class = sparsenet.SparseMLPClassifier
-
-    def predict_proba(self, X):
-        """Predict probabilities, where the partitions of X are.
-
-        Parameters
-        ----------
-        X : dask.array.Array, Dask data frame, or as for the local estimator
-            The input data.
-
-        Returns
-        -------
-        probabilities : dask.array.Array or ndarray of shape (n_samples, n_classes)
-            Probability of each class, in the order of `classes_`, never 0.
-        """
-        return self._mapped("predict_proba", X)
-
-    def predict_log_proba(self, X):
-        """Predict logarithms of probabilities, where the partitions of X are.
-
-        Parameters
-        ----------
-        X : dask.array.Array, Dask data frame, or as for the local estimator
-            The input data.
-
-        Returns
-        -------
-        log_probabilities : dask.array.Array or ndarray of shape (n_samples, n_classes)
-            Logarithm of `predict_proba`, never infinite.
-        """
-        return self._mapped("predict_log_proba", X)
 
     def decision_function(self, X):
         """Compute the logits, where the partitions of X are.

@@ -136,3 +136,37 @@ class OnCluster:
         other = self._aside()
         other.client = None
         return super(OnCluster, other).__getstate__()
+
+
+class ProbabilitiesOnCluster:
+    """Of classifiers, after `OnCluster` in the bases."""
+
+    def predict_proba(self, X):
+        """Predict probabilities, where the partitions of X are.
+
+        Parameters
+        ----------
+        X : dask.array.Array, Dask data frame, or as for the local estimator
+            The input data.
+
+        Returns
+        -------
+        probabilities : dask.array.Array or ndarray of shape (n_samples, n_classes)
+            Probability of each class, in the order of `classes_`, never 0.
+        """
+        return self._mapped("predict_proba", X)
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities, where the partitions of X are.
+
+        Parameters
+        ----------
+        X : dask.array.Array, Dask data frame, or as for the local estimator
+            The input data.
+
+        Returns
+        -------
+        log_probabilities : dask.array.Array or ndarray of shape (n_samples, n_classes)
+            Logarithm of `predict_proba`, never infinite.
+        """
+        return self._mapped("predict_log_proba", X)

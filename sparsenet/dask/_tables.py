@@ -10,7 +10,11 @@ from sparsenet._tables.columns import check_table, take_rows
 from sparsenet._tables.estimators import with_parameters
 from sparsenet._validation import check_sample_weight
 from sparsenet.dask import _estimators
-from sparsenet.dask._on_cluster import OnCluster, with_cluster_parameters
+from sparsenet.dask._on_cluster import (
+    OnCluster,
+    ProbabilitiesOnCluster,
+    with_cluster_parameters,
+)
 from sparsenet.dask._partitions import Rows, by_worker, is_collection, joined
 from sparsenet.dask._training import ClusterTraining
 
@@ -128,7 +132,9 @@ class DaskTabularMLP(OnCluster):
 
 @with_parameters
 @with_cluster_parameters
-class TabularMLPClassifier(DaskTabularMLP, sparsenet.TabularMLPClassifier):
+class TabularMLPClassifier(
+    DaskTabularMLP, ProbabilitiesOnCluster, sparsenet.TabularMLPClassifier
+):
     """Classifier for tables as they are, trained on a Dask cluster.
 
     `sparsenet.TabularMLPClassifier`, trained by all workers that have partitions of
@@ -182,36 +188,6 @@ class TabularMLPClassifier(DaskTabularMLP, sparsenet.TabularMLPClassifier):
 
     _local_class = sparsenet.TabularMLPClassifier
     _cluster_class = _estimators.SparseMLPClassifier
-
-    def predict_proba(self, X):
-        """Predict probabilities, where the partitions of X are.
-
-        Parameters
-        ----------
-        X : Dask data frame or array, or as for the local estimator
-            The table.
-
-        Returns
-        -------
-        probabilities : dask.array.Array or ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`, never 0.
-        """
-        return self._mapped("predict_proba", X)
-
-    def predict_log_proba(self, X):
-        """Predict logarithms of probabilities, where the partitions of X are.
-
-        Parameters
-        ----------
-        X : Dask data frame or array, or as for the local estimator
-            The table.
-
-        Returns
-        -------
-        log_probabilities : dask.array.Array or ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; never infinite.
-        """
-        return self._mapped("predict_log_proba", X)
 
     def _row_of(self, method, X):
         if method != "predict":
