@@ -47,7 +47,8 @@ PARAMETERS = {
         """
     Steps that workers take on their own, >= 1, before they take an outer step together
     [19]_. They also meet before each round of rewiring and at the end of an epoch. 1 is
-    for fast networks; above 50, accuracy suffers.
+    for fast networks; above 50, accuracy suffers. One worker takes none, and
+    ``solver='lbfgs'`` adds up gradients in its place.
     """,
     ),
     "outer_learning_rate": Parameter(
