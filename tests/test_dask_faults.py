@@ -114,6 +114,15 @@ def test_training_goes_on_without_a_lost_worker(client, parts):
     is_usable(client)
 
 
+@pytest.fixture
+def heard_ctrl_c():
+    """SIGINT as a terminal sends it: programs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_ctrl_c")
 def test_ctrl_c_leaves_what_was_learned(client, parts):
     model = small(client, **LONG)
     in_training(client, os.kill, os.getpid(), signal.SIGINT)
