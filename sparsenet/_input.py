@@ -33,8 +33,9 @@ def read_X(estimator, X, precision):
     Raises
     ------
     ValueError
-        X is no matrix of finite numbers of the right width, its indices or row
-        pointers are out of bounds, or int8 products of a row could overflow.
+        X is no matrix of finite numbers of the right width, or has masked ones, its
+        indices or row pointers are out of bounds, or int8 products of a row could
+        overflow.
     """
     # scikit-learn would return such X as it is, after 45 microseconds (Zen 5): longer
     # than most networks take for a row. All other X it converts, refuses or warns of.
@@ -42,7 +43,8 @@ def read_X(estimator, X, precision):
         X, estimator.n_features_in_
     ):
         return X
-    _refuse_times(estimator, "X", X)
+    refuse_masked(estimator, "X", X)
+    refuse_times(estimator, "X", X)
     X = _check_sparse(estimator, X)
     X = _validate(estimator, X, reset=False)
     return _as_kernels_read_it(estimator, X, precision)
@@ -88,6 +90,7 @@ def _checked_rows(predictor, X, n_features, precision):
             f"{name}: X is of type {type(X).__name__}; allowed: {allowed}, such as "
             "numpy.asarray(X, dtype=numpy.float32)"
         )
+    refuse_masked(predictor, "X", X)
     if X.dtype not in FLOATS:
         raise TypeError(
             f"{name}: X has the dtype {X.dtype}; allowed: {allowed}, such as "
@@ -141,9 +144,11 @@ def read_X_y(estimator, X, y, precision, *, reset, **options):
         As `read_X`; or X has a number that the number format does not hold, or y is
         not as the options want it.
     """
-    _refuse_times(estimator, "X", X)
+    refuse_masked(estimator, "X", X)
+    refuse_masked(estimator, "y", y)
+    refuse_times(estimator, "X", X)
     if options.get("y_numeric"):
-        _refuse_times(estimator, "y", y)
+        refuse_times(estimator, "y", y)
     X = _check_sparse(estimator, X)
     X, y = _validate(estimator, X, y, reset=reset, **options)
     X = _as_kernels_read_it(estimator, X, precision)
@@ -171,6 +176,61 @@ def check_dense_row_lengths(estimator, X, precision):
     """Refuse dense rows that a network of sparse rows could not sum up."""
     if not issparse(X):
         _check_row_lengths(estimator, X, precision)
+
+
+def refuse_times(estimator, name, values):
+    """Refuse dates and durations, which NumPy would convert to counts of their unit.
+
+    Parameters
+    ----------
+    estimator : object
+        Named by messages.
+    name : str
+        Of the values.
+    values : object
+        What the user passed.
+
+    Raises
+    ------
+    ValueError
+        There are some.
+    """
+    first = values
+    while isinstance(first, (list, tuple)) and len(first) > 0:
+        first = first[0]
+    if hasattr(first, "dtype"):
+        types = [first.dtype]
+    else:
+        types = getattr(first, "dtypes", ())
+    for dtype in types:
+        # NumPy's and pandas' types have a kind, those of polars the method.
+        if getattr(dtype, "kind", "O") in "mM" or (
+            hasattr(dtype, "is_temporal") and dtype.is_temporal()
+        ):
+            raise ValueError(
+                f"{type(estimator).__name__}: {name} has values of the type {dtype}; "
+                "allowed: numbers, such as the seconds or days since some date"
+            )
+
+
+def refuse_masked(estimator, name, values):
+    """Refuse masked values, in whose place NumPy would take what their memory holds.
+
+    Parameters
+    ----------
+    estimator, name, values
+        As of `refuse_times`.
+
+    Raises
+    ------
+    ValueError
+        There are some.
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{type(estimator).__name__}: {name} has masked values; allowed: an array "
+            f"without them, such as {name}.filled(0)"
+        )
 
 
 def _as_kernels_read_it(estimator, X, precision):
@@ -201,26 +261,6 @@ def _validate(estimator, *data, **options):
             f"{type(estimator).__name__}: X has text; allowed: numbers. "
             "TfidfVectorizer makes rows of texts, OneHotEncoder columns of categories"
         ) from error
-
-
-def _refuse_times(estimator, name, values):
-    """Refuse dates and durations, which NumPy would convert to counts of their unit."""
-    first = values
-    while isinstance(first, (list, tuple)) and len(first) > 0:
-        first = first[0]
-    if hasattr(first, "dtype"):
-        types = [first.dtype]
-    else:
-        types = getattr(first, "dtypes", ())
-    for dtype in types:
-        # NumPy's and pandas' types have a kind, those of polars the method.
-        if getattr(dtype, "kind", "O") in "mM" or (
-            hasattr(dtype, "is_temporal") and dtype.is_temporal()
-        ):
-            raise ValueError(
-                f"{type(estimator).__name__}: {name} has values of the type {dtype}; "
-                "allowed: numbers, such as the seconds or days since some date"
-            )
 
 
 def _check_sparse(estimator, X):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.metrics import d2_pinball_score, r2_score
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from sparsenet._base import BaseSparseMLP, if_learns_in_parts, take_parameters
 from sparsenet._class_weight import weigh_classes
@@ -307,7 +307,7 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
             )
         present = np.arange(y.shape[1]) if multilabel else np.unique(y)
         if classes is not None:
-            classes = np.unique(classes)
+            classes = self._checked_classes(classes, present if multilabel else None)
             if resume and not np.array_equal(classes, self.classes_):
                 raise ValueError(
                     f"{name}: classes={classes}; allowed: {self.classes_}, as in the "
@@ -341,6 +341,23 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
             return _as_float32(codes), self._loss("logistic"), 1, codes
         # A single class is a softmax, too: certain, with nothing to learn.
         return codes, self._loss("softmax"), len(self.classes_), codes
+
+    def _checked_classes(self, classes, outputs):
+        """What `partial_fit` is told of classes, sorted; of several labels, outputs."""
+        name = type(self).__name__
+        try:
+            checked = unique_labels(classes)
+        except (ValueError, TypeError) as error:  # TypeError: None among texts
+            raise ValueError(
+                f"{name}: classes={shown(classes)}; allowed: the labels of all "
+                f"classes, one-dimensional: {error}"
+            ) from error
+        if outputs is not None and not np.array_equal(checked, outputs):
+            raise ValueError(
+                f"{name}: classes={shown(classes)}, but y is multi-label; allowed: "
+                f"None, or the numbers of its {len(outputs)} columns"
+            )
+        return checked
 
     def _loss(self, out_activation):
         return CLASSIFIER_LOSSES[self.loss, out_activation]

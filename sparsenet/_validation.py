@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_array
 
 from sparsenet._constraints import MAX_UNITS, shown, units
 from sparsenet._formats import INT8_MAX_TERMS
+from sparsenet._input import refuse_masked, refuse_times
 from sparsenet._memory import available_memory, training_memory
 from sparsenet._topology import average_fan_out, block_height
 
@@ -59,11 +60,13 @@ def check_sample_weight(estimator, sample_weight, n_samples):
     Raises
     ------
     ValueError
-        A weight is negative, infinite or NaN, all are zero, their sum is infinite, or
-        there is not one weight per row.
+        A weight is negative, infinite, NaN, masked or a time, all are zero, their sum
+        is infinite, or there is not one weight per row.
     """
     if sample_weight is None:
         return None
+    refuse_masked(estimator, "sample_weight", sample_weight)
+    refuse_times(estimator, "sample_weight", sample_weight)
     if isinstance(sample_weight, Real) or getattr(sample_weight, "ndim", 1) == 0:
         sample_weight = np.full(n_samples, sample_weight)
     weights = check_array(

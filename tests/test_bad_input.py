@@ -218,6 +218,30 @@ def test_partial_fit_refuses_labels_outside_of_classes_at_once():
 
 
 @pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([0, 1, 2, math.nan], r"classes=\[0, 1, 2, nan\]; .* contains NaN"),
+        ([0, 1, 2, math.inf], r"classes=.*inf\]; .* contains infinity"),
+        (["0", "1", None], "classes=.*None.*; allowed: the labels of all classes"),
+        ([[0, 1, 2]], r"classes=\[\[0, 1, 2\]\]; .* one-dimensional"),
+        (3, "classes=3; allowed: the labels of all classes, one-dimensional"),
+    ],
+)
+def test_partial_fit_refuses_what_are_no_classes(classes, message):
+    estimator = small(SparseMLPClassifier)
+    with pytest.raises(ValueError, match="^SparseMLPClassifier: " + message):
+        estimator.partial_fit(X, LABELS, classes=classes)
+    assert not hasattr(estimator, "classes_")
+
+
+def test_partial_fit_refuses_classes_that_are_not_columns():
+    Y = np.eye(3, dtype=int)[LABELS]
+    message = r"classes=\[0, 1\], but y is multi-label; allowed: None, .* 3 columns"
+    with pytest.raises(ValueError, match=message):
+        small(SparseMLPClassifier).partial_fit(X, Y, classes=[0, 1])
+
+
+@pytest.mark.parametrize(
     ("first", "second"),
     [
         pytest.param(LABELS, np.eye(3, dtype=int)[LABELS], id="classes, then matrix"),

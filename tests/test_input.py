@@ -8,7 +8,13 @@ from problems import random_data, random_network, train
 from scipy import sparse
 from sklearn.linear_model import SGDClassifier
 
-from sparsenet import SparseMLPClassifier, SparseMLPRegressor, TopologyDisplay
+from sparsenet import (
+    SparseMLPClassifier,
+    SparseMLPRegressor,
+    TabularMLPClassifier,
+    TabularMLPRegressor,
+    TopologyDisplay,
+)
 from sparsenet._formats import PRECISIONS
 from sparsenet._input import read_X, read_X_y
 from sparsenet._kernels.train.input import are_rows
@@ -158,6 +164,32 @@ def test_dates_and_durations_are_no_numbers(times):
     np.testing.assert_array_equal(labels, times)
     with pytest.raises(ValueError, match="SparseMLPClassifier: X has values of the"):
         SparseMLPClassifier(max_iter=1).fit(X, times).predict(np.c_[times, times])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "y"),
+    [
+        (SparseMLPClassifier(max_iter=1), Y[:6]),
+        (SparseMLPRegressor(max_iter=1), np.arange(6.0)),
+        (TabularMLPClassifier(), Y[:6]),
+        (TabularMLPRegressor(), np.arange(6.0)),
+    ],
+)
+def test_masked_values_are_no_numbers(estimator, y):
+    X, hidden = np.eye(6), np.arange(6) == 2
+    arguments = {"X": X, "y": y, "sample_weight": np.ones(6)}
+    estimator.fit(**{k: np.ma.masked_array(v) for k, v in arguments.items()})
+    for name, values in arguments.items():
+        masked = np.ma.masked_array(values, np.broadcast_to(hidden, values.shape))
+        message = f"{name} has masked values; allowed: .*{name}\\.filled"
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(**arguments | {name: masked})
+        if name == "X":
+            with pytest.raises(ValueError, match=message):
+                estimator.predict(masked)
+    if hasattr(estimator, "predictor"):
+        with pytest.raises(ValueError, match="Predictor: X has masked values"):
+            estimator.predictor().predict(np.ma.masked_array(X, X > 0))
 
 
 def test_sparse_arrays_of_one_dimension():

@@ -48,6 +48,8 @@ def test_weights_that_are_not_all_zero_pass_as_float64(weights):
         (0, "sample_weight is zero for every row; allowed: a finite sum above 0"),
         (1e308, "sample_weight has the sum inf; allowed: a finite sum above 0"),
         (math.nan, "sample_weight contains NaN"),
+        (np.ones(3, "m8[s]"), "sample_weight has values of the type timedelta64"),
+        (np.ma.masked_less([1, 2, 3], 2), "sample_weight has masked values"),
     ],
 )
 def test_bad_sample_weight_is_named(weights, message):

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from sparsenet._constraints import shown
+from sparsenet._input import refuse_masked
 
 #: What stands for a missing category; no str is equal to it.
 MISSING = None
@@ -39,7 +40,7 @@ def check_table(estimator, X, *, reset):
     Raises
     ------
     ValueError
-        X is no table, or has other columns than in training.
+        X is no table, has masked values, or other columns than in training.
     """
     name = type(estimator).__name__
     if nw.dependencies.is_into_dataframe(X):
@@ -51,6 +52,7 @@ def check_table(estimator, X, *, reset):
         return validate_data(estimator, X, reset=reset, skip_check_array=True)
     if nw.dependencies.is_polars_lazyframe(X):
         raise ValueError(f"{name}: X is lazy; allowed: a data frame, X.collect()")
+    refuse_masked(estimator, "X", X)
     if isinstance(X, (list, tuple)):
         X = np.array(X, dtype=object)  # a single word would make all numbers words
     return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)

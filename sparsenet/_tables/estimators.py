@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
 
 from sparsenet._base import take_parameters
 from sparsenet._constraints import check
+from sparsenet._input import refuse_masked
 from sparsenet._mlp import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet._tables.columns import check_table, take_rows
 from sparsenet._tables.encoder import TableEncoder, without_fitted
@@ -160,6 +161,7 @@ class BaseTabularMLP(BaseEstimator):
         X = check_table(self, X, reset=True)
         if y is None:  # in scikit-learn's words
             validate_data(self, y=None)
+        refuse_masked(self, "y", y)
         y = self._checked_target(y)
         check_consistent_length(X, y)
         sample_weight = check_sample_weight(self, sample_weight, len(y))
