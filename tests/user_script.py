@@ -2,9 +2,11 @@
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
+from __future__ import annotations
+
 import pickle
 from collections.abc import Mapping
-from typing import Any, assert_type
+from typing import TYPE_CHECKING, Any, assert_type
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,12 @@ from sparsenet import (
     from_sklearn,
     prune,
 )
+
+if TYPE_CHECKING:
+    import dask.array as da
+    from dask.distributed import Client
+
+    import sparsenet.dask
 
 
 def classify(X: NDArray[np.float64], y: NDArray[np.int64]) -> float:
@@ -140,6 +148,18 @@ def plot(X: NDArray[np.float64], y: NDArray[np.int64]) -> None:
     estimators = {"ours": clone(classifier), "theirs": MLPClassifier()}
     times = TrainingTimeDisplay.from_estimators(estimators, X, y, X, y, epochs=[1, 2])
     print(len(times.lines_))
+
+
+def on_a_cluster(client: Client, X: da.Array, y: da.Array) -> None:
+    """The tests of `sparsenet.dask` run such lines, on clusters."""
+    classifier = sparsenet.dask.SparseMLPClassifier(
+        (32, 16), density=0.2, client=client, sync_interval=10
+    )
+    assert_type(classifier.fit(X, y), sparsenet.dask.SparseMLPClassifier)
+    classifier.partial_fit(X, y, classes=range(10))
+    print(classifier.predict_proba(X), classifier.score(X, y))
+    regressor = sparsenet.dask.TabularMLPRegressor(client=client).fit(X, y)
+    print(regressor.to_local())
 
 
 def mistakes(X: NDArray[np.float64], y: NDArray[np.int64]) -> None:

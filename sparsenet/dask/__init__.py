@@ -2,11 +2,11 @@
 
 try:
     import distributed  # noqa: F401
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"sparsenet.dask needs dask and distributed, of which {error.name!r} is "
+        f"sparsenet.dask needs dask and distributed, of which {_error.name!r} is "
         "missing; install them with: pip install 'sparsenet[dask]'"
-    ) from error
+    ) from _error
 
 from sparsenet.dask._estimators import SparseMLPClassifier, SparseMLPRegressor
 from sparsenet.dask._tables import TabularMLPClassifier, TabularMLPRegressor

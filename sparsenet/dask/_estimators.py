@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 import sparsenet
@@ -16,6 +18,9 @@ from sparsenet.dask._on_cluster import (
 from sparsenet.dask._partitions import is_collection
 from sparsenet.dask._training import ClusterTraining
 
+if TYPE_CHECKING:
+    from typing import Self
+
 
 def _as_arrays(local, X, y, sample_weight):
     """Samples that can be cut, as a local estimator understands them."""
@@ -25,6 +30,23 @@ def _as_arrays(local, X, y, sample_weight):
 
 class DaskMLP(OnCluster):
     """What classifier and regressor share."""
+
+    if TYPE_CHECKING:  # the local ones', but for the types of samples
+
+        def fit(
+            self,
+            X: Any,
+            y: Any,
+            sample_weight: Any = None,
+            *,
+            X_val: Any = None,
+            y_val: Any = None,
+            sample_weight_val: Any = None,
+        ) -> Self: ...
+
+        def partial_fit(
+            self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+        ) -> Self: ...
 
     def _fit(
         self,
@@ -127,7 +149,7 @@ class SparseMLPClassifier(
 
     _local_class = sparsenet.SparseMLPClassifier
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> Any:
         """Compute the logits, where the partitions of X are.
 
         Parameters

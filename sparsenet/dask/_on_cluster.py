@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 import inspect
+from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
 from sparsenet._parameters.cluster import PARAMETERS
 from sparsenet.dask._partitions import is_collection, map_rows
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 def with_cluster_parameters(cls):
@@ -41,7 +45,11 @@ class OnCluster:
 
     _further_parameters = PARAMETERS
 
-    def to_local(self):
+    if TYPE_CHECKING:
+        # `with_cluster_parameters` makes it, which type checkers cannot follow.
+        def __init__(self, *args: Any, **parameters: Any) -> None: ...
+
+    def to_local(self) -> Any:
         """Return a local estimator with the parameters, and what was learned.
 
         Returns
@@ -55,7 +63,7 @@ class OnCluster:
         vars(local).update({n: v for n, v in attributes if n not in left_out})
         return local
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """Predict, where the partitions of X are.
 
         Parameters
@@ -70,7 +78,7 @@ class OnCluster:
         """
         return self._mapped("predict", X)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Score predictions: accuracy of a classifier, R² of a regressor.
 
         Parameters
@@ -116,23 +124,23 @@ class OnCluster:
         local.n_threads = 1  # a worker's other threads predict other partitions
         return map_rows(local, method, X, *self._row_of(method, X))
 
-    def __sklearn_clone__(self):
+    def __sklearn_clone__(self) -> Self:
         other = self._aside()
         other.client = None  # which cannot be copied
         other = super(OnCluster, other).__sklearn_clone__()
         other.client = self.client
         return other
 
-    def __copy__(self):
+    def __copy__(self) -> Self:
         return self._aside()
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         other = memo[id(self)] = self._aside()
         copied = {n: v for n, v in vars(self).items() if n != "client"}
         vars(other).update(copy.deepcopy(copied, memo))
         return other
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         other = self._aside()
         other.client = None
         return super(OnCluster, other).__getstate__()
@@ -141,7 +149,7 @@ class OnCluster:
 class ProbabilitiesOnCluster:
     """Of classifiers, after `OnCluster` in the bases."""
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Any:
         """Predict probabilities, where the partitions of X are.
 
         Parameters
@@ -156,7 +164,7 @@ class ProbabilitiesOnCluster:
         """
         return self._mapped("predict_proba", X)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> Any:
         """Predict logarithms of probabilities, where the partitions of X are.
 
         Parameters

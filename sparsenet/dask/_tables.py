@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
@@ -17,6 +19,9 @@ from sparsenet.dask._on_cluster import (
 )
 from sparsenet.dask._partitions import Rows, by_worker, is_collection, joined
 from sparsenet.dask._training import ClusterTraining
+
+if TYPE_CHECKING:
+    from typing import Self
 
 #: Rows of which encoders learn; quantiles and categories of more differ little.
 SAMPLE = 100_000
@@ -44,6 +49,12 @@ def _encoded(model, rows, target):
 
 class DaskTabularMLP(OnCluster):
     """What classifier and regressor share."""
+
+    members_: list[Any]
+
+    if TYPE_CHECKING:  # the local ones', but for the types of samples
+
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self: ...
 
     def _fit(self, X, y, sample_weight, begin):
         """See `BaseTabularMLP`. The encoder learns of a sample of the rows.
