@@ -35,13 +35,18 @@ from sparsenet._kernels._dispatch import (
 from sparsenet._lbfgs import ROWS_AT_ONCE, train_full_batch
 from sparsenet._network import Network
 from sparsenet._outputs import Outputs
-from sparsenet._parallel.group import Alone, batch_size_of
+from sparsenet._parallel.group import Alone
 from sparsenet._parameters.declared import DeclaredParameters
 from sparsenet._pickled import FITTED, PickledMixin
 from sparsenet._scoring import scorer_of
 from sparsenet._threads import effective_n_threads
 from sparsenet._training import optimizer_of, train
-from sparsenet._training_set import Samples, TrainingError, TrainingSet
+from sparsenet._training_set import (
+    Samples,
+    TrainingError,
+    TrainingSet,
+    batch_size_of,
+)
 
 if TYPE_CHECKING:
     from typing import Self

@@ -101,7 +101,7 @@ def train_full_batch(network, data, parameters, history, n_threads, group=None):
     """
     network.reset_optimizer()
     group = Alone() if group is None else group
-    group.begin_all_rows(data)
+    group.begin_all_rows(network, data)
     objective = Objective(network, data, parameters.alpha, n_threads, group)
     best, n_iter = [np.inf, objective.parameters()], 0
 

@@ -197,3 +197,8 @@ class Samples(NamedTuple):
     def rate(self, network, n_threads):
         """Rate the network on them."""
         return self.data.rate(network, self.rows, n_threads)
+
+
+def batch_size_of(batch_size, n_rows):
+    """Rows of a mini-batch, by the parameter."""
+    return min(200 if isinstance(batch_size, str) else int(batch_size), n_rows)

@@ -356,12 +356,12 @@ def test_a_loss_that_is_not_finite_ends_lbfgs_for_all():
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_a_bad_part_is_the_error_and_not_that_a_member_is_lost(early_stopping):
     parts = parts_of([300, 400, 100])
-    parts[1][0][5, 5] = np.nan
-    try:
-        with pytest.raises(ValueError, match="NaN"):
-            together(rewired(early_stopping=early_stopping), parts)
-    finally:
-        parts[1][0][5, 5] = 0
+    X, *others = parts[1]
+    X = X.copy()
+    X[5, 5] = np.nan
+    parts[1] = (X, *others)
+    with pytest.raises(ValueError, match="NaN"):
+        together(rewired(early_stopping=early_stopping), parts)
 
 
 class Interrupter(Watcher):

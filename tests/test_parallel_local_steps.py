@@ -1,6 +1,7 @@
 """Outer steps, and what they carry over a round of rewiring."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy import sparse
 
 from sparsenet._network import Data
 from sparsenet._optimizer import Optimizer
+from sparsenet._parallel.group import DataParallel
 from sparsenet._parallel.local_steps import (
     LocalSteps,
     carried,
@@ -362,7 +364,9 @@ def test_members_with_different_connections_are_told_so():
 
 def test_members_that_start_with_different_networks_are_told_so():
     def call(member):
-        local_steps(member).begin(random_network(seed=member.rank))
+        group = DataParallel(member, **OPTIONS)
+        network, data = random_network(seed=member.rank), SimpleNamespace(rows=[])
+        group.begin_all_rows(network, data)
 
     for error in in_threads(call, group_of_threads(2)):
         assert isinstance(error, RuntimeError)

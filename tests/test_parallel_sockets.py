@@ -134,7 +134,7 @@ def test_messages_larger_than_all_buffers_pass_each_other(size):
 def test_one_member_may_have_much_to_say_and_others_nothing():
     with group(3) as members:
         received = in_threads(
-            lambda member: member.broadcast(b"x" * (1 << 23), root=2), members
+            lambda member: member.broadcast(b"x" * (1 << 23)), members
         )
     assert [len(message) for message in received] == [1 << 23] * 3
 
@@ -290,11 +290,11 @@ def test_a_member_that_stops_reading_is_lost_after_the_timeout():
 def test_a_slow_member_is_waited_for():
     def call(member):
         for _ in range(4):
-            time.sleep(0.25 * member.rank)
+            time.sleep(member.rank)
             member.all_gather(b"x")
         return "done"
 
-    with group(2, timeout=0.9) as members:
+    with group(2, timeout=3.5) as members:
         assert in_threads(call, members) == ["done", "done"]
 
 

@@ -45,8 +45,8 @@ class Communicator(ABC):
     def exchange(self, messages):
         """Send ``messages[r]`` to each member r; returns what each has sent here.
 
-        Messages are bytes-like; the one to this member itself is not looked at, and
-        None in what is returned. All members have to call it.
+        Messages are bytes-like; the member's own entry is ignored, and None in the
+        result. All members have to call it.
 
         Raises
         ------
@@ -60,7 +60,7 @@ class Communicator(ABC):
 
     @abstractmethod
     def abort(self):
-        """Let an exchange of this member, in another thread, fail as soon as may be."""
+        """Make an exchange that another thread is in fail soon."""
 
     def all_gather(self, message):
         """The message of each member, bytes-like, in the order of the ranks."""
@@ -68,11 +68,11 @@ class Communicator(ABC):
         received[self.rank] = message
         return received
 
-    def broadcast(self, message, root=0):
-        """The root's message, bytes-like; what others pass is not looked at."""
-        is_root = self.rank == root
-        received = self.exchange([message if is_root else b""] * self.size)
-        return message if is_root else received[root]
+    def broadcast(self, message):
+        """The first member's message, bytes-like; what others pass is ignored."""
+        is_first = self.rank == 0
+        received = self.exchange([message if is_first else b""] * self.size)
+        return message if is_first else received[0]
 
     def all_reduce(self, values, codec=None, residuals=None):
         """The sum of all members' arrays.

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sparsenet._parallel.local_steps import LocalSteps
-from sparsenet._training_set import Rating
+from sparsenet._parallel.local_steps import LocalSteps, check_same
+from sparsenet._training_set import Rating, batch_size_of
 
 
 class Plan(NamedTuple):
@@ -48,7 +48,7 @@ class Alone:
         batch_size = batch_size_of(parameters.batch_size, n_rows)
         return Plan(math.ceil(n_rows / batch_size), batch_size)
 
-    def begin_all_rows(self, data):
+    def begin_all_rows(self, network, data):
         """Training begins, all rows of which are looked at in each step."""
 
     def generator(self, random_state, network):
@@ -153,12 +153,17 @@ class DataParallel(Alone):
         if math.ceil(n_rows / batch_size) != n_steps:
             batch_size = math.ceil(n_rows / n_steps)
         if self.communicator.size > 1:
+            self._check_start(training.network)
             self.local_steps = LocalSteps(self.communicator, self.share, *self.options)
             self.local_steps.begin(training.network)
         return Plan(n_steps, batch_size)
 
-    def begin_all_rows(self, data):
+    def begin_all_rows(self, network, data):
+        self._check_start(network)
         self._learn_share(data, data.rows)
+
+    def _check_start(self, network):
+        check_same(self.communicator, network, "start with different networks")
 
     def _learn_share(self, data, rows):
         own = data.weight_of(rows)
@@ -222,8 +227,3 @@ class SharedSamples:
             weight = self.samples.data.rated_weight_of(self.samples.rows)
         sums = self.group.communicator.sum_of([weight * score, weight * loss, weight])
         return Rating(float(sums[0] / sums[2]), float(sums[1] / sums[2]))
-
-
-def batch_size_of(batch_size, n_rows):
-    """Rows of a mini-batch, by the parameter."""
-    return min(200 if isinstance(batch_size, str) else int(batch_size), n_rows)

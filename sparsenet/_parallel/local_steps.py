@@ -48,27 +48,11 @@ class LocalSteps:
         self.shared = None
 
     def begin(self, network):
-        """Training begins.
-
-        Raises
-        ------
-        RuntimeError
-            Members have different networks.
-        """
-        self._check_same(network, "start with different networks")
+        """Training begins, with the same network of all members."""
         self.shared = parameters_of(network)
         self.velocity = np.zeros_like(self.shared) if self.momentum else None
         self.residuals = Residuals() if self.codec.is_lossy else None
         self.last = network.n_steps
-
-    def _check_same(self, network, otherwise):
-        """Compare the members' connections and weights."""
-        crc = zlib.crc32(parameters_of(network).tobytes())
-        for keys, _ in connections_of(network):
-            crc = zlib.crc32(keys.tobytes(), crc)
-        gathered = self.communicator.all_gather(crc.to_bytes(4, "little"))
-        if len(set(map(bytes, gathered))) > 1:
-            raise RuntimeError(f"the members of the group {otherwise}")
 
     def steps_left(self, n_steps):
         """Steps until the next outer step, when the network has had so many."""
@@ -79,7 +63,7 @@ class LocalSteps:
         return seed ^ self.communicator.rank * GOLDEN % 2**64
 
     def step(self, network):
-        """Let all members have the same weights, of what they have learned."""
+        """Take an outer step: all members get the same new weights."""
         if network.n_steps == self.last:
             return
         change = (self.shared - parameters_of(network)) * np.float32(self.share)
@@ -143,7 +127,7 @@ class LocalSteps:
         batch = batch[: -(-len(batch) // self.communicator.size)]
         weights = data.sample_weight
         if weights is not None:  # as they were given, for all members alike
-            weights = weights[batch] * np.float32(data.mean_weight)
+            weights = weights[batch] * np.float64(data.mean_weight)
         members = [
             unpack(message)
             for message in self.communicator.all_gather(
@@ -156,13 +140,14 @@ class LocalSteps:
                 np.ones(len(target), np.float32) if part is None else part
                 for part, target in zip(weights, y, strict=True)
             ]
-        gathered = Data(stacked(X), np.concatenate(y), np.concatenate(weights))
+        gathered = Data(stacked(X), np.concatenate(y), _at_most_1(weights))
         return gathered, np.arange(len(gathered.y))
 
     def after_round(self, network):
         """Keep what belongs to connections that are still there, by their places."""
         after = connections_of(network)
-        self._check_same(
+        check_same(
+            self.communicator,
             network,
             "have chosen different connections, as they may with different instruction "
             "sets: set SPARSENET_ISA to one that all have",
@@ -178,6 +163,28 @@ class LocalSteps:
             self.residuals.of_values.values = kept.pop()
         if self.momentum:
             self.velocity = kept.pop()
+
+
+def check_same(communicator, network, otherwise):
+    """Compare the members' connections and weights.
+
+    Raises
+    ------
+    RuntimeError
+        They have different ones: they do what `otherwise` says.
+    """
+    crc = zlib.crc32(parameters_of(network).tobytes())
+    for keys, _ in connections_of(network):
+        crc = zlib.crc32(keys.tobytes(), crc)
+    gathered = communicator.all_gather(crc.to_bytes(4, "little"))
+    if len(set(map(bytes, gathered))) > 1:
+        raise RuntimeError(f"workers {otherwise}")
+
+
+def _at_most_1(weights):
+    """The members' weights of samples, at most 1: float32 holds whatever they were."""
+    weights = np.concatenate(weights).astype(np.float64)
+    return (weights / (weights.max() or 1.0)).astype(np.float32)
 
 
 def parameters_of(network):

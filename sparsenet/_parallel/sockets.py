@@ -53,8 +53,9 @@ class Listener:
             except OSError as error:
                 reason = error
         else:
+            of_ports = f", of ports={ports}" if ports else ""
             raise OSError(
-                f"no port to listen on at {host}, of ports={ports}: {reason}"
+                f"no port to listen on at {host}{of_ports}: {reason}"
             ) from reason
         self.address = host, self._socket.getsockname()[1]
 
@@ -62,7 +63,7 @@ class Listener:
         self._socket.close()
 
     def abort(self):
-        """Let `connect`, in another thread, fail as soon as may be."""
+        """Make `connect` that another thread is in fail soon."""
         with suppress(OSError):  # closed, or of a system that does not know it
             self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -83,13 +84,13 @@ class Listener:
                 sockets[other] = self._call(rank, addresses[other], end)
             while len(sockets) < len(addresses) - 1:
                 self._accept(sockets, rank, addresses, end)
+            return SocketCommunicator(rank, sockets, addresses, timeout)
         except BaseException:
             for connection in sockets.values():
                 connection.close()
             raise
         finally:
             self.close()
-        return SocketCommunicator(rank, sockets, addresses, timeout)
 
     def _call(self, rank, address, end):
         """A connection with a member of lower rank, which listens already."""
