@@ -43,7 +43,7 @@ def read_X(estimator, X, precision):
         X, estimator.n_features_in_
     ):
         return X
-    refuse_masked(estimator, "X", X)
+    refuse_masked(type(estimator).__name__, "X", X)
     refuse_times(estimator, "X", X)
     X = _check_sparse(estimator, X)
     X = _validate(estimator, X, reset=False)
@@ -90,7 +90,7 @@ def _checked_rows(predictor, X, n_features, precision):
             f"{name}: X is of type {type(X).__name__}; allowed: {allowed}, such as "
             "numpy.asarray(X, dtype=numpy.float32)"
         )
-    refuse_masked(predictor, "X", X)
+    refuse_masked(name, "X", X)
     if X.dtype not in FLOATS:
         raise TypeError(
             f"{name}: X has the dtype {X.dtype}; allowed: {allowed}, such as "
@@ -144,8 +144,8 @@ def read_X_y(estimator, X, y, precision, *, reset, **options):
         As `read_X`; or X has a number that the number format does not hold, or y is
         not as the options want it.
     """
-    refuse_masked(estimator, "X", X)
-    refuse_masked(estimator, "y", y)
+    refuse_masked(type(estimator).__name__, "X", X)
+    refuse_masked(type(estimator).__name__, "y", y)
     refuse_times(estimator, "X", X)
     if options.get("y_numeric"):
         refuse_times(estimator, "y", y)
@@ -213,12 +213,14 @@ def refuse_times(estimator, name, values):
             )
 
 
-def refuse_masked(estimator, name, values):
+def refuse_masked(estimator_name, name, values):
     """Refuse masked values, in whose place NumPy would take what their memory holds.
 
     Parameters
     ----------
-    estimator, name, values
+    estimator_name : str
+        For messages.
+    name, values
         As of `refuse_times`.
 
     Raises
@@ -228,8 +230,8 @@ def refuse_masked(estimator, name, values):
     """
     if np.ma.is_masked(values):
         raise ValueError(
-            f"{type(estimator).__name__}: {name} has masked values; allowed: an array "
-            f"without them, such as {name}.filled(0)"
+            f"{estimator_name}: {name} has masked values; allowed: an array without "
+            f"them, such as {name}.filled(0)"
         )
 
 

@@ -65,7 +65,7 @@ def check_sample_weight(estimator, sample_weight, n_samples):
     """
     if sample_weight is None:
         return None
-    refuse_masked(estimator, "sample_weight", sample_weight)
+    refuse_masked(type(estimator).__name__, "sample_weight", sample_weight)
     refuse_times(estimator, "sample_weight", sample_weight)
     if isinstance(sample_weight, Real) or getattr(sample_weight, "ndim", 1) == 0:
         sample_weight = np.full(n_samples, sample_weight)

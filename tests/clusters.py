@@ -1,6 +1,5 @@
 """Dask clusters of processes, for tests."""
 
-import warnings
 from contextlib import contextmanager
 
 import dask.array as da
@@ -19,7 +18,6 @@ def cluster_of(n_workers):
             silence_logs=50,
         ) as cluster,
         Client(cluster) as client,
-        warnings.catch_warnings(),
     ):
         yield client
 

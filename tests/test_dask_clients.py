@@ -1,10 +1,13 @@
-"""Clients that are missing or closed; no other test of this module makes one."""
+"""Clients that are missing, closed, or of another kind."""
+
+import asyncio
 
 import pytest
 
 pytest.importorskip("distributed", reason="Dask is an extra")
 
 from clusters import cluster_of
+from dask.distributed import Client
 
 from sparsenet.dask import SparseMLPClassifier
 
@@ -22,3 +25,13 @@ def test_a_closed_client_is_refused():
         pass
     with pytest.raises(ValueError, match="client is closed; allowed"):
         SparseMLPClassifier(client=client).fit(X, LABELS)
+
+
+def test_an_asynchronous_client_is_refused():
+    async def fit(address):
+        async with Client(address, asynchronous=True, set_as_default=False) as client:
+            SparseMLPClassifier(client=client).fit(X, LABELS)
+
+    with cluster_of(1) as client:
+        with pytest.raises(ValueError, match="client is asynchronous; allowed"):
+            asyncio.run(fit(client.scheduler.address))

@@ -480,3 +480,90 @@ def test_bad_labels_are_refused(client):
         model.set_params(class_weight="balanced").partial_fit(
             *lazy(X, LABELS), classes=range(10)
         )
+
+
+@pytest.mark.parametrize("which", ["X", "y", "sample_weight", "X_val"])
+def test_masked_values_are_refused_wherever_they_lie(client, which):
+    samples = {"X": X, "y": LABELS, "sample_weight": WEIGHTS, "X_val": X[:100]}
+    samples[which] = np.ma.masked_less(samples[which], 0.5)
+    arrays = dict(zip(samples, lazy(*samples.values(), rows=50), strict=True))
+    arrays["y_val"] = da.from_array(LABELS[:100], chunks=50)
+    message = f"SparseMLPClassifier: {which} has masked values; allowed"
+    with pytest.raises(ValueError, match=message):
+        small(SparseMLPClassifier, client).fit(**arrays)
+
+
+@pytest.mark.parametrize("columns", [list("cba"), list("abx")], ids="".join)
+@pytest.mark.parametrize("n_partitions", [2, 4])
+def test_frames_with_different_columns_are_refused(client, columns, n_partitions):
+    """On different workers, or on one."""
+    tables = [pd.DataFrame(X[:50, :3], columns=list("abc"))] * n_partitions
+    tables[-1] = tables[-1].set_axis(columns, axis=1)
+    table = dd.from_map(lambda i: tables[i], range(n_partitions), meta=tables[0][:0])
+    y = dd.from_pandas(
+        pd.Series(np.tile(LABELS[:50], n_partitions)),
+        sort=False,
+        npartitions=n_partitions,
+    )
+    with pytest.raises(ValueError, match=r"columns .*'b'.*; allowed: the same, in the"):
+        small(SparseMLPClassifier, client).fit(table, y)
+
+
+def test_weights_and_validation_samples_have_the_same_rows(client):
+    unknown = [a[a[:, 0] > -1] if a.ndim == 2 else a[a > -1] for a in lazy(X, LABELS)]
+    weights = da.from_array(WEIGHTS, chunks=((50, 100, 150),))
+    weights = weights[weights > -1]
+    model = small(SparseMLPClassifier, client)
+    with pytest.raises(ValueError, match=r"has 100 rows, and that of sample_weight 50"):
+        model.fit(*unknown, weights)
+    labels = da.from_array(LABELS, chunks=((50, 100, 150),))
+    with pytest.raises(ValueError, match=r"of X_val has 100 rows, and that of y_val"):
+        model.fit(*unknown, X_val=unknown[0], y_val=labels[labels > -1])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.fit(*lazy(X, LABELS), X_val=X, y_val=LABELS[:200])
+
+
+def test_few_rows_to_validate_on_count_too(client):
+    """A worker with a single one could not compute R²."""
+    sizes = ((99, 1), (64,))
+    X_val = da.from_array(X_VAL[:100], chunks=sizes)
+    y_val = da.from_array(NUMBERS_VAL[:100], chunks=sizes[:1])
+    model = small(SparseMLPRegressor, client)
+    model.fit(X, TARGET, X_val=X_val, y_val=y_val)
+    score = model.score(X_VAL[:100], NUMBERS_VAL[:100])
+    assert model.validation_scores_[-1] == pytest.approx(score, rel=1e-5)
+    assert score != pytest.approx(model.score(X_VAL[:99], NUMBERS_VAL[:99]), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, sparse.csr_array])
+def test_validation_samples_may_be_collections_where_others_are_not(client, kind):
+    X_val = kind(X_VAL[:100])
+    if kind is pd.DataFrame:
+        X_val = dd.from_pandas(X_val, npartitions=2)
+        y_val = dd.from_pandas(pd.Series(Y_VAL[:100]), npartitions=2)
+    else:
+        y_val = da.from_array(Y_VAL[:100], chunks=50)
+        X_val = da.from_array(X_val, chunks=(50, -1), asarray=False)
+    samples = pd.DataFrame(X) if kind is pd.DataFrame else kind(X)
+    model = small(SparseMLPClassifier, client)
+    model.fit(samples, LABELS, X_val=X_val, y_val=y_val)
+    assert len(model.validation_scores_) == model.n_iter_
+
+
+def test_persisted_samples_are_learned_alike_each_time(client):
+    samples = client.persist(lazy(X, LABELS, rows=13))
+    wait(samples)
+    models = [small(SparseMLPClassifier, client).fit(*samples) for _ in range(3)]
+    assert learned(models[0]) == learned(models[1]) == learned(models[2])
+
+
+def test_delayed_objects_are_no_collections_of_rows(client, fitted):
+    model = small(SparseMLPClassifier, client)
+    with pytest.raises(
+        TypeError, match=r"X is of type Delayed.*; allowed: a Dask array"
+    ):
+        model.fit(dask.delayed(X), dask.delayed(LABELS))
+    with pytest.raises(
+        TypeError, match=r"X is of type Delayed.*; allowed: a Dask array"
+    ):
+        fitted[SparseMLPClassifier].predict(dask.delayed(X))

@@ -15,7 +15,6 @@ from clusters import cluster_of
 from dask_estimators import BOTH, in_threads, learned, small
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from small_estimators import LABELS, TARGET, X_VAL, Y_VAL, X, others
 from small_estimators import small as local_small
 

@@ -5,6 +5,9 @@ import signal
 import socket
 import threading
 import time
+import warnings
+from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,10 +25,18 @@ import sparsenet
 from sparsenet._parallel.communicator import ThreadCommunicator
 from sparsenet._parallel.group import DataParallel
 from sparsenet.dask import SparseMLPClassifier
+from sparsenet.dask._training import ClusterTraining
+from sparsenet.dask._worker import Outcome
 
 X, LABELS = load_digits(return_X_y=True)
 X = X / 16
 LONG = {"max_iter": 100_000, "n_iter_no_change": 100_000, "sparse_training": "static"}
+
+
+needs_callbacks = pytest.mark.skipif(
+    not hasattr(SparseMLPClassifier, "set_callbacks"),
+    reason="scikit-learn has callbacks since 1.9",
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +77,19 @@ def in_training(client, function, *arguments):
 
     def wait():
         deadline = time.monotonic() + 60
-        while open_trainings(client) < 2 and time.monotonic() < deadline:
+        while open_trainings(client) < 2:
+            if time.monotonic() > deadline:
+                return  # there is no training: the test fails for that
             time.sleep(0.05)
         time.sleep(1)
         function(*arguments)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def lazy():
+    """Samples that workers can compute anew, unlike `parts`."""
+    return da.from_array(X, chunks=(450, -1)), da.from_array(LABELS, chunks=450)
 
 
 def is_usable(client):
@@ -107,11 +125,103 @@ def test_training_goes_on_without_a_lost_worker(client, parts):
         hidden_layer_sizes=(512, 512),
     )
     in_training(client, kill_a_worker, client)
-    with pytest.warns(RuntimeWarning, match="goes on with 1 of 2, after epoch [1-9]"):
+    message = (
+        r"\(the one at tcp://\S+ is gone\) and goes on with 1 of 2, after epoch [1-9]"
+    )
+    with pytest.warns(RuntimeWarning, match=message) as caught:
         model.fit(*parts)
+    assert caught.pop(RuntimeWarning).filename == __file__
     assert model.n_iter_ == len(model.loss_curve_) == 400
     assert np.isfinite(model.loss_curve_).all() and model.loss_ < model.loss_curve_[0]
     is_usable(client)
+
+
+@pytest.mark.parametrize(
+    ("on_worker_loss", "n_workers"), [("raise", 2), ("continue", 3)]
+)
+def test_a_worker_whose_data_can_be_computed_anew_is_lost_too(
+    n_workers, on_worker_loss
+):
+    """Its task waits, for a worker that does not come back."""
+    with cluster_of(n_workers) as client:
+        model = small(
+            client,
+            max_iter=400,
+            n_iter_no_change=400,
+            sparse_training="static",
+            hidden_layer_sizes=(512, 512),
+            on_worker_loss=on_worker_loss,
+            sync_interval=10_000,
+        )
+        in_training(client, kill_a_worker, client)
+        if on_worker_loss == "raise":
+            with pytest.raises(RuntimeError, match=r"has lost a worker .* is gone"):
+                model.fit(*lazy())
+        else:
+            with pytest.warns(RuntimeWarning, match=rf"goes on with \d of {n_workers}"):
+                model.fit(*lazy())
+            assert model.n_iter_ == 400
+
+
+def test_workers_that_only_lose_each_other_do_not_try_for_ever(client, parts):
+    """The timeout is shorter than an epoch, and all are still there."""
+    model = small(
+        client,
+        on_worker_loss="continue",
+        hidden_layer_sizes=(2048, 2048),
+        sync_interval=10_000,
+    )
+    model.timeout = 1e-3
+    message = r"all there have lost each other .* timeout=0\.001 s"
+    with pytest.raises(RuntimeError, match=message):
+        model.fit(*parts)
+    is_usable(client)
+
+
+def test_time_limits_hold_over_a_loss(client, parts):
+    training = ClusterTraining(small(client, time_limit=10.0), None)
+    training.local = SimpleNamespace(n_iter_=2)
+    training.estimator.on_worker_loss = "continue"
+    training.addresses = sorted(client.nthreads())
+    training.survivors = {training.addresses[0]: Outcome(n_epochs=2)}
+    training.checkpoint = SimpleNamespace(n_iter_=3)
+    members = dict.fromkeys(training.addresses)
+    with pytest.warns(RuntimeWarning, match="goes on with 1 of 2, after epoch 3"):
+        left = training._after_loss(members, Outcome(lost="it is gone"), 4.0)
+    assert list(left) == training.addresses[:1]
+    assert training.local.time_limit == 6.0 and training.goes_on
+
+
+def test_the_last_epoch_outlives_the_first_worker(client, parts, monkeypatch):
+    """It may end while it hands over what was learned."""
+    model = small(client, max_iter=3, on_worker_loss="continue")
+    choose, calls = ClusterTraining._choose, []
+
+    def without_first(self, outcomes, lost):
+        calls.append(outcomes)
+        if len(calls) == 1:
+            del outcomes[self.addresses[0]]
+            lost.append(self.addresses[0])
+        return choose(self, outcomes, lost)
+
+    monkeypatch.setattr(ClusterTraining, "_choose", without_first)
+    with pytest.warns(RuntimeWarning, match="goes on with 1 of 2, after epoch 3"):
+        model.fit(*parts)
+    assert model.n_iter_ == len(model.loss_curve_) == 3
+
+
+@needs_callbacks
+def test_classes_of_a_lost_worker_stay():
+    with cluster_of(2) as client:
+        order = np.argsort(LABELS, kind="stable")
+        model = small(
+            client, max_iter=5, on_worker_loss="continue", class_weight="balanced"
+        )
+        model.set_callbacks(AtEpoch(2, kill_a_worker, client))
+        with pytest.warns(RuntimeWarning, match="goes on with 1 of 2"):
+            model.fit(X[order], LABELS[order])
+        assert model.classes_.tolist() == list(range(10)) and model.n_iter_ == 5
+        assert model.class_weight == "balanced"
 
 
 @pytest.fixture
@@ -142,6 +252,21 @@ def test_a_restarted_cluster_is_an_error():
         is_usable(client)
 
 
+@pytest.mark.usefixtures("heard_ctrl_c")
+def test_ctrl_c_before_there_is_anything_to_keep(client, parts):
+    """Dask ends workers of whose tasks a KeyboardInterrupt comes."""
+    before = client.run(os.getpid)
+    model = small(client, solver="lbfgs", hidden_layer_sizes=(2048, 2048), density=1.0)
+    in_training(client, os.kill, os.getpid(), signal.SIGINT)
+    many = [da.concatenate([part] * 15) for part in parts]
+    with suppress(KeyboardInterrupt), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model.fit(*many)
+        assert model.n_iter_ < 200
+    assert client.run(os.getpid) == before
+    is_usable(client)
+
+
 def test_a_full_port_range_is_an_error(client, parts):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -150,8 +275,17 @@ def test_a_full_port_range_is_an_error(client, parts):
     is_usable(client)
 
 
-def test_ports_of_a_range_are_taken(client, parts):
+def test_ports_of_a_range_are_taken(client, parts, monkeypatch):
+    ports, describe = [], ClusterTraining._results
+
+    def results(self, futures, lost):
+        found = describe(self, futures, lost)
+        ports.extend(d.address[1] for d in found.values() if hasattr(d, "address"))
+        return found
+
+    monkeypatch.setattr(ClusterTraining, "_results", results)
     assert small(client, ports=(42_300, 42_399), max_iter=2).fit(*parts).n_iter_ == 2
+    assert len(ports) == 2 and all(42_300 <= port <= 42_399 for port in ports)
 
 
 def test_workers_of_another_version_are_refused(client, parts, monkeypatch):
@@ -161,16 +295,17 @@ def test_workers_of_another_version_are_refused(client, parts, monkeypatch):
 
 
 def test_two_trainings_take_turns(client, parts):
-    scores = []
+    scores, n_open = [], []
 
     def fit():
-        scores.append(small(client, max_iter=20).fit(*parts).score(*parts))
+        scores.append(small(client, max_iter=50).fit(*parts).score(*parts))
 
     threads = [threading.Thread(target=fit) for _ in range(2)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join(120)
+    while any(thread.is_alive() for thread in threads):
+        n_open.append(open_trainings(client))
+    assert max(n_open) == 2  # the parts of one
     assert len(scores) == 2 and scores[0] == scores[1]
 
 
@@ -181,9 +316,19 @@ def test_an_error_of_one_worker_is_the_users(client):
     parts = da.from_array(bad, chunks=(900, -1)), da.from_array(labels, chunks=900)
     with pytest.raises(ValueError, match="X contains NaN"):
         small(client).fit(*parts)
-    with pytest.raises(ValueError, match="Training diverged"):
-        small(client, learning_rate_init=1e30).fit(X, LABELS)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="Training diverged"):
+            small(client, learning_rate_init=1e30).fit(X, LABELS)
+    del parts
+    deadline = time.monotonic() + 20  # until the client has told the workers
+    while (left := client.run(n_data)) != dict.fromkeys(left, 0):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
     assert open_trainings(client) == 0
+
+
+def n_data(dask_worker):
+    return len(dask_worker.data)
 
 
 def test_data_that_cannot_be_computed_is_an_error(client):
@@ -216,12 +361,6 @@ class AtEpoch:
             self.told.append(context.task_id + 1)
             if len(self.told) == self.number:
                 self.function(*self.arguments)
-
-
-needs_callbacks = pytest.mark.skipif(
-    not hasattr(SparseMLPClassifier, "set_callbacks"),
-    reason="scikit-learn has callbacks since 1.9",
-)
 
 
 def interrupt():

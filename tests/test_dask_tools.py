@@ -13,7 +13,7 @@ pytest.importorskip("distributed", reason="Dask is an extra")
 import dask.array as da
 import joblib
 from clusters import cluster_of
-from dask.distributed import Client, LocalCluster
+from dask.distributed import Client, LocalCluster, worker_client
 from dask_estimators import BOTH, learned, small
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
@@ -51,6 +51,42 @@ def test_each_epoch_is_printed_where_the_client_is(client, call, capsys):
     epochs = [line for line in lines if line.startswith("Iteration ")]
     assert len(epochs) == (3 if call == "fit" else 1)
     assert f"loss = {model.loss_curve_[0]:.8f}" in epochs[0]
+
+
+def test_an_epoch_is_printed_before_what_it_shows(client, capsys):
+    options = {"max_iter": 50, "n_iter_no_change": 1, "tol": 10.0, "verbose": True}
+    model = small(SparseMLPRegressor, client, **options).fit(X, TARGET)
+    *epochs, last = capsys.readouterr().out.splitlines()
+    assert model.n_iter_ == len(epochs) < 50 and "did not improve" in last
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_scorers_may_be_functions_of_a_script(client, verbose):
+    """Which workers cannot import."""
+    model = small(
+        SparseMLPClassifier,
+        client,
+        verbose=verbose,
+        early_stopping=True,
+        scoring=lambda estimator, X, y: 0.25,
+    ).fit(X, LABELS)
+    assert set(model.validation_scores_) == {0.25}
+
+
+def test_estimators_of_a_cluster_are_not_trained_in_its_tasks(client):
+    def train(client=None):
+        return SparseMLPClassifier(max_iter=1, client=client).fit(X, LABELS).n_iter_
+
+    with pytest.raises(
+        RuntimeError, match=r"in a task of .* sparsenet\.SparseMLPClass"
+    ):
+        client.submit(train).result()
+
+    def train_beside():
+        with worker_client() as client:
+            return train(client)
+
+    assert client.submit(train_beside).result() == 1
 
 
 def keep_output():

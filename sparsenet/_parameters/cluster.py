@@ -47,8 +47,8 @@ PARAMETERS = {
         """
     Steps that workers take on their own, >= 1, before they take an outer step together
     [19]_. They also meet before each round of rewiring and at the end of an epoch. 1 is
-    for fast networks; above 50, accuracy suffers. One worker takes none, and
-    ``solver='lbfgs'`` adds up gradients in its place.
+    for fast networks, 50 for slow ones. A single worker takes none; with
+    ``solver='lbfgs'`` workers add up gradients instead.
     """,
     ),
     "outer_learning_rate": Parameter(
@@ -89,12 +89,13 @@ PARAMETERS = {
     ),
     "timeout": Parameter(
         300.0,
-        number(0, bounds="(]"),
+        number(0, 604_800, bounds="(]"),
         "float",
         """
-    Seconds, > 0, for which workers wait for each other before one counts as dead:
-    longer than the slowest takes for `sync_interval` steps, or to rate its validation
-    samples. The client's callbacks have as long.
+    Seconds, > 0 and at most a week, for which workers wait for each other before one
+    counts as dead: longer than the slowest takes for `sync_interval` steps, to rate its
+    validation samples, or with ``solver='lbfgs'`` to see all its rows. The client's
+    callbacks have as long.
     """,
     ),
     "ports": Parameter(

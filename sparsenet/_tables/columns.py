@@ -52,7 +52,7 @@ def check_table(estimator, X, *, reset):
         return validate_data(estimator, X, reset=reset, skip_check_array=True)
     if nw.dependencies.is_polars_lazyframe(X):
         raise ValueError(f"{name}: X is lazy; allowed: a data frame, X.collect()")
-    refuse_masked(estimator, "X", X)
+    refuse_masked(name, "X", X)
     if isinstance(X, (list, tuple)):
         X = np.array(X, dtype=object)  # a single word would make all numbers words
     return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)

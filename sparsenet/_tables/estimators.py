@@ -73,13 +73,16 @@ def named_for(estimator):
     """Let errors of its parts name the estimator that a user knows."""
     try:
         yield
-    except ValueError as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         message = str(error)
         for part in (TableEncoder, estimator._member_class):
             message = message.replace(part.__name__, type(estimator).__name__)
         if message == str(error):
             raise
-        raise ValueError(message) from error
+        kind = next(
+            k for k in (TypeError, ValueError, RuntimeError) if isinstance(error, k)
+        )
+        raise kind(message) from error
 
 
 class BaseTabularMLP(BaseEstimator):
@@ -161,7 +164,7 @@ class BaseTabularMLP(BaseEstimator):
         X = check_table(self, X, reset=True)
         if y is None:  # in scikit-learn's words
             validate_data(self, y=None)
-        refuse_masked(self, "y", y)
+        refuse_masked(type(self).__name__, "y", y)
         y = self._checked_target(y)
         check_consistent_length(X, y)
         sample_weight = check_sample_weight(self, sample_weight, len(y))

@@ -16,7 +16,7 @@ from sparsenet.dask._on_cluster import (
     with_cluster_parameters,
 )
 from sparsenet.dask._partitions import is_collection
-from sparsenet.dask._training import ClusterTraining
+from sparsenet.dask._training import ClusterTraining, released_after_errors
 
 if TYPE_CHECKING:
     from typing import Self
@@ -67,14 +67,17 @@ class DaskMLP(OnCluster):
         if not is_collection(X, y, sample_weight):
             # What a local estimator would refuse, before any work.
             aside, samples = local._aside(), (X, y, sample_weight)
-            aside._prepare(*samples, validation, incremental, classes)
+            lies_there = is_collection(*validation)
+            rated = NO_SAMPLES if lies_there else validation
+            aside._prepare(*samples, rated, incremental, classes)
             X, y, sample_weight = _as_arrays(aside, *samples)
-            if validation.X_val is not None:
+            if validation.X_val is not None and not lies_there:
                 validation = ValidationSamples(*_as_arrays(aside, *validation))
         training = ClusterTraining(
             result, local, incremental=incremental, classes=classes
         )
-        training.fit(X, y, sample_weight, validation)
+        with released_after_errors():
+            training.fit(X, y, sample_weight, validation)
         self._take_over(result, before)
         return self
 

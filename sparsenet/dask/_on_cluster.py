@@ -119,6 +119,11 @@ class OnCluster:
         local = self.to_local()
         if not is_collection(X):
             return getattr(local, method)(X)
+        if not hasattr(type(X), "to_delayed"):
+            raise TypeError(
+                f"{type(self).__name__}: X is of type {type(X).__name__}; allowed: a "
+                "Dask array or data frame, or what a local estimator takes"
+            )
         if getattr(X, "ndim", 2) != 2:  # in scikit-learn's words
             raise ValueError(f"Expected 2D array, got {X.ndim}D array instead")
         local.n_threads = 1  # a worker's other threads predict other partitions

@@ -8,6 +8,8 @@ from dask.array import Array, concatenate, from_delayed
 from dask.base import is_dask_collection
 from sklearn.utils import gen_even_slices
 
+from sparsenet._constraints import shown
+from sparsenet._input import refuse_masked
 from sparsenet._parallel.arrays import stacked
 from sparsenet._tables.columns import take_rows
 
@@ -39,7 +41,7 @@ def in_memory_parts(X, y, sample_weight, n_parts):
 
 
 def delayed_parts(name, X, y, sample_weight, labels=("X", "y", "sample_weight")):
-    """A delayed `Rows` for each partition of Dask collections.
+    """The partitions of X, of y and of the weights, if there are some, delayed.
 
     Raises
     ------
@@ -52,10 +54,10 @@ def delayed_parts(name, X, y, sample_weight, labels=("X", "y", "sample_weight"))
     for label, value in zip(labels, (X, y, sample_weight), strict=True):
         if value is None and label == labels[2]:
             continue
-        if not is_dask_collection(value) or not hasattr(value, "to_delayed"):
+        if not is_dask_collection(value) or not hasattr(type(value), "to_delayed"):
             raise TypeError(
-                f"{name}: {label} is {type(value)}; allowed: a Dask array or data "
-                f"frame, as {labels[0]} is, for each of {', '.join(labels)}"
+                f"{name}: {label} is of type {type(value).__name__}; allowed: a Dask "
+                f"array or data frame, since another of {', '.join(labels)} is one"
             )
         columns.append(value)
     columns = _with_equal_chunks(columns)
@@ -66,8 +68,7 @@ def delayed_parts(name, X, y, sample_weight, labels=("X", "y", "sample_weight"))
             f"{name}: {', '.join(labels[: len(parts)])} have {lengths} partitions; "
             "allowed: as many of each, with the same rows"
         )
-    rows = dask.delayed(Rows, pure=False)
-    return [rows(*of_part) for of_part in zip(*parts, strict=True)]
+    return parts
 
 
 def _with_equal_chunks(columns):
@@ -92,21 +93,44 @@ def _delayed(column):
     return column.to_delayed()
 
 
-def n_weighted(rows):
-    """How many rows have a weight."""
+def n_weighted(rows, name, labels):
+    """How many rows have a weight; refuses partitions as `check_rows` does."""
+    check_rows(name, rows, labels)
     if rows.sample_weight is None:
         return len(rows.y)
     return int(np.count_nonzero(rows.sample_weight))
 
 
-def check_lengths(name, rows):
-    """Refuse a partition of X that has other rows than that of y."""
-    n_rows, n_targets = rows.X.shape[0], len(rows.y)
-    if n_rows != n_targets:
+def check_rows(name, rows, labels=("X", "y", "sample_weight")):
+    """Refuse a partition whose parts have different rows, or masked values.
+
+    Joined with others, it would show neither.
+    """
+    n_rows = rows.X.shape[0]
+    for label, values in zip(labels, rows, strict=True):
+        if values is None:
+            continue
+        refuse_masked(name, label, values)
+        n_values = values.shape[0] if hasattr(values, "shape") else len(values)
+        if n_values != n_rows:
+            raise ValueError(
+                f"{name}: a partition of {labels[0]} has {n_rows} rows, and that of "
+                f"{label} {n_values}; allowed: as many"
+            )
+
+
+def names_of(name, parts):
+    """Names of the columns, or None; refuses partitions that have different ones."""
+    names = {
+        tuple(map(str, rows.X.columns)) if hasattr(rows.X, "columns") else None
+        for rows in parts
+    }
+    if len(names) > 1:
         raise ValueError(
-            f"{name}: a partition of X has {n_rows} rows, and that of y {n_targets}; "
-            "allowed: as many"
+            f"{name}: partitions of X have the columns {shown(sorted(names, key=str))};"
+            " allowed: the same, in the same order"
         )
+    return names.pop()
 
 
 def joined(parts):
@@ -126,7 +150,7 @@ def _joined(parts):
     return stacked(parts)
 
 
-def by_worker(client, futures):
+def by_worker(name, client, futures):
     """Futures of partitions by the address of a worker that holds each.
 
     Where several do, the one with fewest of them so far.
@@ -136,7 +160,7 @@ def by_worker(client, futures):
     for future in futures:
         addresses = holders[future.key]
         if not addresses:
-            raise RuntimeError("workers have lost data before training")
+            raise RuntimeError(f"{name}: workers have lost data before training")
         address = min(addresses, key=lambda a: (len(parts.get(a, ())), a))
         parts.setdefault(address, []).append(future)
     return parts

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 import sparsenet
+from sparsenet._input import refuse_masked
 from sparsenet._tables.columns import check_table, take_rows
 from sparsenet._tables.estimators import with_parameters
 from sparsenet._validation import check_sample_weight
@@ -17,8 +18,14 @@ from sparsenet.dask._on_cluster import (
     ProbabilitiesOnCluster,
     with_cluster_parameters,
 )
-from sparsenet.dask._partitions import Rows, by_worker, is_collection, joined
-from sparsenet.dask._training import ClusterTraining
+from sparsenet.dask._partitions import (
+    Rows,
+    by_worker,
+    check_rows,
+    is_collection,
+    joined,
+)
+from sparsenet.dask._training import ClusterTraining, released_after_errors
 
 if TYPE_CHECKING:
     from typing import Self
@@ -29,8 +36,9 @@ SAMPLE = 100_000
 OF_TRAINING = tuple(OnCluster._further_parameters)
 
 
-def _targets(rows):
+def _targets(rows, name):
     """Targets and weights of a partition, which the client looks at."""
+    check_rows(name, rows)
     weight = rows.sample_weight
     return np.asarray(rows.y), None if weight is None else np.asarray(weight)
 
@@ -61,8 +69,15 @@ class DaskTabularMLP(OnCluster):
 
         Targets and weights come to the client; tables stay where they are.
         """
+        with released_after_errors():
+            self._fit_parts(X, y, sample_weight, begin)
+
+    def _fit_parts(self, X, y, sample_weight, begin):
+        if y is None:  # in scikit-learn's words
+            validate_data(self, y=None)
         if not is_collection(X, y, sample_weight):
             X = check_table(self, X, reset=True)
+            refuse_masked(type(self).__name__, "y", y)
             y = self._checked_target(y)
             check_consistent_length(X, y)
             sample_weight = check_sample_weight(self, sample_weight, len(y))
@@ -78,7 +93,9 @@ class DaskTabularMLP(OnCluster):
 
     def _gathered_targets(self, client, parts):
         """Rows of each partition, and targets and weights of all."""
-        targets = client.gather(client.map(_targets, parts, pure=False))
+        targets = client.gather(
+            client.map(_targets, parts, name=type(self).__name__, pure=False)
+        )
         whole = joined([Rows(None, *target) for target in targets])
         y = self._checked_target(whole.y)
         sample_weight = check_sample_weight(self, whole.sample_weight, len(y))
@@ -103,7 +120,9 @@ class DaskTabularMLP(OnCluster):
         targets = client.scatter(np.split(y, np.cumsum(lengths)[:-1]), hash=False)
         places = {
             part.key: address
-            for address, futures in by_worker(client, parts).items()
+            for address, futures in by_worker(
+                type(self).__name__, client, parts
+            ).items()
             for part in futures
         }
         return [
@@ -184,7 +203,7 @@ class TabularMLPClassifier(
     -----
     The encoder learns of at most 100,000 rows, evenly spaced, which come to the client,
     as do all targets. The table stays where it is, and so does what it is encoded to.
-    With k workers a step takes the batches of all, and an epoch has so many fewer.
+    With k workers a step takes the batches of all, and an epoch k times fewer.
 
     Examples
     --------
@@ -246,7 +265,7 @@ class TabularMLPRegressor(DaskTabularMLP, sparsenet.TabularMLPRegressor):
     -----
     The encoder learns of at most 100,000 rows, evenly spaced, which come to the client,
     as do all targets. The table stays where it is, and so does what it is encoded to.
-    With k workers a step takes the batches of all, and an epoch has so many fewer.
+    With k workers a step takes the batches of all, and an epoch k times fewer.
 
     Examples
     --------

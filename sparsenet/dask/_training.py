@@ -1,32 +1,33 @@
 """What the client does: brings the workers together, and waits for what they learn."""
 
 import copy
-import pickle
 import queue
 import secrets
 import threading
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import compress
-from types import SimpleNamespace
+from traceback import clear_frames
 
 import numpy as np
 from distributed import CancelledError, Semaphore, default_client, wait
+from distributed.threadpoolexecutor import thread_state
+from sklearn.utils.validation import check_consistent_length
 
 import sparsenet
-from sparsenet import _parameters
-from sparsenet._callbacks import callbacks_told
 from sparsenet._class_weight import balanced_weights
-from sparsenet._watchers import Printer
+from sparsenet._constraints import shown
 from sparsenet.dask import _worker
 from sparsenet.dask._partitions import (
+    Rows,
     by_worker,
     delayed_parts,
     in_memory_parts,
     is_collection,
     n_weighted,
 )
+from sparsenet.dask._reports import Reports
 
 #: Seconds between two looks at whether all workers are there.
 PATIENCE = 1.0
@@ -39,10 +40,18 @@ def client_of(estimator):
 
     Raises
     ------
+    RuntimeError
+        This is a task of a worker, which would wait for itself.
     ValueError
-        There is none, or it is closed.
+        There is none, or it is closed or asynchronous.
     """
     name = type(estimator).__name__
+    if getattr(thread_state, "proceed", False):  # and has not left the workers' pool
+        raise RuntimeError(
+            f"{name}: fit is called in a task of a Dask worker, which would wait for "
+            f"itself; use sparsenet.{name} there, or the client that "
+            "distributed.worker_client() makes"
+        )
     client = estimator.client
     if client is None:
         try:
@@ -56,6 +65,10 @@ def client_of(estimator):
         raise ValueError(
             f"{name}: client is {client.status}; allowed: one that is running"
         )
+    if client.asynchronous:
+        raise ValueError(
+            f"{name}: client is asynchronous; allowed: Client(asynchronous=False)"
+        )
     return client
 
 
@@ -67,11 +80,33 @@ def one_training_at_a_time(client):
     """
     with client.as_current():
         lease = Semaphore(max_leases=1, name="sparsenet-training")
-    lease.acquire()
     try:
+        lease.acquire()
         yield
     finally:
-        lease.release()
+        with suppress(RuntimeError):  # interrupted before it had one
+            lease.release()
+        # Which would go on, every few seconds, as long as the client lives.
+        client.loop.add_callback(lease.refresh_callback.stop)
+
+
+@contextmanager
+def released_after_errors():
+    """While entered, errors keep no partitions on the workers.
+
+    The client keeps the errors of tasks, with the frames they have come through, and
+    so the futures that these frames know.
+    """
+    try:
+        yield
+    except BaseException as error:
+        clear_frames(error.__traceback__)
+        raise
+
+
+def _gone(addresses):
+    """That workers are gone, in words."""
+    return ", ".join(f"the one at {address} is gone" for address in addresses)
 
 
 class ClusterTraining:
@@ -96,16 +131,21 @@ class ClusterTraining:
         After the loss of a worker: `Outcome` of the others, by address.
     checkpoint : object or None
         Then, the local estimator after the last whole epoch.
+    call : dict or None
+        Arguments of the local estimator's `_fit`, the same on all workers and after a
+        loss.
+    few : set of str
+        Keys of the partitions that have too few rows for a worker to validate on.
     goes_on : bool
         Whether workers go on from such an estimator, `local`, amid a call.
-    told : object
-        What watchers in the client get as the training.
+    events : queue
+        Wakes up the client: whether there are reports, or else a future is done.
     """
 
     def __init__(self, estimator, local, *, incremental=False, classes=None):
         self.estimator = estimator
-        self.addresses, self.survivors = [], {}
-        self.checkpoint = self.told = None
+        self.addresses, self.survivors, self.few = [], {}, set()
+        self.checkpoint = self.call = None
         self.incremental, self.classes = incremental, classes
         self.name, self.client = type(estimator).__name__, client_of(estimator)
         self.token = secrets.token_bytes(16)
@@ -122,33 +162,38 @@ class ClusterTraining:
         validation = (
             [] if validation[0] is None else self.partitions(*validation, labels)
         )
-        # A worker validates on two samples at least.
-        weighted = self.client.gather(self.client.map(n_weighted, validation))
-        enough = [n >= 2 for n in weighted]
-        validation = list(compress(validation, enough)) or validation
+        weighted = self.client.gather(
+            self.client.map(n_weighted, validation, name=self.name, labels=labels)
+        )
+        self.few = {f.key for f, n in zip(validation, weighted, strict=True) if n < 2}
         return self.fit_partitions(parts, validation, given=(X, y, sample_weight))
 
     def fit_partitions(self, parts, validation=(), given=(None, None, None)):
         """Train on partitions that workers have; futures of `Rows`."""
-        members = by_worker(self.client, parts)
-        everyone = sorted(members)
-        with one_training_at_a_time(self.client), self._told(given) as watchers:
+        members = by_worker(self.name, self.client, parts)
+        everyone, begin = sorted(members), time.monotonic()
+        reports = Reports(self)
+        with one_training_at_a_time(self.client), reports.heard(given):
             try:
                 while True:
-                    outcome = self._attempt(members, validation, watchers)
+                    outcome = self._attempt(members, validation, reports)
                     if outcome.estimator is not None:
                         return self._finished(outcome)
-                    members = self._after_loss(members, outcome)
-                    validation = [f for f in validation if f.status == "finished"]
+                    seconds = time.monotonic() - begin
+                    members = self._after_loss(members, outcome, seconds)
+                    validation = self._still_there(validation)
             finally:
-                self._on_workers(_worker.end, addresses=everyone)
+                self.on_workers(_worker.end, addresses=everyone)
 
     def partitions(self, X, y, sample_weight, labels=("X", "y", "sample_weight")):
         """Futures of `Rows`, which workers have."""
+        self._check_workers()
         if is_collection(X, y, sample_weight):
-            parts = delayed_parts(self.name, X, y, sample_weight, labels)
-            futures = self.client.compute(parts)
+            futures = self._rows_of(
+                delayed_parts(self.name, X, y, sample_weight, labels)
+            )
         else:
+            check_consistent_length(X, y)
             addresses = sorted(self.client.nthreads())
             parts = in_memory_parts(X, y, sample_weight, len(addresses))
             futures = [
@@ -159,11 +204,28 @@ class ClusterTraining:
         self.wait_for_data(futures)
         return futures
 
-    def wait_for_data(self, futures):
-        """Wait until workers have all partitions; raises what went wrong."""
+    def _rows_of(self, columns):
+        """Futures of `Rows`, each where the partition of X is."""
+        computed = self.client.compute([part for parts in columns for part in parts])
+        self.wait_for_data(computed)
+        computed = [computed[i :: len(columns[0])] for i in range(len(columns[0]))]
+        places = by_worker(self.name, self.client, [parts[0] for parts in computed])
+        place_of = {f.key: address for address in places for f in places[address]}
+        rows = [self._task(place_of[parts[0].key], Rows, *parts) for parts in computed]
+        self.wait_for_data(rows, places)
+        return rows
+
+    def wait_for_data(self, futures, addresses=()):
+        """Wait until workers have all partitions; raises what went wrong.
+
+        They can be had only from the workers at the addresses, if there are some.
+        """
         while True:
-            if not self.client.nthreads():
-                raise RuntimeError(f"{self.name}: the cluster has no workers")
+            self._check_workers()
+            if lost := self._look_for(addresses):
+                raise RuntimeError(
+                    f"{self.name}: workers have lost data: {_gone(lost)}"
+                )
             try:
                 with self.client.as_current():
                     wait(futures, timeout=PATIENCE)
@@ -177,6 +239,22 @@ class ClusterTraining:
         for future in futures:
             if future.status == "error":
                 future.result()
+
+    def _check_workers(self):
+        if not self.client.nthreads():
+            raise RuntimeError(
+                f"{self.name}: the cluster has no workers; allowed: at least one, "
+                "client.wait_for_workers(1)"
+            )
+
+    def _still_there(self, validation):
+        """Partitions to validate on that no lost worker has taken with it."""
+        left = [future for future in validation if future.status == "finished"]
+        if validation and not left:
+            raise RuntimeError(
+                f"{self.name}: training has lost a worker with all of X_val"
+            )
+        return left
 
     def check_versions(self):
         """Refuse workers with another version of this package."""
@@ -196,19 +274,35 @@ class ClusterTraining:
 
     # Up to the loss of a worker -------------------------------------------------------
 
-    def _attempt(self, members, validation, watchers):
+    def _attempt(self, members, validation, reports):
         """Let the workers that have data train; returns the `Outcome` that counts."""
-        self.addresses = sorted(members)
-        described = self._describe(members)
-        call = self._call_of(described)
+        self.addresses, lost = sorted(members), []
+        described = self._results(self._describe(members), lost)
+        if lost:
+            self.survivors = dict.fromkeys(described, _worker.Outcome())
+            return _worker.Outcome(lost=_gone(lost))
+        described = list(described.values())
+        if self.call is None:
+            self.call = self._call_of(described)
         counted = [description.counts_any for description in described]
         if any(counted):  # the others stand aside, as those without data do
             self.addresses = list(compress(self.addresses, counted))
             described = list(compress(described, counted))
-        futures = self._submit(members, validation, described, call)
-        return self._outcome(futures, watchers)
+        self._check_names([description.names for description in described])
+        futures = self._submit(members, validation, described, reports.wanted)
+        return self._outcome(futures, reports)
 
-    def _on_workers(self, function, *arguments, addresses=None, seconds=CALL):
+    def _check_names(self, names):
+        """Refuse partitions with different columns."""
+        for address, other in zip(self.addresses, names, strict=True):
+            if other != names[0]:
+                raise ValueError(
+                    f"{self.name}: X has the columns {shown(other)} on the worker at "
+                    f"{address}, and {shown(names[0])} at {self.addresses[0]}; "
+                    "allowed: the same, in the same order"
+                )
+
+    def on_workers(self, function, *arguments, addresses=None, seconds=CALL):
         """Call a function of `_worker` on workers that are there, aside of tasks.
 
         Returns what it returns, by address, as far as it comes in time: workers that
@@ -237,10 +331,10 @@ class ClusterTraining:
         thread.join(seconds)
         return dict(returned)
 
-    def _fetched(self, function, address):
+    def fetched(self, function, address):
         """What a function returns there, which may be a network: it has its time."""
         seconds = float(self.estimator.timeout)
-        return self._on_workers(function, addresses=[address], seconds=seconds)
+        return self.on_workers(function, addresses=[address], seconds=seconds)
 
     def _task(self, address, function, *arguments):
         return self.client.submit(
@@ -253,11 +347,11 @@ class ClusterTraining:
         )
 
     def _describe(self, members):
-        """What each worker tells of its partitions."""
+        """Tasks in which each worker tells of its partitions."""
         has_classes = hasattr(self.estimator, "class_weight")
         ports = self.estimator.ports
         ports = None if ports is None else tuple(map(int, ports))
-        futures = [
+        return [
             self._task(
                 address,
                 _worker.describe,
@@ -269,7 +363,6 @@ class ClusterTraining:
             )
             for address in self.addresses
         ]
-        return self._results(futures)
 
     def _call_of(self, described):
         """Arguments of the local estimator's `_fit`, the same on all workers."""
@@ -289,12 +382,17 @@ class ClusterTraining:
             classes = self.classes
         return {"incremental": self.incremental, "classes": classes}
 
-    def _submit(self, members, validation, described, call):
+    def _shares_of(self, validation):
+        """The partitions that each worker validates on, by its rank."""
+        n_members = len(self.addresses)
+        many = [future for future in validation if future.key not in self.few]
+        shares = [many[rank::n_members] for rank in range(n_members)]
+        shares[0] += [future for future in validation if future.key in self.few]
+        return shares
+
+    def _submit(self, members, validation, described, reports):
         """A task on each worker, which trains with the others."""
-        estimator, n_members = self.estimator, len(self.addresses)
-        reports = "yes" if estimator.verbose else "no"
-        if self._has_callbacks():
-            reports = "answer"
+        estimator, shares = self.estimator, self._shares_of(validation)
         options = {
             "interval": int(estimator.sync_interval),
             "learning_rate": float(estimator.outer_learning_rate),
@@ -325,125 +423,141 @@ class ClusterTraining:
                 hosts,
                 local,
                 members[address],
-                validation[rank::n_members],
-                call,
+                shares[rank],
+                self.call,
                 options,
             )
             for rank, address in enumerate(self.addresses)
         ]
 
-    def _results(self, futures):
-        """Of short tasks, one on each worker; RuntimeError where one is lost."""
-        for future in futures:
-            future.add_done_callback(self.events.put)
-        pending = set(futures)
-        while pending:
-            self._next_event(pending)
-            if lost := self._lost(pending, futures):
-                raise RuntimeError(f"{self.name}: lost the workers at {lost}")
-        return [future.result() for future in futures]
+    def _unfinished(self, futures, lost):
+        """Tasks of workers that are not lost, by address."""
+        return {
+            address: future
+            for address, future in zip(self.addresses, futures, strict=True)
+            if address not in lost and not future.done()
+        }
 
-    def _next_event(self, pending):
-        """Wait for one, or a while; returns whether it is that there are reports."""
+    def _wake_by(self, futures):
+        for future in futures:
+            future.add_done_callback(lambda _: self.events.put(False))
+
+    def _has_reports(self):
+        """Wait for an event, or a while; returns whether it is that there are some."""
         try:
-            future = self.events.get(timeout=PATIENCE)
+            return self.events.get(timeout=PATIENCE)
         except queue.Empty:
             return False
-        pending.discard(future)
-        return future is None
 
-    def _lost(self, pending, futures):
-        """Addresses of workers that are gone before their tasks were done."""
+    def _look_for(self, addresses):
+        """Those of some workers that are gone."""
         if self.client.status != "running":
             raise RuntimeError(f"{self.name}: the client was closed during training")
         there = self.client.nthreads()
-        return [
-            address
-            for address, future in zip(self.addresses, futures, strict=True)
-            if future in pending and address not in there
-        ]
+        return [address for address in addresses if address not in there]
 
-    def _outcome(self, futures, watchers):
+    def _results(self, futures, lost):
+        """Wait for tasks, one on each worker; returns what they return, by address.
+
+        Those of workers that are lost are left out, and their addresses added to the
+        list of them.
+        """
+        self._wake_by(futures)
+        while unfinished := self._unfinished(futures, lost):
+            self._has_reports()
+            lost += self._look_for(unfinished)
+        results, there = {}, self.client.nthreads()
+        for address, future in zip(self.addresses, futures, strict=True):
+            if address in lost:
+                future.cancel()
+            elif future.status != "cancelled":
+                results[address] = future.result()
+            elif address not in there:
+                lost.append(address)  # with data that cannot be computed anew
+            else:
+                raise RuntimeError(f"{self.name}: the training was cancelled")
+        return results
+
+    def _outcome(self, futures, reports):
         """Wait for all workers that are there; returns the `Outcome` that counts."""
-        for future in futures:
-            future.add_done_callback(self.events.put)
-        pending, lost = set(futures), []
-        looked = time.monotonic()
-        while pending:
+        self._wake_by(futures)
+        lost, looked, ends = [], time.monotonic(), False
+        while True:
             try:
-                has_reports = self._next_event(pending)
-                if watchers and (has_reports or not pending):
-                    self._take_reports(watchers)
+                unfinished = self._unfinished(futures, lost)
+                has_reports = bool(unfinished) and self._has_reports()
+                if has_reports or not unfinished:
+                    reports.take()
+                if not unfinished:
+                    break
                 if not has_reports or time.monotonic() > looked + PATIENCE:
                     looked = time.monotonic()
-                    lost = self._lost(pending, futures)
-                    pending -= {
-                        future
-                        for address, future in zip(self.addresses, futures, strict=True)
-                        if address in lost
-                    }
+                    lost += self._look_for(unfinished)
+                failed = lost or any(future.status == "error" for future in futures)
+                if failed and not ends:  # the others may wait for it to come
+                    ends = True
+                    self.on_workers(_worker.abort)
             except KeyboardInterrupt:
                 if self.interrupted:
                     raise
                 self.interrupted = True
-                self._on_workers(_worker.interrupt)
-        return self._choose(futures, lost)
+                self.on_workers(_worker.interrupt)
+        return self._choose(self._results(futures, lost), lost)
 
-    def _choose(self, futures, lost):
-        """The `Outcome` that counts, of tasks that are done; raises their errors.
+    def _choose(self, outcomes, lost):
+        """The `Outcome` that counts.
 
         Where a worker is lost, what the others can go on from is kept.
         """
-        outcomes, there = {}, self.client.nthreads()
-        for address, future in zip(self.addresses, futures, strict=True):
-            if future.status == "cancelled" and address not in there:
-                lost = [*lost, address]  # with data that cannot be computed anew
-            elif address in lost:
-                future.cancel()
-            elif future.status == "cancelled":
-                raise RuntimeError(f"{self.name}: the training was cancelled")
-            else:
-                outcomes[address] = future.result()
         for outcome in outcomes.values():
             if outcome.estimator is not None:
                 return outcome
-        self.survivors = outcomes
-        words = [outcome.lost for outcome in outcomes.values() if outcome.lost]
-        words += [f"the worker at {address} is gone" for address in lost]
-        self.checkpoint = None
+        self.survivors, self.checkpoint = outcomes, None
         if outcomes and self.estimator.on_worker_loss == "continue":
             address = max(outcomes, key=lambda a: outcomes[a].n_epochs)
             if outcomes[address].n_epochs > 0:
-                kept = self._fetched(_worker.checkpoint_of, address)
+                kept = self.fetched(_worker.checkpoint_of, address)
                 self.checkpoint = kept.get(address)
-        if self.interrupted and self.checkpoint is not None:
+        if self.interrupted:
+            if self.checkpoint is None:  # there is nothing to keep
+                raise KeyboardInterrupt
             return _worker.Outcome(estimator=self.checkpoint, interrupted=True)
-        return _worker.Outcome(lost="; ".join(words))
+        # What the others have noticed of it would say the same in other words.
+        words = [outcome.lost for outcome in outcomes.values() if outcome.lost]
+        return _worker.Outcome(lost=_gone(lost) if lost else "; ".join(words))
 
-    def _after_loss(self, members, outcome):
-        """The members that training goes on with.
+    def _after_loss(self, members, outcome, seconds):
+        """The members that training goes on with, after so many seconds of it.
 
         Raises
         ------
         RuntimeError
-            It is not to go on, or nobody is left.
+            It is not to go on, or nobody is left, or nobody is lost.
         """
-        there = self.client.nthreads()
-        left = {a: members[a] for a in self.survivors if a in there}
+        gone = self._look_for(self.survivors)
+        left = {a: members[a] for a in self.survivors if a not in gone}
         if self.estimator.on_worker_loss == "raise" or not left:
             remedy = "with on_worker_loss='continue' it would go on without it"
             raise RuntimeError(
                 f"{self.name}: training has lost a worker ({outcome.lost}); "
                 + (remedy if left else "no other one is left")
             )
+        if self.checkpoint is None and left.keys() == set(self.addresses):
+            raise RuntimeError(
+                f"{self.name}: workers that are all there have lost each other "
+                f"({outcome.lost}); they cannot reach each other's ports, or need more "
+                f"than timeout={self.estimator.timeout} s for an answer"
+            )
         if self.checkpoint is not None:
             self.local, self.goes_on = self.checkpoint, True
+        if (limit := self.estimator.time_limit) is not None:
+            self.local.time_limit = max(limit - seconds, 1e-3)
         n_epochs = self.local.n_iter_ if self.goes_on else 0
         warnings.warn(
             f"{self.name}: training has lost a worker ({outcome.lost}) and goes on "
             f"with {len(left)} of {len(members)}, after epoch {n_epochs}",
             RuntimeWarning,
-            stacklevel=7,
+            stacklevel=6,
         )
         return left
 
@@ -454,109 +568,10 @@ class ClusterTraining:
         fitted = outcome.estimator
         fitted._history.interrupted = outcome.interrupted
         vars(fitted).update(self.parameters)  # some were others on the workers
-        vars(self.estimator).update(self._learned(fitted))
+        vars(self.estimator).update(self.learned(fitted))
         return fitted
 
-    # What the client is told ----------------------------------------------------------
-
-    @contextmanager
-    def _told(self, given):
-        """While entered, reports come; yields the watchers to tell."""
-        estimator = self.estimator
-        parameters = _parameters.snapshot(estimator)
-        n_epochs = 1 if self.incremental else parameters.max_iter
-        n_epochs = 0 if parameters.solver == "lbfgs" else n_epochs
-        self.told = SimpleNamespace(
-            parameters=parameters,
-            rows=None,
-            stop=False,
-            started=False,
-            begun=-1,
-            ended=-1,
-        )
-        wants_reports = parameters.verbose or self._has_callbacks()
-        if wants_reports:
-            self.client.subscribe_topic(_worker.TOPIC, self._hear)
-        try:
-            with callbacks_told(
-                estimator, Given(*given), n_epochs, self._with_network
-            ) as watchers:
-                watchers = watchers if self._has_callbacks() else []
-                yield watchers + ([Printer()] if parameters.verbose else [])
-        finally:
-            if wants_reports:
-                self.client.unsubscribe_topic(_worker.TOPIC)
-
-    def _hear(self, event):
-        """Called for each event of the topic, of whichever training."""
-        if event[1] == self.token.hex():
-            self.events.put(None)
-
-    def _take_reports(self, watchers):
-        """Tell the watchers what the first worker has reported."""
-        first = self.addresses[0]
-        for reports in self._fetched(_worker.take_reports, first).values():
-            for report in reports:
-                self._tell(pickle.loads(report), watchers)
-
-    def _has_callbacks(self):
-        return bool(getattr(self.estimator, "_skl_callbacks", None))
-
-    def _with_network(self, network, history):
-        """The Dask estimator as a worker has reported it, with a network."""
-        model = self.estimator._aside()
-        vars(model).update(self._learned(self.told.estimator))
-        model._network = network
-        model._set_history(history)
-        return model
-
-    def _learned(self, fitted):
+    def learned(self, fitted):
         """The attributes of a local estimator that are no parameters."""
         parameters = self.estimator.get_params(deep=False)
         return {n: v for n, v in vars(fitted).items() if n not in parameters}
-
-    def _tell(self, report, watchers):
-        """Tell the watchers what a worker has reported, and answer it."""
-        told = self.told
-        told.max_iter, told.history = report.max_iter, report.history
-        if report.estimator is not None:
-            told.estimator = report.estimator
-            told.network = told.rated_network = report.estimator._network
-        before = told.parameters
-        if self._is_news(report):
-            for watcher in watchers:
-                getattr(watcher, report.event)(told, *report.arguments)
-        if told.parameters is not before:
-            raise ValueError(
-                f"{self.name}: a callback has changed a parameter, which workers that "
-                "train already cannot take"
-            )
-        if report.estimator is not None:
-            self._on_workers(_worker.answer, told.stop, addresses=self.addresses[:1])
-
-    def _is_news(self, report):
-        """Not of an epoch that is trained again, after the loss of a worker."""
-        told, n_epochs = self.told, report.history.n_epochs
-        if report.event == "started":
-            is_news, told.started = not told.started, True
-        elif report.event == "epoch_started":
-            is_news = n_epochs > told.begun
-            told.begun = max(told.begun, n_epochs)
-        else:
-            is_news = n_epochs > told.ended or report.event == "stalled"
-            told.ended = max(told.ended, n_epochs)
-        return is_news
-
-
-class Given:
-    """Samples as callbacks get them: Dask collections, or whatever was passed."""
-
-    def __init__(self, X, y, sample_weight):
-        self.X, self.y, self.sample_weight = X, y, sample_weight
-        self.rows = None
-
-    def as_given(self, rows):
-        return self.X, self.y, self.sample_weight
-
-    def weights_of(self, rows):
-        return self.sample_weight

@@ -1,7 +1,7 @@
 """What runs on the workers of a cluster: each trains on the partitions that it has."""
 
 import copy
-import pickle
+import hashlib
 import threading
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from urllib.parse import urlparse
 
 import numpy as np
 from distributed import get_worker, secede
+from distributed.protocol import pickle
 
 import sparsenet
 from sparsenet._class_weight import class_counts
@@ -17,7 +18,7 @@ from sparsenet._parallel.group import DataParallel
 from sparsenet._parallel.sockets import Listener
 from sparsenet._validation import ValidationSamples
 from sparsenet._watchers import Watcher
-from sparsenet.dask._partitions import check_lengths, joined
+from sparsenet.dask._partitions import check_rows, joined, names_of
 
 # By the token of a training, and the address of the worker: tests may have several
 # workers in one process.
@@ -53,12 +54,15 @@ class Description(NamedTuple):
         Whether a row has a weight.
     classes, counts : ndarray or None
         As from `class_counts`; None of a regressor.
+    names : tuple of str or None
+        Of the columns of X, if it is a frame.
     """
 
     address: tuple
     counts_any: bool
     classes: np.ndarray | None
     counts: np.ndarray | None
+    names: tuple | None
 
 
 class Outcome(NamedTuple):
@@ -71,11 +75,12 @@ class Outcome(NamedTuple):
     lost : str or None
         Which other worker was lost, in words.
     n_epochs : int
-        Whole epochs, where one was lost.
+        Of the checkpoint; 0 where there is none.
     messages : list
         Warnings: category and text.
     interrupted : bool
-        Whether the client has ended it.
+        Whether the client has ended it. Without an estimator of any worker, there was
+        nothing to keep.
     """
 
     estimator: object = None
@@ -90,14 +95,30 @@ def version():
     return sparsenet.__version__
 
 
+def public_name(token):
+    """The name of a training that everyone may know, unlike its token."""
+    return hashlib.sha256(token).hexdigest()
+
+
 def _key(token):
     return token, get_worker().address
 
 
+def _forget_others(token):
+    """Close what trainings have left here whose clients have died."""
+    here = get_worker().address
+    for key, member in list(_members.items()):
+        if key[1] == here and key[0] != token:
+            if member.key is None or is_unwanted(member):
+                _close(_members.pop(key, None))
+
+
 def describe(token, name, parts, ports, has_classes):
     """Open a port for the other workers, and look at the targets."""
+    _forget_others(token)
     for rows in parts:
-        check_lengths(name, rows)
+        check_rows(name, rows)
+    names = names_of(name, parts)
     rows = joined(parts)
     classes = counts = None
     if has_classes:
@@ -109,7 +130,7 @@ def describe(token, name, parts, ports, has_classes):
     before = _members.get(_key(token))
     split = None if before is None else before.split
     _members[_key(token)] = Member(listener, split=split)
-    return Description(listener.address, counts_any, classes, counts)
+    return Description(listener.address, counts_any, classes, counts, names)
 
 
 def train(token, rank, addresses, estimator, parts, validation, call, options):
@@ -127,10 +148,6 @@ def train(token, rank, addresses, estimator, parts, validation, call, options):
     options, timeout = dict(options), options["timeout"]
     reports, keeps_epochs = options.pop("reports"), options.pop("keeps_epochs")
     del options["timeout"]
-    if reports == "answer":
-        secede()  # callbacks may predict on this cluster, which takes threads
-    rows = joined(parts)
-    samples = ValidationSamples(*joined(validation)) if validation else None
     checkpoint = member.checkpoint = Checkpoint()
     watchers = [lambda model: Unwanted(member)]
     if keeps_epochs:
@@ -139,6 +156,11 @@ def train(token, rank, addresses, estimator, parts, validation, call, options):
         watchers.append(lambda model: Reporter(model, token, member, reports, timeout))
     group = None
     try:
+        if reports == "answer":
+            secede()  # callbacks may predict on this cluster, which takes threads
+        rows = joined(parts)
+        if validation:
+            call = {**call, "validation": ValidationSamples(*joined(validation))}
         member.communicator = member.listener.connect(rank, addresses, timeout)
         if member.ended:
             raise WorkerLost("the client has ended the training")
@@ -150,12 +172,16 @@ def train(token, rank, addresses, estimator, parts, validation, call, options):
             **options,
         )
         group.kept_split = member.split
-        if samples is not None:
-            call = {**call, "validation": samples}
         estimator._fit(rows.X, rows.y, rows.sample_weight, group=group, **call)
     except WorkerLost as error:
         return Outcome(lost=str(error), n_epochs=checkpoint.n_epochs)
+    except Exception as error:
+        error.add_note(f"on the worker at {get_worker().address}")
+        raise
+    except KeyboardInterrupt:  # with which Dask would end this process
+        return Outcome(interrupted=True)
     finally:
+        member.listener.close()
         if member.communicator is not None:
             member.communicator.close()
         if group is not None:
@@ -164,6 +190,7 @@ def train(token, rank, addresses, estimator, parts, validation, call, options):
             _members.pop(_key(token), None)
     return Outcome(
         estimator=with_training_state(estimator) if rank == 0 else None,
+        n_epochs=checkpoint.n_epochs,
         messages=group.messages if rank == 0 else [],
         interrupted=getattr(estimator._history, "interrupted", False),
     )
@@ -208,17 +235,31 @@ def checkpoint_of(token, dask_worker):
     return with_training_state(member.checkpoint.estimator)
 
 
+def abort(token, dask_worker):
+    """Let a training that still runs end with an error, and keep its checkpoint."""
+    _abort(_members.get((token, dask_worker.address)))
+
+
 def end(token, dask_worker):
     """Close what a training has opened; one that still runs ends with an error."""
-    member = _members.pop((token, dask_worker.address), None)
+    _close(_members.pop((token, dask_worker.address), None))
+
+
+def _abort(member):
+    if member is None:
+        return
+    member.listener.abort()
+    if member.communicator is not None:
+        member.communicator.abort()
+
+
+def _close(member):
     if member is None:
         return
     member.ended = True
     member.answered.set()
-    member.listener.abort()
-    if member.communicator is not None:
-        member.communicator.abort()
-    elif member.key is None:  # nobody would close it
+    _abort(member)
+    if member.key is None:  # nobody else would close it
         member.listener.close()
 
 
@@ -279,6 +320,7 @@ class Reporter(Watcher):
     def __init__(self, model, token, member, reports, timeout):
         self.model, self.token, self.member = model, token, member
         self.asks, self.timeout = reports == "answer", timeout
+        self.consequence = None
 
     def _tell(self, training, event, *arguments):
         history, estimator = training.history, None
@@ -288,7 +330,9 @@ class Reporter(Watcher):
         self.member.answered.clear()
         self.member.reports.append(pickle.dumps(report))
         # The scheduler keeps what it passes on: that there is a report, and no more.
-        get_worker().log_event(TOPIC, self.token.hex())
+        get_worker().log_event(TOPIC, public_name(self.token))
+        if self.member.ended:
+            raise WorkerLost("the client has ended the training")
         if not self.asks or self.member.interrupt:
             return
         if not self.member.answered.wait(self.timeout) or self.member.ended:
@@ -304,6 +348,10 @@ class Reporter(Watcher):
 
     def epoch_ended(self, training, epoch):
         self._tell(training, "epoch_ended", epoch)
+        if self.consequence is not None:
+            self._tell(training, "stalled", self.consequence)
+            self.consequence = None
 
     def stalled(self, training, consequence):
-        self._tell(training, "stalled", consequence)
+        # It comes before this watcher, the last of all, is told that the epoch ends.
+        self.consequence = consequence
