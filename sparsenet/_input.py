@@ -228,7 +228,7 @@ def refuse_masked(estimator_name, name, values):
     ValueError
         There are some.
     """
-    if np.ma.is_masked(values):
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(
             f"{estimator_name}: {name} has masked values; allowed: an array without "
             f"them, such as {name}.filled(0)"

@@ -343,10 +343,11 @@ class SparseMLPClassifier(ClassifierMixin, ClassifierOutputs, BaseSparseMLP):
         return codes, self._loss("softmax"), len(self.classes_), codes
 
     def _checked_classes(self, classes, outputs):
-        """What `partial_fit` is told of classes, sorted; of several labels, outputs."""
+        """The labels of all classes, sorted; of a multi-label y, `outputs`."""
         name = type(self).__name__
         try:
-            checked = unique_labels(classes)
+            unique_labels(classes)
+            checked = np.unique(classes)  # of their own type
         except (ValueError, TypeError) as error:  # TypeError: None among texts
             raise ValueError(
                 f"{name}: classes={shown(classes)}; allowed: the labels of all "

@@ -45,7 +45,12 @@ def cut(values, sizes):
 
 def open_trainings(client):
     """How many trainings the workers still have something open of."""
-    return sum(client.run(_n_members).values())
+    return sum(trainings_of(client).values())
+
+
+def trainings_of(client):
+    """The same of each worker, by its address."""
+    return client.run(_n_members)
 
 
 def _n_members():

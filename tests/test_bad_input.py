@@ -234,6 +234,13 @@ def test_partial_fit_refuses_what_are_no_classes(classes, message):
     assert not hasattr(estimator, "classes_")
 
 
+def test_classes_keep_their_type():
+    labels = np.array(list("abc"), dtype=object)
+    estimator = small(SparseMLPClassifier)
+    estimator.partial_fit(X, labels[LABELS], classes=labels)
+    assert estimator.classes_.dtype == object
+
+
 def test_partial_fit_refuses_classes_that_are_not_columns():
     Y = np.eye(3, dtype=int)[LABELS]
     message = r"classes=\[0, 1\], but y is multi-label; allowed: None, .* 3 columns"

@@ -7,6 +7,7 @@ pytest.importorskip("distributed", reason="Dask is an extra")
 
 import dask
 import dask.array as da
+import dask.bag
 import dask.dataframe as dd
 import pandas as pd
 from clusters import cluster_of, cut, spread
@@ -521,6 +522,9 @@ def test_weights_and_validation_samples_have_the_same_rows(client):
         model.fit(*unknown, X_val=unknown[0], y_val=labels[labels > -1])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         model.fit(*lazy(X, LABELS), X_val=X, y_val=LABELS[:200])
+    validation = {"X_val": X.tolist(), "y_val": LABELS.tolist()}
+    model.fit(*lazy(X, LABELS), **validation, sample_weight_val=2.0)
+    assert len(model.validation_scores_) == model.n_iter_
 
 
 def test_few_rows_to_validate_on_count_too(client):
@@ -559,6 +563,8 @@ def test_persisted_samples_are_learned_alike_each_time(client):
 
 def test_delayed_objects_are_no_collections_of_rows(client, fitted):
     model = small(SparseMLPClassifier, client)
+    with pytest.raises(TypeError, match="X is of type Bag; allowed: a Dask array"):
+        model.fit(dask.bag.from_sequence(X.tolist()), da.from_array(LABELS))
     with pytest.raises(
         TypeError, match=r"X is of type Delayed.*; allowed: a Dask array"
     ):

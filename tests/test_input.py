@@ -192,6 +192,15 @@ def test_masked_values_are_no_numbers(estimator, y):
             estimator.predictor().predict(np.ma.masked_array(X, X > 0))
 
 
+def test_missing_values_of_pandas_are_no_masks():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"_mask": [1.0, 0.0, 1.0], "x": [1.0, 2.0, 3.0]})
+    y = pandas.array([0, 1, 1], dtype="Int64")
+    assert SparseMLPClassifier(max_iter=1).fit(frame, y).n_features_in_ == 2
+    with pytest.raises(ValueError, match=r"^(?!.*filled).*NaN"):
+        SparseMLPRegressor().fit(frame, pandas.array([0.5, None, 1], "Float64"))
+
+
 def test_sparse_arrays_of_one_dimension():
     row = sparse.coo_array(np.arange(6.0))
     if row.ndim != 1:

@@ -54,7 +54,9 @@ def delayed_parts(name, X, y, sample_weight, labels=("X", "y", "sample_weight"))
     for label, value in zip(labels, (X, y, sample_weight), strict=True):
         if value is None and label == labels[2]:
             continue
-        if not is_dask_collection(value) or not hasattr(type(value), "to_delayed"):
+        # Bags and delayed objects are of no shape; the latter have any attribute.
+        has_rows = hasattr(type(value), "ndim") and value.ndim in (1, 2)
+        if not is_dask_collection(value) or not has_rows:
             raise TypeError(
                 f"{name}: {label} is of type {type(value).__name__}; allowed: a Dask "
                 f"array or data frame, since another of {', '.join(labels)} is one"

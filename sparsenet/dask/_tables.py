@@ -13,6 +13,7 @@ from sparsenet._tables.columns import check_table, take_rows
 from sparsenet._tables.estimators import with_parameters
 from sparsenet._validation import check_sample_weight
 from sparsenet.dask import _estimators
+from sparsenet.dask._cluster import Cluster
 from sparsenet.dask._on_cluster import (
     OnCluster,
     ProbabilitiesOnCluster,
@@ -81,57 +82,56 @@ class DaskTabularMLP(OnCluster):
             y = self._checked_target(y)
             check_consistent_length(X, y)
             sample_weight = check_sample_weight(self, sample_weight, len(y))
-        training = ClusterTraining(self._member(), None)
-        training.check_versions()
-        client, parts = training.client, training.partitions(X, y, sample_weight)
-        lengths, y, sample_weight = self._gathered_targets(client, parts)
-        self._learn_encoder(client, parts, lengths, y, sample_weight)
+        cluster = Cluster(self)
+        cluster.check_versions()
+        parts = cluster.partitions(X, y, sample_weight)
+        lengths, y, sample_weight = self._gathered_targets(cluster, parts)
+        self._learn_encoder(cluster, parts, lengths, y, sample_weight)
         y, n_outputs = self._read_target(y, sample_weight)
-        encoded = self._encoded_parts(client, parts, lengths, y)
+        encoded = self._encoded_parts(cluster, parts, lengths, y)
         self.members_ = self._train(encoded, y, n_outputs, sample_weight, begin)
         self._take_attributes()
 
-    def _gathered_targets(self, client, parts):
+    def _gathered_targets(self, cluster, parts):
         """Rows of each partition, and targets and weights of all."""
-        targets = client.gather(
-            client.map(_targets, parts, name=type(self).__name__, pure=False)
-        )
+        targets = cluster.mapped(_targets, parts, name=cluster.name)
         whole = joined([Rows(None, *target) for target in targets])
         y = self._checked_target(whole.y)
         sample_weight = check_sample_weight(self, whole.sample_weight, len(y))
         return [len(target) for target, _ in targets], y, sample_weight
 
-    def _learn_encoder(self, client, parts, lengths, y, sample_weight):
+    def _learn_encoder(self, cluster, parts, lengths, y, sample_weight):
         """Fit the encoder on some rows of all partitions."""
         rows = self._sample(lengths, sample_weight)
         ends = np.cumsum(lengths)
         chosen = np.split(rows, np.searchsorted(rows, ends[:-1]))
         some = [
-            client.submit(_some, part, numbers - (end - n), pure=False)
+            cluster.client.submit(_some, part, numbers - (end - n), pure=False)
             for part, numbers, end, n in zip(parts, chosen, ends, lengths, strict=True)
             if len(numbers)
         ]
-        sample = check_table(self, joined(client.gather(some)).X, reset=True)
+        sample = check_table(self, joined(cluster.gathered(some)).X, reset=True)
         self._encode(sample, y[rows], None)
 
-    def _encoded_parts(self, client, parts, lengths, y):
+    def _encoded_parts(self, cluster, parts, lengths, y):
         """Futures of `Rows` as the networks take them, where the partitions are."""
+        client = cluster.client
         model = client.scatter(self._aside_without_client(), broadcast=True, hash=False)
         targets = client.scatter(np.split(y, np.cumsum(lengths)[:-1]), hash=False)
         places = {
             part.key: address
-            for address, futures in by_worker(
-                type(self).__name__, client, parts
-            ).items()
+            for address, futures in by_worker(cluster.name, client, parts).items()
             for part in futures
         }
-        return [
+        encoded = [
             client.submit(
                 _encoded, model, part, target, workers=[places[part.key]], pure=False
             )
             for part, target, n in zip(parts, targets, lengths, strict=True)
             if n > 0
         ]
+        cluster.wait_for_data(encoded)
+        return encoded
 
     def _sample(self, lengths, sample_weight):
         """Numbers of the rows of which the encoder learns, ascending."""
@@ -151,7 +151,9 @@ class DaskTabularMLP(OnCluster):
     def _fitted_member(self, member, X, y, sample_weight):
         on_cluster = self._member(**member.get_params(deep=False))
         training = ClusterTraining(on_cluster, member)
-        training.wait_for_data(X)
+        training.name, training.stacklevel = type(self).__name__, 8
+        if self.on_worker_loss == "continue":  # and has done so with another network
+            X = [part for part in X if part.status == "finished"] or X
         return training.fit_partitions(X)
 
     def _aside_without_client(self):

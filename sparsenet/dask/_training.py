@@ -8,68 +8,20 @@ import time
 import warnings
 from contextlib import contextmanager, suppress
 from itertools import compress
-from traceback import clear_frames
+from traceback import walk_tb
 
 import numpy as np
-from distributed import CancelledError, Semaphore, default_client, wait
-from distributed.threadpoolexecutor import thread_state
-from sklearn.utils.validation import check_consistent_length
+from distributed import Semaphore
 
-import sparsenet
 from sparsenet._class_weight import balanced_weights
 from sparsenet._constraints import shown
 from sparsenet.dask import _worker
-from sparsenet.dask._partitions import (
-    Rows,
-    by_worker,
-    delayed_parts,
-    in_memory_parts,
-    is_collection,
-    n_weighted,
-)
+from sparsenet.dask._cluster import OF_VALIDATION, PATIENCE, Cluster, gone
+from sparsenet.dask._partitions import by_worker, n_weighted
 from sparsenet.dask._reports import Reports
 
-#: Seconds between two looks at whether all workers are there.
-PATIENCE = 1.0
 #: Seconds to wait for a function on workers whose result nobody needs.
 CALL = 5.0
-
-
-def client_of(estimator):
-    """The client of an estimator, or the one that was made last.
-
-    Raises
-    ------
-    RuntimeError
-        This is a task of a worker, which would wait for itself.
-    ValueError
-        There is none, or it is closed or asynchronous.
-    """
-    name = type(estimator).__name__
-    if getattr(thread_state, "proceed", False):  # and has not left the workers' pool
-        raise RuntimeError(
-            f"{name}: fit is called in a task of a Dask worker, which would wait for "
-            f"itself; use sparsenet.{name} there, or the client that "
-            "distributed.worker_client() makes"
-        )
-    client = estimator.client
-    if client is None:
-        try:
-            client = default_client()
-        except ValueError:
-            raise ValueError(
-                f"{name}: client=None and there is no client yet; make one before: "
-                "dask.distributed.Client(...)"
-            ) from None
-    if client.status != "running":
-        raise ValueError(
-            f"{name}: client is {client.status}; allowed: one that is running"
-        )
-    if client.asynchronous:
-        raise ValueError(
-            f"{name}: client is asynchronous; allowed: Client(asynchronous=False)"
-        )
-    return client
 
 
 @contextmanager
@@ -78,16 +30,21 @@ def one_training_at_a_time(client):
 
     A lease, which ends with the client that has it: a lock would outlive it.
     """
-    with client.as_current():
-        lease = Semaphore(max_leases=1, name="sparsenet-training")
+    lease = Semaphore(
+        max_leases=1,
+        name="sparsenet-training",
+        scheduler_rpc=client.scheduler,
+        loop=client.loop,
+    )
     try:
         lease.acquire()
         yield
     finally:
         with suppress(RuntimeError):  # interrupted before it had one
             lease.release()
-        # Which would go on, every few seconds, as long as the client lives.
-        client.loop.add_callback(lease.refresh_callback.stop)
+        if hasattr(lease, "refresh_callback"):  # unless leases do not end
+            # It would go on, every few seconds, as long as the client lives.
+            client.loop.add_callback(lease.refresh_callback.stop)
 
 
 @contextmanager
@@ -100,16 +57,24 @@ def released_after_errors():
     try:
         yield
     except BaseException as error:
-        clear_frames(error.__traceback__)
+        for frame, _ in walk_tb(error.__traceback__):
+            # Not those of users' callbacks, for debuggers.
+            package = frame.f_globals.get("__name__", "").partition(".")[0]
+            if package in ("sparsenet", "distributed"):
+                with suppress(RuntimeError):  # it is still running
+                    frame.clear()
         raise
 
 
-def _gone(addresses):
-    """That workers are gone, in words."""
-    return ", ".join(f"the one at {address} is gone" for address in addresses)
+def _fetch(future, fetched):
+    """Put the result of a task into a queue, or its error as the second of a pair."""
+    try:
+        fetched.put((future.result(), None))
+    except BaseException as error:
+        fetched.put((None, error))
 
 
-class ClusterTraining:
+class ClusterTraining(Cluster):
     """One call of `fit` or `partial_fit` on a cluster.
 
     Parameters
@@ -127,6 +92,8 @@ class ClusterTraining:
     ----------
     addresses : list of str
         The workers that train, in the order of their ranks.
+    stacklevel : int
+        Of warnings, so that they point to the user's call of `fit`.
     survivors : dict
         After the loss of a worker: `Outcome` of the others, by address.
     checkpoint : object or None
@@ -143,11 +110,11 @@ class ClusterTraining:
     """
 
     def __init__(self, estimator, local, *, incremental=False, classes=None):
-        self.estimator = estimator
+        super().__init__(estimator)
         self.addresses, self.survivors, self.few = [], {}, set()
+        self.stacklevel = 6
         self.checkpoint = self.call = None
         self.incremental, self.classes = incremental, classes
-        self.name, self.client = type(estimator).__name__, client_of(estimator)
         self.token = secrets.token_bytes(16)
         self.events = queue.SimpleQueue()
         self.interrupted = self.goes_on = False
@@ -158,22 +125,20 @@ class ClusterTraining:
         """Train; returns the fitted local estimator."""
         self.check_versions()
         parts = self.partitions(X, y, sample_weight)
-        labels = "X_val", "y_val", "sample_weight_val"
-        validation = (
-            [] if validation[0] is None else self.partitions(*validation, labels)
-        )
-        weighted = self.client.gather(
-            self.client.map(n_weighted, validation, name=self.name, labels=labels)
+        validation = self.validation_partitions(*validation)
+        weighted = self.mapped(
+            n_weighted, validation, name=self.name, labels=OF_VALIDATION
         )
         self.few = {f.key for f, n in zip(validation, weighted, strict=True) if n < 2}
         return self.fit_partitions(parts, validation, given=(X, y, sample_weight))
 
     def fit_partitions(self, parts, validation=(), given=(None, None, None)):
         """Train on partitions that workers have; futures of `Rows`."""
-        members = by_worker(self.name, self.client, parts)
-        everyone, begin = sorted(members), time.monotonic()
         reports = Reports(self)
         with one_training_at_a_time(self.client), reports.heard(given):
+            begin = time.monotonic()
+            members = by_worker(self.name, self.client, parts)
+            everyone = sorted(members)
             try:
                 while True:
                     outcome = self._attempt(members, validation, reports)
@@ -185,68 +150,6 @@ class ClusterTraining:
             finally:
                 self.on_workers(_worker.end, addresses=everyone)
 
-    def partitions(self, X, y, sample_weight, labels=("X", "y", "sample_weight")):
-        """Futures of `Rows`, which workers have."""
-        self._check_workers()
-        if is_collection(X, y, sample_weight):
-            futures = self._rows_of(
-                delayed_parts(self.name, X, y, sample_weight, labels)
-            )
-        else:
-            check_consistent_length(X, y)
-            addresses = sorted(self.client.nthreads())
-            parts = in_memory_parts(X, y, sample_weight, len(addresses))
-            futures = [
-                # In a list: of a tuple, each member would get a future.
-                self.client.scatter([part], workers=[address], hash=False)[0]
-                for part, address in zip(parts, addresses, strict=False)
-            ]
-        self.wait_for_data(futures)
-        return futures
-
-    def _rows_of(self, columns):
-        """Futures of `Rows`, each where the partition of X is."""
-        computed = self.client.compute([part for parts in columns for part in parts])
-        self.wait_for_data(computed)
-        computed = [computed[i :: len(columns[0])] for i in range(len(columns[0]))]
-        places = by_worker(self.name, self.client, [parts[0] for parts in computed])
-        place_of = {f.key: address for address in places for f in places[address]}
-        rows = [self._task(place_of[parts[0].key], Rows, *parts) for parts in computed]
-        self.wait_for_data(rows, places)
-        return rows
-
-    def wait_for_data(self, futures, addresses=()):
-        """Wait until workers have all partitions; raises what went wrong.
-
-        They can be had only from the workers at the addresses, if there are some.
-        """
-        while True:
-            self._check_workers()
-            if lost := self._look_for(addresses):
-                raise RuntimeError(
-                    f"{self.name}: workers have lost data: {_gone(lost)}"
-                )
-            try:
-                with self.client.as_current():
-                    wait(futures, timeout=PATIENCE)
-                break
-            except CancelledError as error:
-                raise RuntimeError(
-                    f"{self.name}: workers have lost data: {error}"
-                ) from error
-            except TimeoutError:
-                pass  # there is still something to wait for
-        for future in futures:
-            if future.status == "error":
-                future.result()
-
-    def _check_workers(self):
-        if not self.client.nthreads():
-            raise RuntimeError(
-                f"{self.name}: the cluster has no workers; allowed: at least one, "
-                "client.wait_for_workers(1)"
-            )
-
     def _still_there(self, validation):
         """Partitions to validate on that no lost worker has taken with it."""
         left = [future for future in validation if future.status == "finished"]
@@ -256,22 +159,6 @@ class ClusterTraining:
             )
         return left
 
-    def check_versions(self):
-        """Refuse workers with another version of this package."""
-        try:
-            versions = self.client.run(_worker.version)
-        except ImportError as error:
-            raise RuntimeError(
-                f"{self.name}: a worker cannot import sparsenet: {error}; install "
-                f"version {sparsenet.__version__} on all workers"
-            ) from error
-        others = {a: v for a, v in versions.items() if v != sparsenet.__version__}
-        if others:
-            raise RuntimeError(
-                f"{self.name}: the client has sparsenet {sparsenet.__version__}, but "
-                f"workers have others: {others}; allowed: the same on all"
-            )
-
     # Up to the loss of a worker -------------------------------------------------------
 
     def _attempt(self, members, validation, reports):
@@ -279,8 +166,7 @@ class ClusterTraining:
         self.addresses, lost = sorted(members), []
         described = self._results(self._describe(members), lost)
         if lost:
-            self.survivors = dict.fromkeys(described, _worker.Outcome())
-            return _worker.Outcome(lost=_gone(lost))
+            return self._lost(lost)
         described = list(described.values())
         if self.call is None:
             self.call = self._call_of(described)
@@ -289,8 +175,20 @@ class ClusterTraining:
             self.addresses = list(compress(self.addresses, counted))
             described = list(compress(described, counted))
         self._check_names([description.names for description in described])
-        futures = self._submit(members, validation, described, reports.wanted)
+        try:
+            futures = self._submit(members, validation, described, reports.wanted)
+        except (KeyError, OSError):  # of Dask, where a worker has just gone
+            time.sleep(PATIENCE)  # until the scheduler knows, too
+            if lost := self.look_for(self.addresses):
+                return self._lost(lost)
+            raise
         return self._outcome(futures, reports)
+
+    def _lost(self, lost):
+        """The `Outcome` where workers are lost before training."""
+        left = [address for address in self.addresses if address not in lost]
+        self.survivors = dict.fromkeys(left, _worker.Outcome())
+        return _worker.Outcome(lost=gone(lost))
 
     def _check_names(self, names):
         """Refuse partitions with different columns."""
@@ -336,23 +234,13 @@ class ClusterTraining:
         seconds = float(self.estimator.timeout)
         return self.on_workers(function, addresses=[address], seconds=seconds)
 
-    def _task(self, address, function, *arguments):
-        return self.client.submit(
-            function,
-            *arguments,
-            workers=[address],
-            allow_other_workers=False,
-            pure=False,
-            retries=0,
-        )
-
     def _describe(self, members):
         """Tasks in which each worker tells of its partitions."""
         has_classes = hasattr(self.estimator, "class_weight")
         ports = self.estimator.ports
         ports = None if ports is None else tuple(map(int, ports))
         return [
-            self._task(
+            self.task(
                 address,
                 _worker.describe,
                 self.token,
@@ -415,7 +303,7 @@ class ClusterTraining:
         )
         hosts = [description.address for description in described]
         return [
-            self._task(
+            self.task(
                 address,
                 _worker.train,
                 self.token,
@@ -449,13 +337,6 @@ class ClusterTraining:
         except queue.Empty:
             return False
 
-    def _look_for(self, addresses):
-        """Those of some workers that are gone."""
-        if self.client.status != "running":
-            raise RuntimeError(f"{self.name}: the client was closed during training")
-        there = self.client.nthreads()
-        return [address for address in addresses if address not in there]
-
     def _results(self, futures, lost):
         """Wait for tasks, one on each worker; returns what they return, by address.
 
@@ -465,18 +346,31 @@ class ClusterTraining:
         self._wake_by(futures)
         while unfinished := self._unfinished(futures, lost):
             self._has_reports()
-            lost += self._look_for(unfinished)
+            lost += self.look_for(unfinished)
         results, there = {}, self.client.nthreads()
         for address, future in zip(self.addresses, futures, strict=True):
             if address in lost:
                 future.cancel()
             elif future.status != "cancelled":
-                results[address] = future.result()
+                self._fetch(future, address, results, lost)
             elif address not in there:
                 lost.append(address)  # with data that cannot be computed anew
             else:
                 raise RuntimeError(f"{self.name}: the training was cancelled")
         return results
+
+    def _fetch(self, future, address, results, lost):
+        """Add the result of a task that is done, or the worker that dies meanwhile."""
+        fetched = queue.SimpleQueue()
+        threading.Thread(target=_fetch, args=(future, fetched), daemon=True).start()
+        while address not in lost:
+            with suppress(queue.Empty):
+                results[address], error = fetched.get(timeout=PATIENCE)
+                if error is not None:
+                    raise error
+                return
+            lost += self.look_for([address])
+        future.cancel()
 
     def _outcome(self, futures, reports):
         """Wait for all workers that are there; returns the `Outcome` that counts."""
@@ -492,7 +386,7 @@ class ClusterTraining:
                     break
                 if not has_reports or time.monotonic() > looked + PATIENCE:
                     looked = time.monotonic()
-                    lost += self._look_for(unfinished)
+                    lost += self.look_for(unfinished)
                 failed = lost or any(future.status == "error" for future in futures)
                 if failed and not ends:  # the others may wait for it to come
                     ends = True
@@ -524,7 +418,7 @@ class ClusterTraining:
             return _worker.Outcome(estimator=self.checkpoint, interrupted=True)
         # What the others have noticed of it would say the same in other words.
         words = [outcome.lost for outcome in outcomes.values() if outcome.lost]
-        return _worker.Outcome(lost=_gone(lost) if lost else "; ".join(words))
+        return _worker.Outcome(lost=gone(lost) if lost else "; ".join(words))
 
     def _after_loss(self, members, outcome, seconds):
         """The members that training goes on with, after so many seconds of it.
@@ -534,19 +428,19 @@ class ClusterTraining:
         RuntimeError
             It is not to go on, or nobody is left, or nobody is lost.
         """
-        gone = self._look_for(self.survivors)
+        gone = self.look_for(self.survivors)
         left = {a: members[a] for a in self.survivors if a not in gone}
-        if self.estimator.on_worker_loss == "raise" or not left:
-            remedy = "with on_worker_loss='continue' it would go on without it"
-            raise RuntimeError(
-                f"{self.name}: training has lost a worker ({outcome.lost}); "
-                + (remedy if left else "no other one is left")
-            )
         if self.checkpoint is None and left.keys() == set(self.addresses):
             raise RuntimeError(
                 f"{self.name}: workers that are all there have lost each other "
                 f"({outcome.lost}); they cannot reach each other's ports, or need more "
                 f"than timeout={self.estimator.timeout} s for an answer"
+            )
+        if self.estimator.on_worker_loss == "raise" or not left:
+            remedy = "with on_worker_loss='continue' it would go on without it"
+            raise RuntimeError(
+                f"{self.name}: training has lost a worker ({outcome.lost}); "
+                + (remedy if left else "no other one is left")
             )
         if self.checkpoint is not None:
             self.local, self.goes_on = self.checkpoint, True
@@ -557,14 +451,14 @@ class ClusterTraining:
             f"{self.name}: training has lost a worker ({outcome.lost}) and goes on "
             f"with {len(left)} of {len(members)}, after epoch {n_epochs}",
             RuntimeWarning,
-            stacklevel=6,
+            stacklevel=self.stacklevel,
         )
         return left
 
     def _finished(self, outcome):
         """The fitted local estimator, whose attributes the Dask estimator gets, too."""
         for category, message in outcome.messages:
-            warnings.warn(message, category, stacklevel=6)
+            warnings.warn(message, category, stacklevel=self.stacklevel)
         fitted = outcome.estimator
         fitted._history.interrupted = outcome.interrupted
         vars(fitted).update(self.parameters)  # some were others on the workers

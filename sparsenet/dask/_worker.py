@@ -126,9 +126,11 @@ def describe(token, name, parts, ports, has_classes):
     weight = rows.sample_weight
     counts_any = len(rows.y) > 0 if weight is None else bool(np.any(weight))
     host = urlparse(get_worker().address).hostname
+    before, split = _members.get(_key(token)), None
+    if before is not None:  # of what a loss has ended
+        before.listener.close()
+        split = before.split
     listener = Listener(host, token, ports)
-    before = _members.get(_key(token))
-    split = None if before is None else before.split
     _members[_key(token)] = Member(listener, split=split)
     return Description(listener.address, counts_any, classes, counts, names)
 
