@@ -40,7 +40,7 @@ def in_memory_parts(X, y, sample_weight, n_parts):
     ]
 
 
-def delayed_parts(name, X, y, sample_weight, labels=("X", "y", "sample_weight")):
+def delayed_parts(name, X, y, sample_weight, labels):
     """The partitions of X, of y and of the weights, if there are some, delayed.
 
     Raises

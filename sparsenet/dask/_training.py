@@ -428,8 +428,8 @@ class ClusterTraining(Cluster):
         RuntimeError
             It is not to go on, or nobody is left, or nobody is lost.
         """
-        gone = self.look_for(self.survivors)
-        left = {a: members[a] for a in self.survivors if a not in gone}
+        lost_since = self.look_for(self.survivors)
+        left = {a: members[a] for a in self.survivors if a not in lost_since}
         if self.checkpoint is None and left.keys() == set(self.addresses):
             raise RuntimeError(
                 f"{self.name}: workers that are all there have lost each other "
