@@ -9,6 +9,8 @@ import sparsenet
 from sparsenet._validation import check_sample_weight
 from sparsenet.dask import _worker
 from sparsenet.dask._partitions import (
+    OF_TRAINING,
+    OF_VALIDATION,
     Rows,
     by_worker,
     delayed_parts,
@@ -16,9 +18,6 @@ from sparsenet.dask._partitions import (
     is_collection,
 )
 
-#: The columns of `Rows`, as users know them.
-OF_TRAINING = "X", "y", "sample_weight"
-OF_VALIDATION = "X_val", "y_val", "sample_weight_val"
 #: Seconds between two looks at whether all workers are there.
 PATIENCE = 1.0
 

@@ -13,6 +13,10 @@ from sparsenet._input import refuse_masked
 from sparsenet._parallel.arrays import stacked
 from sparsenet._tables.columns import take_rows
 
+#: The columns of `Rows`, as users know them.
+OF_TRAINING = "X", "y", "sample_weight"
+OF_VALIDATION = "X_val", "y_val", "sample_weight_val"
+
 
 class Rows(NamedTuple):
     """Rows of a table with what belongs to them, in one place."""
@@ -103,7 +107,7 @@ def n_weighted(rows, name, labels):
     return int(np.count_nonzero(rows.sample_weight))
 
 
-def check_rows(name, rows, labels=("X", "y", "sample_weight")):
+def check_rows(name, rows, labels=OF_TRAINING):
     """Refuse a partition whose parts have different rows, or masked values.
 
     Joined with others, it would show neither.

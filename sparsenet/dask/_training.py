@@ -16,8 +16,8 @@ from distributed import Semaphore
 from sparsenet._class_weight import balanced_weights
 from sparsenet._constraints import shown
 from sparsenet.dask import _worker
-from sparsenet.dask._cluster import OF_VALIDATION, PATIENCE, Cluster, gone
-from sparsenet.dask._partitions import by_worker, n_weighted
+from sparsenet.dask._cluster import PATIENCE, Cluster, gone
+from sparsenet.dask._partitions import OF_VALIDATION, by_worker, n_weighted
 from sparsenet.dask._reports import Reports
 
 #: Seconds to wait for a function on workers whose result nobody needs.
