@@ -27,6 +27,7 @@ from sparsenet._parallel.communicator import ThreadCommunicator
 from sparsenet._parallel.group import DataParallel
 from sparsenet.dask import SparseMLPClassifier, TabularMLPClassifier, _worker
 from sparsenet.dask._partitions import by_worker
+from sparsenet.dask._reports import Reports
 from sparsenet.dask._training import ClusterTraining
 from sparsenet.dask._worker import Outcome
 
@@ -75,7 +76,7 @@ def small(client, **parameters):
 
 
 def in_training(client, function, *arguments):
-    """Call a function while workers train, in another thread."""
+    """Call a function while workers train, in another thread, which is returned."""
 
     def wait():
         deadline = time.monotonic() + 60
@@ -86,7 +87,9 @@ def in_training(client, function, *arguments):
         time.sleep(1)
         function(*arguments)
 
-    threading.Thread(target=wait, daemon=True).start()
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
 
 
 def lazy():
@@ -188,14 +191,14 @@ def test_tables_go_on_without_a_lost_worker():
 
 def test_ports_are_free_again_after_a_loss_before_training(client, parts):
     """One for each worker: those of an attempt before are closed."""
-    training = ClusterTraining(small(client, ports=(42_400, 42_401)), None)
+    training = ClusterTraining(small(client, ports=(22_400, 22_401)), None)
     members = by_worker("", client, training.partitions(*parts, None))
     training.addresses = sorted(members)
     for _ in range(2):
         lost = []
         found = training._results(training._describe(members), lost)
         assert lost == []
-        assert {d.address[1] for d in found.values()} == {42_400, 42_401}
+        assert {d.address[1] for d in found.values()} == {22_400, 22_401}
     training.on_workers(_worker.end)
     assert open_trainings(client) == 0
 
@@ -273,22 +276,28 @@ def heard_ctrl_c():
 
 
 @pytest.mark.usefixtures("heard_ctrl_c")
-def test_ctrl_c_leaves_what_was_learned(client, parts):
-    model = small(client, **LONG)
-    in_training(client, os.kill, os.getpid(), signal.SIGINT)
+def test_ctrl_c_leaves_what_was_learned(client, parts, monkeypatch):
+    model, tell = small(client, verbose=True, **LONG), Reports._tell
+
+    def interrupted(self, report):
+        tell(self, report)
+        if report.event == "epoch_ended" and report.history.n_epochs == 20:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    monkeypatch.setattr(Reports, "_tell", interrupted)
     with pytest.warns(UserWarning, match="interrupted by user"):
         model.fit(*parts)
-    assert 0 < model.n_iter_ < 100_000
+    assert 20 <= model.n_iter_ < 100_000
     assert model.score(*parts) > 0.5
     is_usable(client)
 
 
 def test_a_restarted_cluster_is_an_error():
     with cluster_of(2) as client:
-        in_training(client, client.restart)
+        restart = in_training(client, client.restart)
         with pytest.raises(RuntimeError, match="SparseMLPClassifier: "):
             small(client, **LONG).fit(X, LABELS)
-        time.sleep(2)  # until the client has its workers again
+        restart.join()  # until the client has its workers again
         is_usable(client)
 
 
@@ -324,8 +333,8 @@ def test_ports_of_a_range_are_taken(client, parts, monkeypatch):
         return found
 
     monkeypatch.setattr(ClusterTraining, "_results", results)
-    assert small(client, ports=(42_300, 42_399), max_iter=2).fit(*parts).n_iter_ == 2
-    assert len(ports) == 2 and all(42_300 <= port <= 42_399 for port in ports)
+    assert small(client, ports=(22_300, 22_399), max_iter=2).fit(*parts).n_iter_ == 2
+    assert len(ports) == 2 and all(22_300 <= port <= 22_399 for port in ports)
 
 
 def test_workers_of_another_version_are_refused(client, parts, monkeypatch):
