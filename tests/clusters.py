@@ -1,5 +1,7 @@
 """Dask clusters of processes, for tests."""
 
+import gc
+import time
 from contextlib import contextmanager
 
 import dask.array as da
@@ -20,6 +22,21 @@ def cluster_of(n_workers):
         Client(cluster) as client,
     ):
         yield client
+
+
+def comes_true(condition, patience=30):
+    """Whether a condition holds within so many seconds.
+
+    Workers forget data when the client has, and has said so; the client has when Python
+    collects garbage, of tests before this one too.
+    """
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        gc.collect()
+        time.sleep(0.1)
+    return True
 
 
 def spread(client, values, sizes):

@@ -10,7 +10,7 @@ import dask.array as da
 import dask.bag
 import dask.dataframe as dd
 import pandas as pd
-from clusters import cluster_of, cut, spread
+from clusters import cluster_of, comes_true, cut, spread
 from dask.distributed import futures_of, wait
 from dask_estimators import BOTH, in_threads, learned, small
 from scipy import sparse
@@ -292,16 +292,15 @@ def test_samples_stay_where_they_are(client):
 
 
 def test_nothing_is_left_on_workers(client):
+    def n_held():
+        return sum(map(len, client.has_what().values()))
+
     rows, targets = lazy(X, LABELS)
-    before = sum(map(len, client.has_what().values()))
+    before = n_held()
     model = small(SparseMLPClassifier, client).fit(rows, targets)
     model.predict(rows).compute()
     small(SparseMLPClassifier, client).fit(X, LABELS)
-    for _ in range(100):
-        if sum(map(len, client.has_what().values())) <= before:
-            break
-        client.run(lambda: None)
-    assert sum(map(len, client.has_what().values())) <= before
+    assert comes_true(lambda: n_held() <= before)
 
 
 def test_workers_without_samples_stand_aside():

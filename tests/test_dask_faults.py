@@ -1,6 +1,5 @@
 """What goes wrong on a cluster, and what is left then."""
 
-import gc
 import os
 import signal
 import socket
@@ -18,7 +17,7 @@ pytest.importorskip("distributed", reason="Dask is an extra")
 import dask.array as da
 import dask.dataframe as dd
 import pandas as pd
-from clusters import cluster_of, open_trainings, trainings_of
+from clusters import cluster_of, comes_true, open_trainings, trainings_of
 from dask.distributed import Client, LocalCluster
 from sklearn.datasets import load_digits
 
@@ -369,11 +368,7 @@ def test_an_error_of_one_worker_is_the_users(client):
         with pytest.raises(ValueError, match="Training diverged"):
             small(client, learning_rate_init=1e30).fit(X, LABELS)
     del parts
-    deadline = time.monotonic() + 20  # until the client has told the workers
-    while (left := client.run(n_data)) != dict.fromkeys(left, 0):
-        assert time.monotonic() < deadline, left
-        gc.collect()  # samples of tests before this one
-        time.sleep(0.1)
+    assert comes_true(lambda: not any(client.run(n_data).values()))
     assert open_trainings(client) == 0
 
 

@@ -147,7 +147,7 @@ def test_a_callback_may_end_training(client, estimator, y, lazy):
     epochs = ["begin epoch", "end epoch"] * 3
     assert recorder.events == [*("setup", "begin fit", *epochs, "end fit", "teardown")]
     assert recorder.scores[-1] == recorder.scores[-2] == model.score(X, y)
-    assert len(set(recorder.scores)) == 3
+    assert len(set(recorder.scores)) > 1
 
 
 @needs_callbacks
