@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from small_estimators import small as local_small
 
 import sparsenet
 from sparsenet._threads import effective_n_threads
-from sparsenet.dask import SparseMLPClassifier, SparseMLPRegressor
+from sparsenet.dask import SparseMLPClassifier, SparseMLPRegressor, _worker
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 each_task = pytest.mark.parametrize(("estimator", "y"), BOTH)
@@ -87,6 +88,31 @@ def test_estimators_of_a_cluster_are_not_trained_in_its_tasks(client):
             return train(client)
 
     assert client.submit(train_beside).result() == 1
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_no_report_is_lost_that_comes_while_others_are_taken(monkeypatch, asks):
+    """The client takes them while the next is written, which takes a while."""
+    token, worker, taken = b"", SimpleNamespace(address="here"), []
+    member = _worker.Member(listener=None)
+    member.answered = SimpleNamespace(clear=lambda: None, wait=lambda timeout: True)
+    monkeypatch.setitem(_worker._members, (token, worker.address), member)
+    model = SimpleNamespace(_with_network=lambda network, history: "estimator")
+
+    def written(report):
+        taken.extend(_worker.take_reports(token, worker))
+        return report.event
+
+    monkeypatch.setattr(_worker, "pickle", SimpleNamespace(dumps=written))
+    told = SimpleNamespace(log_event=lambda topic, name: None)
+    monkeypatch.setattr(_worker, "get_worker", lambda: told)
+    reports = "answer" if asks else "yes"
+    reporter = _worker.Reporter(model, token, member, reports, timeout=1)
+    training = SimpleNamespace(history=None, max_iter=3, rated_network=None, stop=False)
+    reporter.started(training)
+    reporter.epoch_ended(training, 0)
+    taken += _worker.take_reports(token, worker)
+    assert taken == ["started", "epoch_ended"]
 
 
 def keep_output():

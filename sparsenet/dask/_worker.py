@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import urlparse
@@ -35,7 +36,7 @@ class Member:
     communicator: Communicator | None = None
     checkpoint: "Checkpoint | None" = None
     split: tuple | None = None  # rows to train on, and to validate on
-    reports: list = field(default_factory=list)  # pickles
+    reports: deque = field(default_factory=deque)  # pickles
     answer: bool = False
     answered: threading.Event = field(default_factory=threading.Event)
     key: str | None = None  # of the task that trains
@@ -225,10 +226,9 @@ def answer(token, stop, dask_worker):
 
 
 def take_reports(token, dask_worker):
-    """Those that have not been taken yet."""
-    member = _members[token, dask_worker.address]
-    reports, member.reports = member.reports, []
-    return reports
+    """Those that have not been taken yet; others may be added meanwhile."""
+    reports = _members[token, dask_worker.address].reports
+    return [reports.popleft() for _ in range(len(reports))]
 
 
 def checkpoint_of(token, dask_worker):
