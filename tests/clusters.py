@@ -4,6 +4,7 @@ import gc
 import time
 from contextlib import contextmanager
 
+import dask
 import dask.array as da
 import numpy as np
 from dask.distributed import Client, LocalCluster
@@ -11,8 +12,12 @@ from dask.distributed import Client, LocalCluster
 
 @contextmanager
 def cluster_of(n_workers):
-    """A client of so many worker processes of one thread each."""
+    """A client of so many worker processes of one thread each.
+
+    They do not take tasks from each other: tests know where samples lie.
+    """
     with (
+        dask.config.set({"distributed.scheduler.work-stealing": False}),
         LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
@@ -62,15 +67,16 @@ def cut(values, sizes):
 
 def open_trainings(client):
     """How many trainings the workers still have something open of."""
-    return sum(trainings_of(client).values())
+    return sum(client.run(_n_members).values())
 
 
 def trainings_of(client):
-    """The same of each worker, by its address."""
-    return client.run(_n_members)
+    """How many each worker takes part in, connected with the others, by its address."""
+    return client.run(_n_members, connected=True)
 
 
-def _n_members():
+def _n_members(connected=False):
     from sparsenet.dask import _worker
 
-    return len(_worker._members)
+    members = list(_worker._members.values())
+    return sum(member.communicator is not None or not connected for member in members)

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,21 +74,23 @@ def small(client, **parameters):
     return SparseMLPClassifier(client=client, timeout=20, **defaults | parameters)
 
 
+@contextmanager
 def in_training(client, function, *arguments):
-    """Call a function while workers train, in another thread, which is returned."""
+    """While entered, another thread calls a function as soon as two workers train."""
 
     def wait():
         deadline = time.monotonic() + 60
-        while open_trainings(client) < 2:
+        while sum(trainings_of(client).values()) < 2:
             if time.monotonic() > deadline:
                 return  # there is no training: the test fails for that
             time.sleep(0.05)
-        time.sleep(1)
+        time.sleep(0.5)
         function(*arguments)
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
-    return thread
+    yield
+    thread.join()
 
 
 def lazy():
@@ -114,8 +116,11 @@ def kill_a_worker(client):
 
 def test_a_lost_worker_is_an_error(client, parts):
     model = small(client, **LONG)
-    in_training(client, kill_a_worker, client)
-    with pytest.raises(RuntimeError, match="SparseMLPClassifier: training has lost a"):
+    message = "SparseMLPClassifier: training has lost a"
+    with (
+        in_training(client, kill_a_worker, client),
+        pytest.raises(RuntimeError, match=message),
+    ):
         model.fit(*parts)
     assert not hasattr(model, "classes_")
     is_usable(client)
@@ -130,11 +135,13 @@ def test_training_goes_on_without_a_lost_worker(client, parts):
         sparse_training="static",
         hidden_layer_sizes=(512, 512),
     )
-    in_training(client, kill_a_worker, client)
     message = (
         r"\(the one at tcp://\S+ is gone\) and goes on with 1 of 2, after epoch \d"
     )
-    with pytest.warns(RuntimeWarning, match=message) as caught:
+    with (
+        in_training(client, kill_a_worker, client),
+        pytest.warns(RuntimeWarning, match=message) as caught,
+    ):
         model.fit(*parts)
     assert caught.pop(RuntimeWarning).filename == __file__
     assert model.n_iter_ == len(model.loss_curve_) == 400
@@ -159,14 +166,14 @@ def test_a_worker_whose_data_can_be_computed_anew_is_lost_too(
             on_worker_loss=on_worker_loss,
             sync_interval=10_000,
         )
-        in_training(client, kill_a_worker, client)
-        if on_worker_loss == "raise":
-            with pytest.raises(RuntimeError, match=r"has lost a worker .* is gone"):
-                model.fit(*lazy())
-        else:
-            with pytest.warns(RuntimeWarning, match=r"goes on with \d of \d"):
-                model.fit(*lazy())
-            assert model.n_iter_ == 400
+        with in_training(client, kill_a_worker, client):
+            if on_worker_loss == "raise":
+                with pytest.raises(RuntimeError, match=r"has lost a worker .* is gone"):
+                    model.fit(*lazy())
+            else:
+                with pytest.warns(RuntimeWarning, match=r"goes on with \d of \d"):
+                    model.fit(*lazy())
+                assert model.n_iter_ == 400
 
 
 def test_tables_go_on_without_a_lost_worker():
@@ -179,25 +186,38 @@ def test_tables_go_on_without_a_lost_worker():
             client=client,
             on_worker_loss="continue",
         )
-        in_training(client, kill_a_worker, client)
-        with pytest.warns(
-            RuntimeWarning, match="^TabularMLP.* goes on with 1"
-        ) as caught:
+        with (
+            in_training(client, kill_a_worker, client),
+            pytest.warns(
+                RuntimeWarning, match="^TabularMLP.* goes on with 1"
+            ) as caught,
+        ):
             model.fit(*lazy())
         assert caught.pop(RuntimeWarning).filename == __file__
         assert [member.n_iter_ for member in model.members_] == [300, 300]
 
 
+def neighbouring_ports():
+    """Two that are free, below those that systems give out themselves."""
+    for port in range(22_400, 32_000, 2):
+        with suppress(OSError):
+            for number in (port, port + 1):
+                socket.create_server(("127.0.0.1", number)).close()
+            return port, port + 1
+    pytest.fail("no two ports are free")
+
+
 def test_ports_are_free_again_after_a_loss_before_training(client, parts):
     """One for each worker: those of an attempt before are closed."""
-    training = ClusterTraining(small(client, ports=(22_400, 22_401)), None)
+    ports = neighbouring_ports()
+    training = ClusterTraining(small(client, ports=ports), None)
     members = by_worker("", client, training.partitions(*parts, None))
     training.addresses = sorted(members)
     for _ in range(2):
         lost = []
         found = training._results(training._describe(members), lost)
         assert lost == []
-        assert {d.address[1] for d in found.values()} == {22_400, 22_401}
+        assert {d.address[1] for d in found.values()} == {*ports}
     training.on_workers(_worker.end)
     assert open_trainings(client) == 0
 
@@ -293,10 +313,11 @@ def test_ctrl_c_leaves_what_was_learned(client, parts, monkeypatch):
 
 def test_a_restarted_cluster_is_an_error():
     with cluster_of(2) as client:
-        restart = in_training(client, client.restart)
-        with pytest.raises(RuntimeError, match="SparseMLPClassifier: "):
+        with (
+            in_training(client, client.restart),
+            pytest.raises(RuntimeError, match="SparseMLPClassifier: "),
+        ):
             small(client, **LONG).fit(X, LABELS)
-        restart.join()  # until the client has its workers again
         is_usable(client)
 
 
@@ -305,9 +326,12 @@ def test_ctrl_c_before_there_is_anything_to_keep(client, parts):
     """Dask ends workers of whose tasks a KeyboardInterrupt comes."""
     before = client.run(os.getpid)
     model = small(client, solver="lbfgs", hidden_layer_sizes=(2048, 2048), density=1.0)
-    in_training(client, os.kill, os.getpid(), signal.SIGINT)
     many = [da.concatenate([part] * 15) for part in parts]
-    with suppress(KeyboardInterrupt), warnings.catch_warnings():
+    with (
+        in_training(client, os.kill, os.getpid(), signal.SIGINT),
+        suppress(KeyboardInterrupt),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", UserWarning)
         model.fit(*many)
         assert model.n_iter_ < 200
