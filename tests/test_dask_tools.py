@@ -13,8 +13,8 @@ pytest.importorskip("distributed", reason="Dask is an extra")
 
 import dask.array as da
 import joblib
-from clusters import cluster_of
-from dask.distributed import Client, LocalCluster, worker_client
+from clusters import cluster_of, comes_true
+from dask.distributed import Client, LocalCluster, futures_of, worker_client
 from dask_estimators import BOTH, learned, small
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
@@ -174,6 +174,19 @@ def test_a_callback_may_end_training(client, estimator, y, lazy):
     assert recorder.events == [*("setup", "begin fit", *epochs, "end fit", "teardown")]
     assert recorder.scores[-1] == recorder.scores[-2] == model.score(X, y)
     assert len(set(recorder.scores)) > 1
+
+
+@needs_callbacks
+@pytest.mark.filterwarnings("ignore")
+def test_the_client_keeps_no_samples_for_callbacks(client):
+    samples = client.persist(
+        [da.from_array(X, chunks=(100, -1)), da.from_array(LABELS, chunks=100)]
+    )
+    keys = {future.key for future in futures_of(samples)}
+    small(SparseMLPClassifier, client).set_callbacks(Recorder()).fit(*samples)
+    assert keys <= client.futures.keys()
+    del samples
+    assert comes_true(lambda: keys.isdisjoint(client.futures))
 
 
 @needs_callbacks

@@ -50,7 +50,7 @@ class Reports:
             ended=-1,
         )
         if self.wanted != "no":
-            client.subscribe_topic(_worker.TOPIC, self._hear)
+            client.subscribe_topic(_worker.TOPIC, self._hearing())
         try:
             with callbacks_told(
                 self.estimator, Given(*given), n_epochs, self._with_network
@@ -62,10 +62,18 @@ class Reports:
             if self.wanted != "no":
                 client.unsubscribe_topic(_worker.TOPIC)
 
-    def _hear(self, event):
-        """Called for each event of the topic, of whichever training."""
-        if event[1] == _worker.public_name(self.training.token):
-            self.training.events.put(True)
+    def _hearing(self):
+        """A function for the events of the topic, of whichever training.
+
+        The client keeps it until the next; so it knows nothing that has samples.
+        """
+        events, name = self.training.events, _worker.public_name(self.training.token)
+
+        def hear(event):
+            if event[1] == name:
+                events.put(True)
+
+        return hear
 
     def take(self):
         """Tell the watchers what the first worker has reported."""
