@@ -197,6 +197,21 @@ def test_tables_go_on_without_a_lost_worker():
         assert [member.n_iter_ for member in model.members_] == [300, 300]
 
 
+def test_tasks_that_are_cancelled_with_a_lost_worker_are_begun_anew(client):
+    """They had waited for what only it had."""
+    training = ClusterTraining(small(client), None)
+    there, gone = min(client.nthreads()), "tcp://127.0.0.1:1"
+    futures = [training.task(there, time.sleep, 1) for _ in range(2)]
+    client.cancel(futures)
+    training.addresses, lost = [there, gone], []
+    results = training._results(futures, lost)
+    assert lost == [gone]
+    assert results == {there: Outcome(lost=f"the one at {gone} is gone")}
+    training.addresses = [there, there]
+    with pytest.raises(RuntimeError, match="SparseMLPClassifier: the training was can"):
+        training._results(futures, [])
+
+
 def neighbouring_ports():
     """Two that are free, below those that systems give out themselves."""
     for port in range(22_400, 32_000, 2):

@@ -116,7 +116,8 @@ class DaskTabularMLP(OnCluster):
     def _encoded_parts(self, cluster, parts, lengths, y):
         """Futures of `Rows` as the networks take them, where the partitions are."""
         client = cluster.client
-        model = client.scatter(self._aside_without_client(), broadcast=True, hash=False)
+        # Not broadcast: that waits for ever for a worker that is lost meanwhile.
+        model = client.scatter(self._aside_without_client(), hash=False)
         targets = client.scatter(np.split(y, np.cumsum(lengths)[:-1]), hash=False)
         places = {
             part.key: address

@@ -11,7 +11,7 @@ from itertools import compress
 from traceback import walk_tb
 
 import numpy as np
-from distributed import Semaphore
+from distributed import CancelledError, Semaphore
 
 from sparsenet._class_weight import balanced_weights
 from sparsenet._constraints import shown
@@ -37,7 +37,10 @@ def one_training_at_a_time(client):
         loop=client.loop,
     )
     try:
-        lease.acquire()
+        # In short turns: one that Ctrl-C ends in vain would get the lease, and keep it
+        # until that ends by itself.
+        while not lease.acquire(timeout=PATIENCE):
+            pass
         yield
     finally:
         with suppress(RuntimeError):  # interrupted before it had one
@@ -69,9 +72,11 @@ def released_after_errors():
 def _fetch(future, fetched):
     """Put the result of a task into a queue, or its error as the second of a pair."""
     try:
-        fetched.put((future.result(), None))
+        outcome = future.result(), None
     except BaseException as error:
-        fetched.put((None, error))
+        outcome = None, error
+    del future  # which would live as long as the error, of which this frame is a part
+    fetched.put(outcome)
 
 
 class ClusterTraining(Cluster):
@@ -295,12 +300,8 @@ class ClusterTraining(Cluster):
         # The local estimator goes once, as data: not in the graph, for each worker.
         local = _worker.with_training_state(self.local)
         local.verbose = False  # the client prints
-        local = self.client.scatter(
-            local,
-            broadcast=True,
-            workers=self.addresses,
-            hash=False,
-        )
+        # Not broadcast: that waits for ever for a worker that is lost meanwhile.
+        local = self.client.scatter(local, workers=self.addresses[:1], hash=False)
         hosts = [description.address for description in described]
         return [
             self.task(
@@ -347,56 +348,68 @@ class ClusterTraining(Cluster):
         while unfinished := self._unfinished(futures, lost):
             self._has_reports()
             lost += self.look_for(unfinished)
-        results, there = {}, self.client.nthreads()
+        results, cancelled = {}, []
         for address, future in zip(self.addresses, futures, strict=True):
             if address in lost:
                 future.cancel()
-            elif future.status != "cancelled":
-                self._fetch(future, address, results, lost)
-            elif address not in there:
-                lost.append(address)  # with data that cannot be computed anew
-            else:
-                raise RuntimeError(f"{self.name}: the training was cancelled")
+            elif self._fetch(future, address, results, lost):
+                cancelled.append(address)
+        if cancelled and not lost:
+            raise RuntimeError(f"{self.name}: the training was cancelled")
+        for address in cancelled:  # with what it needed of a worker that is lost
+            results[address] = _worker.Outcome(lost=gone(lost))
         return results
 
     def _fetch(self, future, address, results, lost):
-        """Add the result of a task that is done, or the worker that dies meanwhile."""
+        """Add the result of a task that is done, or the worker that dies meanwhile.
+
+        Returns whether the task was cancelled though its worker is there.
+        """
         fetched = queue.SimpleQueue()
         threading.Thread(target=_fetch, args=(future, fetched), daemon=True).start()
         while address not in lost:
             with suppress(queue.Empty):
-                results[address], error = fetched.get(timeout=PATIENCE)
-                if error is not None:
+                result, error = fetched.get(timeout=PATIENCE)
+                if error is None:
+                    results[address] = result
+                    return False
+                if not isinstance(error, CancelledError):
                     raise error
-                return
+                lost += self.look_for([address])  # with data nobody can compute anew
+                return address not in lost
             lost += self.look_for([address])
         future.cancel()
+        return False
 
     def _outcome(self, futures, reports):
         """Wait for all workers that are there; returns the `Outcome` that counts."""
         self._wake_by(futures)
-        lost, looked, ends = [], time.monotonic(), False
+        lost = []
         while True:
             try:
-                unfinished = self._unfinished(futures, lost)
-                has_reports = bool(unfinished) and self._has_reports()
-                if has_reports or not unfinished:
-                    reports.take()
-                if not unfinished:
-                    break
-                if not has_reports or time.monotonic() > looked + PATIENCE:
-                    looked = time.monotonic()
-                    lost += self.look_for(unfinished)
-                failed = lost or any(future.status == "error" for future in futures)
-                if failed and not ends:  # the others may wait for it to come
-                    ends = True
-                    self.on_workers(_worker.abort)
+                self._wait(futures, lost, reports)
+                return self._choose(self._results(futures, lost), lost)
             except KeyboardInterrupt:
                 if self.interrupted:
                     raise
                 self.interrupted = True
                 self.on_workers(_worker.interrupt)
-        return self._choose(self._results(futures, lost), lost)
+
+    def _wait(self, futures, lost, reports):
+        """Tell of reports until all workers that are there have ended."""
+        looked, ends = time.monotonic(), False
+        while unfinished := self._unfinished(futures, lost):
+            has_reports = self._has_reports()
+            if has_reports:
+                reports.take()
+            if not has_reports or time.monotonic() > looked + PATIENCE:
+                looked = time.monotonic()
+                lost += self.look_for(unfinished)
+            failed = lost or any(future.status == "error" for future in futures)
+            if failed and not ends:  # the others may wait for it to come
+                ends = True
+                self.on_workers(_worker.abort)
+        reports.take()
 
     def _choose(self, outcomes, lost):
         """The `Outcome` that counts.
