@@ -89,8 +89,10 @@ def in_training(client, function, *arguments):
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
-    yield
-    thread.join()
+    try:
+        yield
+    finally:
+        thread.join()  # it would kill a worker of the next test
 
 
 def lazy():
